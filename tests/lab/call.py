@@ -1,0 +1,73 @@
+"""One invocation of an illumos command: what it was given, and how it answers."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import IO
+
+from lab.faults import STATUS, Fault, Killed
+from lab.world import GLOBAL, Refused, World
+
+
+class Become(Exception):
+    """The calling process is to become `argv`, inside `zone`: how zlogin and pfexec hand over (stdio untouched)."""
+
+    def __init__(self, argv: Sequence[str], zone: str = GLOBAL, environ: Mapping[str, str] | None = None) -> None:
+        super().__init__(" ".join(argv))
+        self.argv = list(argv)
+        self.zone = zone
+        self.environ = environ
+
+
+class Exit(Exception):
+    """Leave the command at once with this exit status."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(status)
+        self.status = status
+
+
+@dataclass
+class Call:
+    """`argv[0]` is the command's base name. Text goes out through `out` and `err`, in order, as it is written."""
+
+    world: World
+    argv: list[str]
+    stdin: IO[bytes] = field(default_factory=io.BytesIO)
+    stdout: IO[bytes] = field(default_factory=io.BytesIO)
+    stderr: IO[bytes] = field(default_factory=io.BytesIO)
+    environ: Mapping[str, str] = field(default_factory=dict)
+    cwd: str = "/"
+    zone: str = GLOBAL  # where the caller runs
+    privileged: bool = True
+    stdin_tty: bool = False
+    stdout_tty: bool = False
+    faults: list[Fault] = field(default_factory=list)
+
+    def out(self, text: str) -> None:
+        self.stdout.write(text.encode())
+
+    def err(self, text: str) -> None:
+        self.stderr.write(text.encode())
+
+    def operate(self) -> None:
+        """To be called right before the kernel operation. Raises `Refused` if a scripted fault says so."""
+        for fault in self.faults:
+            if fault.kind in STATUS:
+                raise Refused(STATUS[fault.kind])
+            if fault.kind == "fail":
+                raise Refused(fault.status)
+
+    def half_way(self) -> None:
+        """To be called at the point where a killed command leaves its worst traces."""
+        if any(fault.kind == "kill" for fault in self.faults):
+            raise Killed
+
+    def spawn(self, argv: Sequence[str], environ: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[bytes]:
+        """Run a real process (a brand hook), its output captured. Never call it with `world.lock` held."""
+        return subprocess.run(
+            list(argv), stdin=subprocess.DEVNULL, capture_output=True, env=dict(environ or self.environ), cwd="/", check=False
+        )

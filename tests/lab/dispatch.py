@@ -1,0 +1,68 @@
+"""From an argument list to the function that plays it; the one door of both the server and in-process tests."""
+
+from __future__ import annotations
+
+import importlib
+import io
+import time
+from dataclasses import dataclass
+from functools import cache
+from types import ModuleType
+
+from lab.call import Call, Exit
+from lab.channel import Channel
+from lab.faults import Faults, Killed
+from lab.paper import PaperFloor
+from lab.world import Dialect, World
+
+COMMANDS = (
+    "dladm", "ipadm", "kstat", "pfexec", "route", "zlogin", "zoneadm", "zonecfg", "zonename",
+)  # fmt: skip
+SIGKILLED = 137
+
+
+@cache
+def _module(name: str) -> ModuleType:
+    return importlib.import_module(f"lab.commands.{name}")
+
+
+def run(call: Call) -> int:
+    """Exit status of `call`. Raises `Become` when the caller is to turn into another program."""
+    call.faults = call.world.faults.arm(call.argv)
+    for fault in call.faults:
+        if fault.kind == "slow":
+            time.sleep(fault.seconds)
+    try:
+        status = _module(call.argv[0]).main(call)
+        assert isinstance(status, int)
+        return status
+    except Exit as leave:
+        return leave.status
+    except Killed:
+        return SIGKILLED
+
+
+@dataclass(frozen=True)
+class Completed:
+    status: int
+    out: str
+    err: str
+
+
+def run_text(world: World, argv: list[str], stdin: str = "", zone: str = "global") -> Completed:
+    """In-process: run one command and hand back its text."""
+    call = Call(world, argv, stdin=io.BytesIO(stdin.encode()), zone=zone, environ={"PATH": "/usr/sbin:/usr/bin"})
+    status = run(call)
+    assert isinstance(call.stdout, io.BytesIO) and isinstance(call.stderr, io.BytesIO)
+    return Completed(status, call.stdout.getvalue().decode(), call.stderr.getvalue().decode())
+
+
+def paper_world(root: str, dialect: Dialect = Dialect.VANILLA) -> World:
+    """A data-only host whose files live below `root` (an existing empty folder)."""
+    from pathlib import Path
+
+    from lab.host import furnish
+
+    world = World(Path(root), dialect, PaperFloor(), Channel(), Faults())
+    furnish(world)
+    return world

@@ -1,0 +1,64 @@
+"""The paper floor: the world as data only. Fast, without privileges, deterministic."""
+
+from __future__ import annotations
+
+from lab.world import Interface, KernelZone, Link, Route
+
+
+class PaperFloor:
+    real = False
+
+    def create_etherstub(self, link: Link) -> None:
+        pass
+
+    def create_vnic(self, link: Link, over: Link) -> None:
+        pass
+
+    def delete_link(self, link: Link) -> None:
+        pass
+
+    def rename_link(self, link: Link, new: str) -> None:
+        pass
+
+    def move_link(self, link: Link, zone: KernelZone | None) -> None:
+        pass
+
+    def set_mtu(self, link: Link, mtu: int) -> None:
+        pass
+
+    def counters(self, links: list[Link]) -> dict[str, dict[str, int]]:
+        names = ("rbytes64", "obytes64", "ipackets64", "opackets64", "ierrors", "oerrors")
+        return {link.name: dict.fromkeys(names, 0) for link in links}
+
+    def plumb(self, zone: KernelZone | None, interface: str) -> None:
+        pass
+
+    def unplumb(self, zone: KernelZone | None, interface: str) -> None:
+        pass
+
+    def add_address(self, zone: KernelZone | None, interface: str, address: str) -> None:
+        pass
+
+    def remove_address(self, zone: KernelZone | None, interface: str, address: str) -> None:
+        pass
+
+    def set_forwarding(self, zone: KernelZone | None, interface: Interface | None, family: int, on: bool) -> None:
+        pass
+
+    def add_route(self, zone: KernelZone | None, route: Route) -> None:
+        pass
+
+    def remove_route(self, zone: KernelZone | None, route: Route) -> None:
+        pass
+
+    def zone_create(self, zone: KernelZone, root: str) -> None:
+        pass
+
+    def zone_start_init(self, zone: KernelZone, boot_arguments: list[str]) -> None:
+        pass
+
+    def zone_kill(self, zone: KernelZone) -> None:
+        pass
+
+    def zone_destroy(self, zone: KernelZone) -> None:
+        pass
