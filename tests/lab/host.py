@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from lab import datalinks
 from lab.world import Link, LinkClass, World
 
 
@@ -14,3 +15,4 @@ def furnish(world: World) -> None:
         index.write_text("global:installed:/\n")
         index.chmod(0o644)
     world.links["net0"] = Link("net0", world.new_linkid(), LinkClass.PHYS, mac="2:8:20:0:0:1", mtu=1500)
+    datalinks.load(world)

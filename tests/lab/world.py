@@ -36,6 +36,10 @@ class Refused(Exception):
         self.status = status
 
 
+class NotEmulated(Exception):
+    """The lab does not know this corner of illumos and will not guess; the text says which corner."""
+
+
 class LinkClass(enum.Enum):
     """Classes as `dladm show-link` prints them [network 1.1]."""
 
@@ -63,6 +67,8 @@ class Link:
     props: dict[str, str] = field(default_factory=dict)  # active values, only those set
     stored_props: dict[str, str] = field(default_factory=dict)  # values in datalink.conf
     holders: set[str] = field(default_factory=set)  # who else holds it open: sniffers, bhyve
+    transient: bool = False  # destroyed with its zone instead of returned (OmniOS) [network 2.5]
+    created_ns: int = 0  # monotonic: crtime of its kstat [network 6.3]
 
 
 @dataclass
@@ -138,6 +144,16 @@ class KernelZone:
     mounted: bool = False
 
 
+@dataclass
+class LinkIndex:
+    """What `lab.datalinks` keeps beside `World.links`, so that one change never costs a walk over ten thousand."""
+
+    over: dict[str, dict[str, Link]] = field(default_factory=dict)  # lower link -> active links on it, by name
+    macs: dict[tuple[str, str, int], str] = field(default_factory=dict)  # (lower link, MAC, VID) -> link
+    loans: dict[str, dict[str, Link]] = field(default_factory=dict)  # zone -> links lent to it, by name
+    lines: dict[str, str] = field(default_factory=dict)  # datalink.conf, one line per persistent link
+
+
 class World:
     """Everything the lab's host knows. Take `lock` for each piece of work; never hold it while a process runs."""
 
@@ -149,7 +165,8 @@ class World:
         self.channel = channel
         self.faults = faults
         self.lock = threading.RLock()
-        self.links: dict[str, Link] = {}
+        self.links: dict[str, Link] = {}  # written by lab.datalinks only
+        self.link_index = LinkIndex()
         self.kernel_zones: dict[str, KernelZone] = {}
         self.stacks: dict[str, Stack] = {GLOBAL: Stack(GLOBAL, {"lo0": loopback()})}
         self._linkid = 0
@@ -181,6 +198,8 @@ class World:
             return self._zone_locks.setdefault(name, threading.RLock())
 
     def links_of(self, zone: str) -> list[Link]:
+        if zone != GLOBAL:
+            return list(self.link_index.loans.get(zone, {}).values())
         return [link for link in self.links.values() if link.zone == zone and link.active]
 
 
