@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import io
-import time
 from dataclasses import dataclass
 from functools import cache
 from types import ModuleType
@@ -13,12 +12,13 @@ from lab.call import Call, Exit
 from lab.channel import Channel
 from lab.faults import Faults, Killed
 from lab.paper import PaperFloor
-from lab.world import Dialect, World
+from lab.world import Dialect, NotEmulated, World
 
 COMMANDS = (
     "dladm", "ipadm", "kstat", "pfexec", "route", "zlogin", "zoneadm", "zonecfg", "zonename",
 )  # fmt: skip
 SIGKILLED = 137
+NOT_EMULATED = 125
 
 
 @cache
@@ -29,10 +29,10 @@ def _module(name: str) -> ModuleType:
 def run(call: Call) -> int:
     """Exit status of `call`. Raises `Become` when the caller is to turn into another program."""
     call.faults = call.world.faults.arm(call.argv)
-    for fault in call.faults:
-        if fault.kind == "slow":
-            time.sleep(fault.seconds)
     try:
+        for fault in call.faults:
+            if fault.kind == "slow" and call.linger(fault.seconds):
+                raise Killed
         status = _module(call.argv[0]).main(call)
         assert isinstance(status, int)
         return status
@@ -40,6 +40,9 @@ def run(call: Call) -> int:
         return leave.status
     except Killed:
         return SIGKILLED
+    except NotEmulated as corner:
+        call.err(f"zonelab: not emulated: {corner}\n")
+        return NOT_EMULATED
 
 
 @dataclass(frozen=True)

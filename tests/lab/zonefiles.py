@@ -22,8 +22,8 @@ from lab.zonexml import InvalidDocument, Resource, ZoneConfig, parse, render
 
 __all__ = [
     "CONFIGURED", "INCOMPLETE", "INSTALLED", "STATES", "IndexEntry", "Resource", "ZoneConfig", "ZonecfgError",
-    "delete", "index_entries", "index_entry", "kernel_zone", "load", "peek", "save", "seed", "set_state", "set_zonepath",
-    "snapshot_path", "state_of",
+    "delete", "index_entries", "index_entry", "kernel_zone", "load", "peek", "save", "seed", "set_state",
+    "set_zonepath", "snapshot_path", "state_of",
 ]  # fmt: skip
 
 ETC_ZONES = "/etc/zones"
@@ -89,11 +89,11 @@ def _cache(world: World) -> _Cache:
 
 
 def _key(path: str) -> FileKey:
-    stat = os.stat(path)  # noqa: PTH116: ten thousand of these per listing; Path.stat costs twice as much
+    stat = os.stat(path)  # noqa: PTH116 -- ten thousand of these per listing
     return stat.st_mtime_ns, stat.st_ino, stat.st_size
 
 
-# the index ---------------------------------------------------------------------------------------------------------------
+# the index ---------------------------------------------------------------------------
 def parse_index_line(line: str) -> IndexEntry | None:
     """None for a comment, a blank line and whatever is not an entry."""
     if line.startswith("#") or ":" not in line:
@@ -221,7 +221,7 @@ def set_zonepath(world: World, name: str, zonepath: str) -> None:
         save(world, config)
 
 
-# states ------------------------------------------------------------------------------------------------------------------
+# states ---------------------------------------------------------------------------
 def kernel_zone(world: World, name: str) -> KernelZone | None:
     """What `getzoneidbyname` finds: nothing below READY [zones 1.1]."""
     zone = world.kernel_zones.get(name)
@@ -242,7 +242,7 @@ def state_of(world: World, name: str) -> str:
     return entry.state
 
 
-# the documents ---------------------------------------------------------------------------------------------------------
+# the documents ---------------------------------------------------------------------------
 def xml_path(world: World, name: str) -> Path:
     return world.path(f"{ETC_ZONES}/{name}.xml")
 
@@ -297,7 +297,7 @@ def save(
 ) -> None:
     """Commit: XML by rename-over, then the index line, which is rewritten even if it stays the same.
 
-    `old_name` is given for a rename; `fresh` makes the zone `configured` without a uuid (create -F). `between` is called
+    `old_name` is given for a rename; `fresh` makes the zone `configured` without a uuid (create -F). `between` runs
     when the XML is there and the index is not: where a killed zonecfg leaves its worst traces.
     """
     name = config.name
