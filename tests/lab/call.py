@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 import subprocess
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import IO
 
@@ -13,13 +14,25 @@ from lab.world import GLOBAL, Refused, World
 
 
 class Become(Exception):
-    """The calling process is to become `argv`, inside `zone`: how zlogin and pfexec hand over (stdio untouched)."""
+    """The calling process is to become `argv`, inside `zone`: how zlogin and pfexec hand over (stdio untouched).
 
-    def __init__(self, argv: Sequence[str], zone: str = GLOBAL, environ: Mapping[str, str] | None = None) -> None:
+    `environ` None keeps the caller's; `cwd` and `no_stdin` (standard input is /dev/null) count only inside a zone.
+    """
+
+    def __init__(
+        self,
+        argv: Sequence[str],
+        zone: str = GLOBAL,
+        environ: Mapping[str, str] | None = None,
+        cwd: str = "/",
+        no_stdin: bool = False,
+    ) -> None:
         super().__init__(" ".join(argv))
         self.argv = list(argv)
         self.zone = zone
         self.environ = environ
+        self.cwd = cwd
+        self.no_stdin = no_stdin
 
 
 class Exit(Exception):
@@ -28,6 +41,11 @@ class Exit(Exception):
     def __init__(self, status: int) -> None:
         super().__init__(status)
         self.status = status
+
+
+def _sleep(seconds: float) -> bool:
+    time.sleep(seconds)
+    return False
 
 
 @dataclass
@@ -45,7 +63,9 @@ class Call:
     privileged: bool = True
     stdin_tty: bool = False
     stdout_tty: bool = False
+    closed: str = ""  # which of the descriptors 0, 1, 2 the caller had closed, as digits
     faults: list[Fault] = field(default_factory=list)
+    linger: Callable[[float], bool] = _sleep  # wait some seconds; True as soon as the caller is gone
 
     def out(self, text: str) -> None:
         self.stdout.write(text.encode())
@@ -66,8 +86,15 @@ class Call:
         if any(fault.kind == "kill" for fault in self.faults):
             raise Killed
 
-    def spawn(self, argv: Sequence[str], environ: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[bytes]:
+    def spawn(
+        self, argv: Sequence[str], environ: Mapping[str, str] | None = None
+    ) -> subprocess.CompletedProcess[bytes]:
         """Run a real process (a brand hook), its output captured. Never call it with `world.lock` held."""
         return subprocess.run(
-            list(argv), stdin=subprocess.DEVNULL, capture_output=True, env=dict(environ or self.environ), cwd="/", check=False
+            list(argv),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            env=dict(environ or self.environ),
+            cwd="/",
+            check=False,
         )
