@@ -66,6 +66,7 @@ class Call:
     closed: str = ""  # which of the descriptors 0, 1, 2 the caller had closed, as digits
     faults: list[Fault] = field(default_factory=list)
     linger: Callable[[float], bool] = _sleep  # wait some seconds; True as soon as the caller is gone
+    kill_parent: Callable[[], None] = lambda: None  # whoever started the command dies by SIGKILL
 
     def out(self, text: str) -> None:
         self.stdout.write(text.encode())

@@ -29,7 +29,10 @@ def _module(name: str) -> ModuleType:
 def run(call: Call) -> int:
     """Exit status of `call`. Raises `Become` when the caller is to turn into another program."""
     call.faults = call.world.faults.arm(call.argv)
+    kinds = {fault.kind for fault in call.faults}
     try:
+        if "caller-before" in kinds:
+            call.kill_parent()
         for fault in call.faults:
             if fault.kind == "slow" and call.linger(fault.seconds):
                 raise Killed
@@ -43,6 +46,9 @@ def run(call: Call) -> int:
     except NotEmulated as corner:
         call.err(f"zonelab: not emulated: {corner}\n")
         return NOT_EMULATED
+    finally:
+        if "caller-after" in kinds:
+            call.kill_parent()
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import fnmatch
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 STATUS = {"busy": "link busy", "again": "try again later"}
 KINDS = ("busy", "again", "fail", "slow", "kill", "caller-before", "caller-after")
@@ -47,6 +47,11 @@ class Faults:
     def add(self, fault: Fault) -> None:
         with self._lock:
             self._script.append(fault)
+
+    def waiting(self) -> list[Fault]:
+        """Those that will still strike, in the order they were added."""
+        with self._lock:
+            return [replace(fault) for fault in self._script if fault.times > 0]
 
     def clear(self) -> None:
         with self._lock:
