@@ -1,0 +1,118 @@
+"""One etherstub per internal network: made when the network is declared, deleted when it no longer is.
+
+An etherstub that was there before us is used and never deleted: only what our records say we made is ours.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from zonehookd.illumos import dladm, ipadm
+from zonehookd.plugin import (
+    Forget,
+    HostReader,
+    Network,
+    NetworkPlugin,
+    NetworkView,
+    Note,
+    Plan,
+    Record,
+    Remember,
+    nothing,
+)
+
+KIND = "etherstub"
+
+
+@dataclass(frozen=True)
+class Seen:
+    """`link`: what bears the name now. `over`: VNICs on it, asked only where the stub is to go or to change."""
+
+    link: dladm.Link | None
+    record: Record | None
+    over: tuple[dladm.Link, ...] = ()
+    in_the_way: tuple[ipadm.AddressObject, ...] = ()
+
+
+class Etherstub(NetworkPlugin[Seen]):
+    name = "etherstub"
+
+    async def observe(self, network: NetworkView, host: HostReader) -> Seen:
+        wanted = network.network
+        if wanted is not None and wanted.internal:
+            link = await host.ask(dladm.link(wanted.link))
+            record = host.recall_one(KIND, wanted.link)
+            if link is None and not wanted.isolated:
+                taken = [each for each in await host.ask(ipadm.addresses()) if _overlaps(wanted, each)]
+                return Seen(None, record, in_the_way=tuple(taken))
+            if link is not None and link.mtu == wanted.mtu:
+                return Seen(link, record)
+            over = [each for each in (await host.ask(dladm.links())).values() if each.over == wanted.link]
+            return Seen(link, record, tuple(over))
+        record = next(iter(host.recall(network.subject)), None)
+        if record is None:
+            return Seen(None, None)
+        every = await host.ask(dladm.links())
+        return Seen(every.get(record.name), record, tuple(each for each in every.values() if each.over == record.name))
+
+    def plan(self, network: NetworkView, seen: Seen) -> Plan:
+        wanted = network.network
+        if wanted is None:
+            return _clear(network, seen)
+        if not wanted.internal:
+            return nothing(f"network {network.name} lies over {wanted.link}, which is not ours to make")
+        if seen.link is None:
+            return _build(network, wanted, seen)
+        if seen.link.klass != KIND:
+            text = f"{wanted.link} is to be the etherstub of network {network.name}, but is a {seen.link.klass}"
+            hint = f"set another etherstub in [network.{network.name}]"
+            return Plan(notes=(Note("refused", text, "foreign-link", wanted.link, hint),))
+        if seen.record is None:
+            return nothing(f"etherstub {wanted.link} was there before us: used as it is, and never deleted")
+        return _adjust(wanted, seen.link, seen.over)
+
+
+def _overlaps(network: Network, address: ipadm.AddressObject) -> bool:
+    return address.interface != network.link and network.holds(address.address.ip)
+
+
+def _build(network: NetworkView, wanted: Network, seen: Seen) -> Plan:
+    if seen.in_the_way:
+        owner = seen.in_the_way[0]
+        text = f"network {network.name} would contain {owner.address}, which this host has on {owner.interface}"
+        hint = "choose another range, or isolated = true if the two must never meet"
+        return Plan(notes=(Note("refused", text, "overlaps-host", str(owner.address), hint),))
+    why = f"network {network.name} has no etherstub"
+    record = Record(KIND, wanted.link, network.subject, "etherstub", {})
+    mtu = f"network {network.name} has MTU {wanted.mtu}"
+    return Plan(
+        (
+            Remember(record, why),
+            dladm.create_etherstub(wanted.link, why=why),
+            dladm.set_linkprop(wanted.link, "mtu", str(wanted.mtu), why=mtu),
+        )
+    )
+
+
+def _adjust(wanted: Network, link: dladm.Link, over: tuple[dladm.Link, ...]) -> Plan:
+    if link.mtu == wanted.mtu or wanted.mtu is None:
+        return nothing(f"etherstub {link.name} is as declared")
+    larger = sorted(each.name for each in over if each.mtu > wanted.mtu)
+    if larger:  # a stub cannot go below its VNICs (network sheet 3.7); the vnic plugin lowers those first
+        text = f"etherstub {link.name} waits with MTU {wanted.mtu} for {', '.join(larger)}"
+        return Plan(notes=(Note("waiting", text, "mtu-of-vnics", link.name, again_after_s=1.0),))
+    why = f"MTU is {link.mtu}, declared {wanted.mtu}"
+    return Plan((dladm.set_linkprop(link.name, "mtu", str(wanted.mtu), why=why),))
+
+
+def _clear(network: NetworkView, seen: Seen) -> Plan:
+    if seen.record is None:
+        return nothing(f"network {network.name} is not declared and has nothing of ours")
+    name = seen.record.name
+    gone = f"network {network.name} is no longer declared"
+    if seen.link is None or seen.link.klass != KIND:
+        return Plan((Forget(KIND, name, f"{gone}, and {name} is gone"),))
+    if seen.over:
+        text = f"etherstub {name} stays: {', '.join(sorted(each.name for each in seen.over))} still on it"
+        return Plan(notes=(Note("waiting", text, "vnics-on-etherstub", name, again_after_s=5.0),))
+    return Plan((dladm.delete_etherstub(name, why=gone), Forget(KIND, name, gone)))

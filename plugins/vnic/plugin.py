@@ -1,0 +1,249 @@
+"""Each NIC of a zone has its VNIC on the matching etherstub, before the zone boots, for as long as the zone exists.
+
+The VNIC is persistent: the zone boots without us, and persistent ipadm objects inside it need a persistent link
+(network sheet 4.3). It bears one MAC for life, recorded before it is made. A link that somebody else made is used where
+it fits, reported where it does not, and never deleted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from zonehookd.illumos import dladm, linkname
+from zonehookd.plugin import (
+    Attachment,
+    Change,
+    Forget,
+    HostReader,
+    Note,
+    Plan,
+    Record,
+    Remember,
+    ZonePlugin,
+    ZoneState,
+    ZoneView,
+    nothing,
+)
+from zonehookd.plugin.contract import NOBODY
+
+KIND = "vnic"
+_ATTEMPTS = 16  # derived MACs tried against those in use on the same link
+
+
+@dataclass(frozen=True)
+class SeenNic:
+    """One link by name: what it is now, whose our records say it is, and the MAC a new one would get."""
+
+    link: dladm.Link | None
+    vnic: dladm.Vnic | None
+    record: Record | None
+    new_mac: str = ""
+    lower_mtu: int | None = None
+    protection: dladm.Protection | None = None
+
+
+@dataclass(frozen=True)
+class Seen:
+    """By link name: every NIC that is placed, and every link our records hold for this zone."""
+
+    nics: Mapping[str, SeenNic] = field(default_factory=dict)
+
+
+class Vnic(ZonePlugin[Seen]):
+    name = "vnic"
+
+    async def observe(self, zone: ZoneView, host: HostReader) -> Seen:
+        placed = {attachment.link: attachment for attachment in zone.attachments}
+        names = dict.fromkeys([*placed, *(record.name for record in host.recall(zone.subject))])
+        return Seen({name: await _observe_nic(name, placed.get(name), zone, host) for name in names})
+
+    def plan(self, zone: ZoneView, seen: Seen) -> Plan:
+        plans = [_nic(zone, attachment, seen.nics[attachment.link]) for attachment in zone.attachments]
+        placed = {attachment.link for attachment in zone.attachments}
+        plans += [_leftover(zone, name, nic) for name, nic in seen.nics.items() if name not in placed]
+        plans += [nothing(f"{name}: says nothing of a network, left alone") for name in zone.left_alone]
+        if not plans and not zone.refusals:
+            return nothing("the zone has no link of its own")
+        return Plan(
+            tuple(step for plan in plans for step in plan.steps), tuple(note for plan in plans for note in plan.notes)
+        )
+
+    async def reclaim(self, links: Mapping[str, str], host: HostReader) -> Sequence[Record]:
+        """A link that bears the MAC we derive from its name is ours; nobody else would give it that one."""
+        found = []
+        for vnic in (await host.ask(dladm.vnics(host.dialect))).values():
+            if vnic.mac in (linkname.derived_mac(host.site, vnic.name, attempt) for attempt in range(_ATTEMPTS)):
+                owner = NOBODY._replace(name=links[vnic.name]) if vnic.name in links else NOBODY
+                found.append(Record(KIND, vnic.name, owner, self.name, {"over": vnic.over, "mac": vnic.mac}))
+        return found
+
+
+# -- looking
+
+
+async def _observe_nic(name: str, wanted: Attachment | None, zone: ZoneView, host: HostReader) -> SeenNic:
+    link = await host.ask(dladm.link(name))
+    vnic = await host.ask(dladm.vnic(name, host.dialect)) if link is not None and link.klass == KIND else None
+    record = host.recall_one(KIND, name)
+    new_mac, lower_mtu, protection = "", None, None
+    if wanted is not None and (vnic is None or vnic.over != wanted.network.link):
+        new_mac = wanted.nic.mac or await _free_mac(name, wanted, record, host)
+    if wanted is not None and wanted.network.mtu is not None and link is not None and link.mtu != wanted.network.mtu:
+        lower = await host.ask(dladm.link(wanted.network.link))
+        lower_mtu = lower.mtu if lower else None
+    if link is not None and (_we_protect(zone, wanted) or (vnic is not None and wanted is None and vnic.zone is None)):
+        protection = (await host.ask(dladm.protections())).get(name)
+    return SeenNic(link, vnic, record, new_mac, lower_mtu, protection)
+
+
+async def _free_mac(name: str, wanted: Attachment, record: Record | None, host: HostReader) -> str:
+    """The recorded MAC for ever; for a new link the first derived one that nobody on the same lower link has."""
+    if record is not None and record.facts.get("mac"):
+        return record.facts["mac"]
+    first = linkname.derived_mac(host.site, name)
+    used = {
+        each.mac for each in (await host.ask(dladm.vnics(host.dialect))).values() if each.over == wanted.network.link
+    }
+    return next((mac for n in range(_ATTEMPTS) if (mac := linkname.derived_mac(host.site, name, n)) not in used), first)
+
+
+def _we_protect(zone: ZoneView, wanted: Attachment | None) -> bool:
+    """zoneadmd protects links with allowed-address, and refuses the boot if they are protected already (network sheet
+    2.10, 6.1). So we protect only the others, and only in a zone that runs: it forgets them at each halt."""
+    return (
+        wanted is not None
+        and wanted.network.antispoof
+        and bool(wanted.addresses)
+        and not wanted.nic.enforced
+        and zone.zone.state is ZoneState.RUNNING
+    )
+
+
+# -- planning
+
+
+def _nic(zone: ZoneView, wanted: Attachment, seen: SeenNic) -> Plan:
+    """The plan for one placed NIC."""
+    name, over = wanted.link, wanted.network.link
+    if seen.record is not None and seen.link is not None and not (seen.vnic and _is(seen.vnic, seen.record)):
+        # Somebody put another link in its place, or was faster: it is theirs now, and our books say so.
+        theirs = _nic(zone, wanted, replace(seen, record=None))
+        return Plan(
+            (Forget(KIND, name, f"the {name} that is there is not the one we made"), *theirs.steps), theirs.notes
+        )
+    if wanted.on_demand:
+        return _on_demand(zone, wanted, seen)
+    if seen.link is None:
+        return _create(zone, wanted, seen, f"{name} is missing on network {wanted.network.name}")
+    if seen.vnic is None:
+        return _refuse(wanted, f"{name} is a {seen.link.klass} and no VNIC", "foreign-link", "rename one of the two")
+    if seen.vnic.over != over or (wanted.nic.mac and seen.vnic.mac != wanted.nic.mac):
+        is_now = f"over {seen.vnic.over} with MAC {seen.vnic.mac}"
+        should = f"over {over}" + (f" with MAC {wanted.nic.mac}" if wanted.nic.mac else "")
+        if seen.record is None:
+            hint = f'somebody else made it; if it may go: "dladm delete-vnic {name}", and it is made anew'
+            return _refuse(wanted, f"{name} is {is_now}, should be {should}", "foreign-link", hint)
+        if zone.zone.state.in_kernel:
+            text = f"{name} is {is_now}, should be {should}: moves when the zone has halted"
+            return Plan(notes=(Note("waiting", text, "in-use", name),))
+        why = f"{name} is {is_now}, should be {should}"
+        return Plan((dladm.delete_vnic(name, why=why), *_create(zone, wanted, seen, why).steps))
+    steps: list[Change | Remember] = [*_book(zone, wanted, seen), *_mtu(wanted, seen), *_protect(zone, wanted, seen)]
+    if steps:
+        return Plan(tuple(steps))
+    by_whom = "" if seen.record else ", made by somebody else"
+    return nothing(f"{name} is on network {wanted.network.name} over {over}{by_whom}")
+
+
+def _create(zone: ZoneView, wanted: Attachment, seen: SeenNic, why: str) -> Plan:
+    name, over = wanted.link, wanted.network.link
+    record = Record(KIND, name, zone.subject, "vnic", {"over": over, "mac": seen.new_mac})
+    steps = [
+        Remember(record, why),
+        dladm.create_vnic(name, over=over, mac=seen.new_mac, vlan=wanted.nic.vlan, why=why),
+    ]
+    if zone.zone.state is ZoneState.RUNNING:  # it was taken away under a running zone: given back without a reboot
+        steps.append(
+            dladm.set_linkprop(name, "zone", zone.zone.name, temporary=True, why=f"{why}, and the zone is running")
+        )
+    return Plan(tuple(steps))
+
+
+def _on_demand(zone: ZoneView, wanted: Attachment, seen: SeenNic) -> Plan:
+    """The brand makes this VNIC at boot and deletes it at halt (zones sheet 6.3): we see that it is right."""
+    name, over = wanted.link, wanted.network.link
+    forget = (Forget(KIND, name, "the brand makes this link on demand"),) if seen.record else ()
+    if seen.link is None:
+        state = "missing while the zone runs" if zone.zone.state is ZoneState.RUNNING else "made by the brand at boot"
+        return Plan(forget, (Note("nothing", f"{name}: {state}, over {over}"),))
+    if seen.vnic is None or seen.vnic.over != over:
+        is_now = f"over {seen.vnic.over}" if seen.vnic else f"a {seen.link.klass}"
+        return _refuse(
+            wanted, f"{name} is {is_now}, global-nic says {over}", "foreign-link", "halt the zone and boot it"
+        )
+    steps = [*_mtu(wanted, seen), *_protect(zone, wanted, seen)] if zone.zone.state is ZoneState.RUNNING else []
+    if steps:
+        return Plan(tuple(steps))
+    return nothing(f"{name} is on network {wanted.network.name}, made on demand by the brand")
+
+
+def _book(zone: ZoneView, wanted: Attachment, seen: SeenNic) -> Iterator[Remember]:
+    """Our own link under a new owner: the zone was renamed, or took it over."""
+    assert seen.vnic is not None
+    if seen.record is not None and seen.record.owner != zone.subject:
+        facts = {"over": seen.vnic.over, "mac": seen.vnic.mac}
+        why = f"{wanted.link} went from {seen.record.owner} to {zone.subject}"
+        yield Remember(Record(KIND, wanted.link, zone.subject, "vnic", facts), why)
+
+
+def _mtu(wanted: Attachment, seen: SeenNic) -> Iterator[Change]:
+    """Only what is ours, or on demand; never above the lower link (network sheet 3.7)."""
+    mtu = wanted.network.mtu
+    if seen.link is None or mtu is None or seen.link.mtu == mtu or not (seen.record or wanted.on_demand):
+        return
+    if seen.lower_mtu is None or seen.lower_mtu >= mtu:
+        why = f"MTU is {seen.link.mtu}, network {wanted.network.name} has {mtu}"
+        yield dladm.set_linkprop(wanted.link, "mtu", str(mtu), why=why)
+
+
+def _protect(zone: ZoneView, wanted: Attachment, seen: SeenNic) -> Iterator[Change]:
+    if not _we_protect(zone, wanted) or seen.protection is None:
+        return
+    addresses = frozenset(f"{each.ip}/{each.max_prefixlen}" for each in wanted.addresses)
+    why = f"zone {zone.zone.name} may send from {', '.join(sorted(addresses))} only"
+    if seen.protection.allowed_ips != addresses:
+        bare = ",".join(sorted(str(each.ip) for each in wanted.addresses))
+        yield dladm.set_linkprop(wanted.link, "allowed-ips", bare, temporary=True, why=why)
+    if "ip-nospoof" not in seen.protection.protection:
+        wide = ",".join(sorted(seen.protection.protection | {"ip-nospoof"}))
+        yield dladm.set_linkprop(wanted.link, "protection", wide, temporary=True, why=why)
+
+
+def _leftover(zone: ZoneView, name: str, seen: SeenNic) -> Plan:
+    """A link our records hold for this zone, and the zone has no placed NIC of that name."""
+    holder = zone.holders.get(name)
+    if holder == zone.zone.name and not zone.zone.absent:
+        return nothing(f"{name}: cannot be placed now, and is left as it is")
+    if holder is not None and holder != zone.zone.name:
+        return nothing(f"{name} is now named by zone {holder}")
+    gone = f"zone {zone.zone.name} is gone" if zone.zone.absent else f"zone {zone.zone.name} no longer has {name}"
+    if seen.link is None:
+        return Plan((Forget(KIND, name, f"{gone}, and so is {name}"),))
+    assert seen.record is not None
+    if seen.vnic is None or not _is(seen.vnic, seen.record):
+        return Plan((Forget(KIND, name, f"{gone}; the {name} that is there now is not the one we made"),))
+    inside = seen.vnic.zone if seen.vnic.zone is not None else seen.protection.zone if seen.protection else ""
+    if inside:
+        text = f"{name} is to go ({gone}), and is still in zone {inside}"
+        return Plan(notes=(Note("waiting", text, "in-use", name, f"it goes when {inside} has halted", 5.0),))
+    return Plan((dladm.delete_vnic(name, why=gone), Forget(KIND, name, gone)))
+
+
+def _is(vnic: dladm.Vnic, record: Record) -> bool:
+    """The link that is there is the one we made: by lower link and MAC, not by its name alone."""
+    return vnic.over == record.facts.get("over") and vnic.mac == record.facts.get("mac")
+
+
+def _refuse(wanted: Attachment, text: str, code: str, hint: str) -> Plan:
+    return Plan(notes=(Note("refused", text, code, wanted.link, hint),))

@@ -1,0 +1,77 @@
+"""Carries out steps, in order, and decides nothing. The only code that changes the machine.
+
+Do not put behaviour here: what to do, and whether, is for plans, which can be read before they are run.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from zonehookd.engine.reconciler import PlannedStep
+from zonehookd.errors import CommandError, CommandFailed
+from zonehookd.host.doors import Commands, Files
+from zonehookd.model.command import Change, Verdict
+from zonehookd.model.outcome import Result, StepResult
+from zonehookd.model.plan import Forget, Remember, RemoveFile, WriteFile
+from zonehookd.model.subject import Subject
+from zonehookd.store.store import Store
+
+_AGAIN = Verdict(again=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    result: Result
+    steps: tuple[StepResult, ...]
+    error: str = ""
+
+
+class Applier:
+    def __init__(self, commands: Commands, files: Files, store: Store) -> None:
+        self._commands = commands
+        self._files = files
+        self._store = store
+
+    async def apply(self, subject: Subject, steps: Sequence[PlannedStep]) -> Applied:
+        """Stops at the first step that fails: what comes after may rest on it, and the next look plans it again."""
+        results: list[StepResult] = []
+        for planned in steps:
+            began = time.monotonic()
+            verdict, error = await self._carry_out(planned, subject)
+            ok = verdict is None or verdict.done
+            results.append(StepResult(planned.plugin, planned.step, ok, time.monotonic() - began, error))
+            if verdict is not None and not verdict.done:
+                result = Result.BUSY if verdict.busy else Result.FAILED if verdict.again else Result.STUCK
+                return Applied(result, tuple(results), error)
+        return Applied(Result.CHANGED if results else Result.NOOP, tuple(results))
+
+    async def _carry_out(self, planned: PlannedStep, subject: Subject) -> tuple[Verdict | None, str]:
+        """(None, "") when it worked; else how to take the failure, and its text."""
+        step = planned.step
+        try:
+            match step:
+                case Change():
+                    return await self._command(step, subject)
+                case Remember():
+                    self._store.remember(step.record)
+                case Forget():
+                    self._store.forget(step.kind, step.name)
+                case WriteFile():
+                    self._files.write(step.path, step.content, step.mode)
+                case RemoveFile():
+                    self._files.remove(step.path)
+        except OSError as problem:
+            return _AGAIN, f"{subject}: {planned.plugin}: {step.why}: {problem}"
+        return None, ""
+
+    async def _command(self, change: Change, subject: Subject) -> tuple[Verdict | None, str]:
+        try:
+            finished = await self._commands.run(change, why=change.why, subject=subject)
+        except CommandError as problem:
+            return _AGAIN, f"{subject}: {change.why}: {problem}"
+        if finished.reply.status == 0:
+            return None, ""
+        failure = CommandFailed(change.argv, finished.reply.status, finished.reply.stderr)
+        return change.judge(finished.reply.status, failure.stderr), f"{subject}: {change.why}: {failure}"

@@ -1,0 +1,314 @@
+"""Which subjects are due, and when: many events, one look; one worker per subject; everything bounded.
+
+Events are gathered while a look runs, so a burst costs few looks. A subject whose steps are being carried out is not
+planned again until they are done; other subjects go on. After steps, the subject is due again at once: done means that
+a look finds nothing to do.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from zonehookd.engine.applier import Applied, Applier
+from zonehookd.engine.attach import Site
+from zonehookd.engine.backoff import Backoff
+from zonehookd.engine.listeners import Listener
+from zonehookd.engine.look import Look
+from zonehookd.engine.reconciler import Reconciler, SubjectPlan
+from zonehookd.engine.survey import Survey
+from zonehookd.errors import CannotObserve
+from zonehookd.model import subject
+from zonehookd.model.event import Event
+from zonehookd.model.network import Network
+from zonehookd.model.outcome import Outcome, Result
+from zonehookd.model.subject import Subject
+from zonehookd.store.store import Store
+
+_PAUSE_MAX_S = 1.0
+POLL = "poll"  # the source that announces nothing: it only makes us look
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Seconds, all of them; see [timing] in config.py."""
+
+    full_look_s: float
+    pace_s: float
+    retry_max_s: float
+    heartbeat_s: float = 5.0
+
+
+class Dispatcher:
+    """`run` is the loop that does the work; `beat` is called each time round, for the watchdog."""
+
+    def __init__(
+        self,
+        make_look: Callable[[], Look],
+        store: Store,
+        survey: Survey,
+        reconciler: Reconciler,
+        applier: Applier,
+        timing: Timing,
+        listeners: Sequence[Listener],
+        beat: Callable[[], None],
+    ) -> None:
+        self.networks: Mapping[str, Network] = {}
+        self.latest: dict[Subject, Outcome] = {}
+        self.survey = survey
+        self.reconciler = reconciler
+        self.timing = timing
+        self._make_look = make_look
+        self._store = store
+        self._applier = applier
+        self._listeners = listeners
+        self._beat = beat
+        self._wake = asyncio.Event()
+        self._hinted: dict[str, float] = {}  # zone -> when first hinted, monotonic seconds
+        self._anything: float | None = None  # something changed, a survey tells what: when first said
+        self._everything: float | None = None  # look at all subjects: when first asked
+        self._due_at: dict[Subject, float] = {}
+        self._due_since: dict[Subject, float] = {}
+        self._working: dict[Subject, asyncio.Task[None]] = {}
+        self._backoffs: dict[Subject, Backoff] = {}
+        self._settled: list[tuple[float, asyncio.Future[None]]] = []
+        self._last_full_s: float | None = None
+        self._blindness = Backoff(timing.retry_max_s)
+        self._blind_until_s = 0.0
+        self._announced = False  # somebody other than the poll said that something changed
+        self._stopping = False
+
+    # -- what others may do
+
+    def hint(self, event: Event) -> None:
+        """Cheap, never blocks, bounded by the number of zones. Call it from the loop's own thread."""
+        now = time.monotonic()
+        self._announced = self._announced or event.source != POLL
+        if event.everything:
+            new = self._everything is None
+            self._everything = self._everything or now
+        elif event.zone is None:
+            new = self._anything is None
+            self._anything = self._anything or now
+        else:
+            new = event.zone not in self._hinted
+            self._hinted.setdefault(event.zone, now)
+        self._wake.set()
+        for listener in self._listeners:
+            listener.hinted(event, new)
+
+    def declare(self, networks: Mapping[str, Network]) -> None:
+        """The declared networks, now. Takes effect with the next look, which is a full one."""
+        self.networks = networks
+        self.hint(Event("config", "networks", everything=True))
+
+    async def settled(self) -> None:
+        """Returns when a full look that began after this call is over, with its steps and the look after them."""
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._settled.append((time.monotonic(), future))
+        self.hint(Event("control", "apply", everything=True))
+        await future
+
+    async def dry_run(self) -> tuple[Site, list[SubjectPlan]]:
+        """What a full look would do now. Raises CannotObserve. Changes nothing, here or on the host."""
+        look = self._make_look()
+        taken = await self.survey.take(look, self.networks, time.monotonic())
+        due = self._all_subjects(taken.site)
+        return taken.site, await self.reconciler.plan(look, taken.site, due, self.networks)
+
+    def stop(self) -> None:
+        """No further look; steps that run are finished by `run` before it returns."""
+        self._stopping = True
+        self._wake.set()
+
+    # -- the loop
+
+    async def run(self) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            while not self._stopping:
+                self._beat()
+                await self._until_due()
+                if self._stopping:
+                    break
+                began = time.monotonic()
+                await self._look(tasks)
+                self._announce_settled()
+                spent = time.monotonic() - began
+                await asyncio.sleep(min(max(self.timing.pace_s, spent / 2), _PAUSE_MAX_S))
+
+    async def _until_due(self) -> None:
+        """Until a hint, a retry, or a full look is due; woken by the heartbeat in between."""
+        while not self._stopping:
+            now = time.monotonic()
+            if now < self._blind_until_s:
+                await asyncio.sleep(min(self._blind_until_s - now, self.timing.heartbeat_s))
+                self._beat()
+                continue
+            waits = [at for each, at in self._due_at.items() if each not in self._working]
+            next_full = (self._last_full_s or 0.0) + self.timing.full_look_s if self._last_full_s else now
+            at = min([*waits, next_full])
+            self._report_queue(now)
+            if self._anything or self._everything or self._hinted or at <= now:
+                return
+            self._wake.clear()
+            try:
+                async with asyncio.timeout(min(at - now, self.timing.heartbeat_s)):
+                    await self._wake.wait()
+            except TimeoutError:
+                self._beat()
+
+    async def _look(self, tasks: asyncio.TaskGroup) -> None:
+        began = time.monotonic()
+        full_asked, self._everything = self._everything, None
+        hinted, self._hinted = self._hinted, {}
+        anything, self._anything = self._anything, None
+        announced, self._announced = self._announced, False
+        full = (
+            full_asked is not None or self._last_full_s is None or self._last_full_s + self.timing.full_look_s <= began
+        )
+        look = self._make_look()
+        try:
+            taken = await self.survey.take(look, self.networks, began)
+            site = taken.site
+            due = self._due(site, taken.changed, hinted, full, anything or full_asked or began, began)
+            plans = await self.reconciler.plan(look, site, due, self.networks)
+        except CannotObserve as problem:
+            self._hinted = {**self._hinted, **hinted}  # nothing was learnt: every hint is put back
+            self._everything = self._everything or full_asked
+            self._anything = self._anything or anything
+            self._blind_until_s = time.monotonic() + (self._blindness.after(Result.BLIND)[1] or 0.0)
+            for listener in self._listeners:
+                listener.blind(str(problem))
+            return
+        self._blindness.after(Result.NOOP)
+        self.survey.keep(taken)
+        if taken.again_after_s is not None:
+            asyncio.get_running_loop().call_later(
+                taken.again_after_s + 0.01, self.hint, Event("survey", "missing zone")
+            )
+        if full:
+            self._last_full_s = began
+        unannounced = len(taken.changed - hinted.keys()) if self.latest and not announced else 0
+        for plan in plans:
+            since = self._due_since.pop(plan.subject, began)
+            self._due_at.pop(plan.subject, None)
+            if plan.steps:
+                needs = [self._working[each] for each in plan.needs if each in self._working]
+                self._working[plan.subject] = tasks.create_task(self._work(plan, needs, since, began))
+            else:
+                self._end(plan, Applied(_without_steps(plan), ()), since, began)
+        for gone in [each for each in self.latest if not self._known(each, site)]:
+            del self.latest[gone]
+            self._backoffs.pop(gone, None)
+            self._due_at.pop(gone, None)
+            self._due_since.pop(gone, None)
+        for listener in self._listeners:
+            listener.looked(site, time.monotonic() - began, full, len(plans), unannounced)
+
+    def _due(
+        self,
+        site: Site,
+        changed: frozenset[str],
+        hinted: Mapping[str, float],
+        full: bool,
+        since_s: float,
+        now: float,
+    ) -> list[Subject]:
+        """Subjects to plan now; those being worked on keep their place and are due when the work is done."""
+        due: dict[Subject, float] = {}
+        if full:
+            due = dict.fromkeys(self._all_subjects(site), since_s)
+        for name in changed:
+            due[subject.zone(name)] = hinted.get(name, since_s)
+        for name, at in hinted.items():
+            if name in site.zones:
+                due[subject.zone(name)] = at
+        for each, at in self._due_at.items():
+            if at <= now:
+                due.setdefault(each, self._due_since.get(each, at))
+        for each in [one for one in due if one.kind == "zone"]:  # a zone's network is looked at with it
+            for attachment in site.of_zone(each.name).attachments:
+                due.setdefault(subject.network(attachment.network.name), now)
+        for each, at in due.items():
+            self._due_since[each] = min(at, self._due_since.get(each, at))
+            if each in self._working:
+                self._due_at[each] = now
+        return [each for each in due if each not in self._working]
+
+    def _all_subjects(self, site: Site) -> list[Subject]:
+        owners = [owner for owner in self._store.owners() if owner.kind == "network"]
+        networks = dict.fromkeys([*(subject.network(name) for name in self.networks), *owners])
+        return [*networks, *(subject.zone(name) for name in site.zones)]
+
+    def _known(self, each: Subject, site: Site) -> bool:
+        if each in self._working:
+            return True
+        if each.kind == "network":
+            return each.name in self.networks or bool(self._store.of(each))
+        zone = site.zones.get(each.name)
+        return zone is not None and (not zone.absent or bool(self._store.of(each)))
+
+    # -- working
+
+    async def _work(self, plan: SubjectPlan, needs: Sequence[asyncio.Task[None]], since: float, began: float) -> None:
+        """Never raises: whatever happens to one subject is an outcome of that subject."""
+        try:
+            if needs:
+                await asyncio.wait(needs)
+            applied = await self._applier.apply(plan.subject, plan.steps)
+        except Exception as problem:
+            applied = Applied(Result.FAILED, (), f"{plan.subject}: {problem!r}")
+        finally:
+            del self._working[plan.subject]
+        self._end(plan, applied, since, began)
+        self._wake.set()
+
+    def _end(self, plan: SubjectPlan, applied: Applied, since: float, began: float) -> None:
+        backoff = self._backoffs.setdefault(plan.subject, Backoff(self.timing.retry_max_s))
+        result, pause_s = backoff.after(applied.result)
+        now = time.monotonic()
+        pauses = [note.again_after_s for note in plan.notes if note.again_after_s is not None]
+        if pause_s is None and pauses:
+            pause_s = min(pauses)
+        if pause_s is not None:
+            self._due_at[plan.subject] = now + pause_s
+            if result is Result.CHANGED:
+                self._due_since[plan.subject] = now
+        outcome = Outcome(
+            plan.subject,
+            result,
+            applied.steps,
+            tuple(plan.notes),
+            applied.error or plan.blind or plan.failed,
+            waited_s=max(0.0, began - since),
+            seconds=now - began,
+        )
+        self.latest[plan.subject] = outcome
+        for listener in self._listeners:
+            listener.ended(outcome)
+
+    def _report_queue(self, now: float) -> None:
+        waiting = [at for each, at in self._due_since.items() if each not in self._working]
+        waiting += self._hinted.values()
+        for listener in self._listeners:
+            listener.queued(len(waiting), max((now - at for at in waiting), default=0.0), len(self._working))
+
+    def _announce_settled(self) -> None:
+        """Settled: a full look began after the question, nobody works, and nobody is due at once."""
+        now = time.monotonic()
+        busy = bool(self._working) or any(at <= now + self.timing.pace_s for at in self._due_at.values())
+        if busy or self._everything is not None:
+            return
+        waiting = [entry for entry in self._settled if self._last_full_s is None or entry[0] > self._last_full_s]
+        for _, future in [entry for entry in self._settled if entry not in waiting]:
+            if not future.done():
+                future.set_result(None)
+        self._settled = waiting
+
+
+def _without_steps(plan: SubjectPlan) -> Result:
+    if plan.blind:
+        return Result.BLIND
+    return Result.FAILED if plan.failed else Result.NOOP

@@ -1,0 +1,106 @@
+"""One look at the host: every question is asked once, however many subjects want to know.
+
+That is what keeps the number of reading commands the same for one zone and for ten thousand. A question about one
+object is answered from the walk over all when the look is a wide one, and asked by name when it is about a few.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from zonehookd.errors import CannotObserve, CommandError
+from zonehookd.host.doors import Commands, Files
+from zonehookd.illumos.dladm import Dialect
+from zonehookd.model.command import Query
+from zonehookd.model.plan import Record
+from zonehookd.model.subject import Subject
+from zonehookd.store.store import Store
+
+T = TypeVar("T")
+NARROW_MAX = 4  # subjects; above it one walk is cheaper than asking by name
+_FILE_MAX_BYTES = 16 << 20
+
+
+class Look:
+    """What was asked stays answered for the life of this look; a new look asks anew."""
+
+    def __init__(self, commands: Commands, files: Files, store: Store, dialect: Dialect, site: str) -> None:
+        self.files = files
+        self.store = store
+        self.dialect = dialect
+        self.site = site
+        self.wide = True
+        self.asked = 0
+        self._commands = commands
+        self._answers: dict[tuple[str, ...], asyncio.Future[object]] = {}
+
+    async def ask(self, query: Query[T]) -> T:
+        """Raises CannotObserve, to everybody who asks the same in this look."""
+        if query.wide is not None and self.wide:
+            assert query.pick is not None
+            picked: T = query.pick(await self.ask(query.wide))
+            return picked
+        answer = self._answers.get(query.argv)
+        if answer is None:
+            answer = asyncio.get_running_loop().create_future()
+            self._answers[query.argv] = answer
+            self.asked += 1
+            try:
+                answer.set_result(await self._run(query))
+            except CannotObserve as problem:
+                answer.set_exception(problem)
+                answer.exception()  # seen: nobody else may come to ask
+                raise
+            except BaseException:
+                answer.cancel()
+                raise
+        return await answer  # type: ignore[return-value]
+
+    async def _run(self, query: Query[T]) -> T:
+        try:
+            finished = await self._commands.run(query, why="look", subject=None)
+        except CommandError as problem:
+            raise CannotObserve(str(problem)) from problem
+        try:
+            return query.parse(finished.reply)
+        except ValueError as problem:
+            raise CannotObserve(f'cannot read what "{" ".join(query.argv)}" printed: {problem}') from problem
+
+    def read_file(self, path: Path) -> str | None:
+        try:
+            return self.files.read(path, _FILE_MAX_BYTES).decode()
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError) as problem:
+            raise CannotObserve(f"cannot read {path}: {problem}") from problem
+
+
+class PluginReader:
+    """A look as one plugin sees it: its own records only."""
+
+    def __init__(self, look: Look, plugin: str) -> None:
+        self._look = look
+        self._plugin = plugin
+
+    @property
+    def dialect(self) -> Dialect:
+        return self._look.dialect
+
+    @property
+    def site(self) -> str:
+        return self._look.site
+
+    async def ask(self, query: Query[T]) -> T:
+        return await self._look.ask(query)
+
+    def read_file(self, path: Path) -> str | None:
+        return self._look.read_file(path)
+
+    def recall(self, subject: Subject) -> Sequence[Record]:
+        return [record for record in self._look.store.of(subject) if record.plugin == self._plugin]
+
+    def recall_one(self, kind: str, name: str) -> Record | None:
+        return self._look.store.one(kind, name)

@@ -1,0 +1,146 @@
+"""Which zones there are, in what state, wired how: one `zoneadm list`, the index, and the XML files that changed.
+
+The index alone says whether a zone exists (zones sheet 2.7): `zoneadm list` leaves out a zone whose XML it cannot read
+and still exits 0 (3.3). A zone missing from the index is believed gone only when it was missing twice, `absence_s`
+apart. A zone that cannot be read keeps everything it has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from zonehookd.engine.attach import Attached, Site, attach_zone, settle
+from zonehookd.engine.look import Look
+from zonehookd.errors import CannotObserve
+from zonehookd.host.files import Stamp
+from zonehookd.illumos import zoneadm, zonefiles
+from zonehookd.model.network import Network
+from zonehookd.model.zone import Zone, ZoneConfig, ZoneState
+
+_STATES = {state.value: state for state in ZoneState}
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """One XML file as last read. `config` None: `trouble` says why."""
+
+    stamp: Stamp | None
+    config: ZoneConfig | None
+    trouble: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """One survey. `changed`: zones that differ from the survey kept before. `again_after_s`: somebody went missing."""
+
+    site: Site
+    changed: frozenset[str]
+    again_after_s: float | None
+    read: Mapping[str, _Read]
+    missing_since_s: Mapping[str, float]
+    attached_alone: Mapping[str, tuple[ZoneConfig | None, Attached]]
+    networks: Mapping[str, Network]
+
+
+class Survey:
+    """Remembers the last survey kept, so that unchanged files are not read again and changes are seen."""
+
+    def __init__(self, folder: Path, absence_s: float) -> None:
+        self._folder = folder
+        self._absence_s = absence_s
+        self._last: Taken | None = None
+
+    async def take(self, look: Look, networks: Mapping[str, Network], now_s: float) -> Taken:
+        """Raises CannotObserve when the index or the list cannot be had: then nothing may be concluded."""
+        last = self._last
+        listed = await look.ask(zoneadm.zones())
+        indexed = self._index(look)  # after the list: what was deleted in between is then missing, not half there
+        zones: dict[str, Zone] = {}
+        read: dict[str, _Read] = {}
+        for name, line in indexed.items():
+            read[name] = self._zone_file(look, name, last.read.get(name) if last else None)
+            zones[name] = _zone(line, listed.get(name), read[name])
+        missing = self._missing(look, zones, now_s)
+        for name, since_s in missing.items():
+            zones[name] = self._missing_zone(name, now_s - since_s)
+        reuse = last.attached_alone if last and last.networks is networks else {}
+        alone: dict[str, tuple[ZoneConfig | None, Attached]] = {}
+        for name, zone in zones.items():
+            known = reuse.get(name)
+            alone[name] = known if known and known[0] is zone.config else (zone.config, attach_zone(zone, networks))
+        changed = frozenset(name for name, zone in zones.items() if not last or last.site.zones.get(name) != zone)
+        site = last.site if last and last.networks is networks and not changed else None
+        if site is None or site.zones.keys() != zones.keys():
+            wired = frozenset(owner.name for owner in look.store.owners() if owner.kind == "zone")
+            site = settle(networks, zones, {name: attached for name, (_, attached) in alone.items()}, wired)
+            changed |= _changed_neighbours(last.site if last else None, site)
+        waiting = [since_s for name, since_s in missing.items() if not zones[name].absent]
+        return Taken(
+            site,
+            changed,
+            min((max(0.0, since_s + self._absence_s - now_s) for since_s in waiting), default=None),
+            read,
+            missing,
+            alone,
+            networks,
+        )
+
+    def keep(self, taken: Taken) -> None:
+        """Make `taken` what the next survey compares with. A dry run does not."""
+        self._last = taken
+
+    @property
+    def site(self) -> Site | None:
+        return self._last.site if self._last else None
+
+    def _index(self, look: Look) -> Mapping[str, zonefiles.Indexed]:
+        path = self._folder / "index"
+        text = look.read_file(path)
+        if text is None:
+            raise CannotObserve(f"{path} is missing", hint="a host with zones always has one; see [paths] zones")
+        try:
+            return zonefiles.parse_index(text)
+        except ValueError as problem:
+            raise CannotObserve(f"{path}: {problem}") from problem
+
+    def _zone_file(self, look: Look, name: str, before: _Read | None) -> _Read:
+        path = self._folder / f"{name}.xml"
+        try:
+            stamp = look.files.stamp(path)
+            if before is not None and stamp is not None and stamp == before.stamp:
+                return before
+            return _Read(stamp, zonefiles.parse_zone(look.files.read(path, zonefiles.SIZE_MAX_BYTES)))
+        except (OSError, ValueError) as problem:
+            stamp = before.stamp if before and before.config is None else None
+            return _Read(stamp, None, f"cannot read {path}: {problem}")
+
+    def _missing(self, look: Look, zones: Mapping[str, Zone], now_s: float) -> dict[str, float]:
+        """Zones that were there before, or own something of ours, and are not in the index now: since when."""
+        before = {name for name, zone in self._last.site.zones.items() if not zone.absent} if self._last else set()
+        owners = {owner.name for owner in look.store.owners() if owner.kind == "zone"}
+        since = self._last.missing_since_s if self._last else {}
+        return {name: since.get(name, now_s) for name in sorted((before | owners) - zones.keys())}
+
+    def _missing_zone(self, name: str, missing_s: float) -> Zone:
+        if missing_s >= self._absence_s and (self._absence_s == 0 or missing_s > 0):
+            return Zone(name, ZoneState.ABSENT)
+        before = self._last.site.zones.get(name) if self._last else None
+        trouble = "missing from the zone index; looking again before believing it"
+        return replace(before, trouble=trouble) if before else Zone(name, ZoneState.UNKNOWN, trouble=trouble)
+
+
+def _zone(line: zonefiles.Indexed, listed: zoneadm.Listed | None, read: _Read) -> Zone:
+    if listed is not None:
+        state, zoneid = listed.state, listed.zoneid
+    else:  # made since the list was printed; or its XML is unreadable to zoneadm too, and the kernel may well have it
+        state, zoneid = (_STATES.get(line.state, ZoneState.UNKNOWN) if read.config else ZoneState.UNKNOWN), None
+    return Zone(line.name, state, zoneid, line.uuid, line.zonepath, read.config, read.trouble)
+
+
+def _changed_neighbours(before: Site | None, now: Site) -> frozenset[str]:
+    """Zones whose placing changed because of somebody else: the rival for an address came or went."""
+    if before is None:
+        return frozenset()
+    return frozenset(name for name, attached in now.attached.items() if before.attached.get(name) != attached)

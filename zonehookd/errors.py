@@ -1,0 +1,76 @@
+"""Every error of the product, in one tree.
+
+    ZonehookError
+    ├── ConfigError          the configuration is wrong: file, key, expected, found
+    ├── PluginRefused        a plugin does not fit the contract; found while loading
+    ├── PluginFailed         a plugin raised: its bug, walled off
+    ├── CannotObserve        a look failed. Never to be read as "it is not there"
+    └── CannotApply          a step failed
+        causes, for both:
+        CommandError
+        ├── CommandNotFound
+        ├── CommandFailed    ran, and said no
+        └── CommandTimedOut
+
+Only `cli` and `__main__` turn errors into exit codes.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+
+
+class ZonehookError(Exception):
+    """`hint` is the way out, when one is known."""
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.hint = hint
+
+    def __str__(self) -> str:
+        text = super().__str__()
+        return f"{text} (hint: {self.hint})" if self.hint else text
+
+
+class ConfigError(ZonehookError):
+    pass
+
+
+class PluginRefused(ZonehookError):
+    pass
+
+
+class PluginFailed(ZonehookError):
+    pass
+
+
+class CannotObserve(ZonehookError):
+    pass
+
+
+class CannotApply(ZonehookError):
+    pass
+
+
+class CommandError(ZonehookError):
+    def __init__(self, argv: Sequence[str], message: str, *, hint: str = "") -> None:
+        super().__init__(f'"{shlex.join(argv)}" {message}', hint=hint)
+        self.argv = tuple(argv)
+
+
+class CommandNotFound(CommandError):
+    pass
+
+
+class CommandTimedOut(CommandError):
+    pass
+
+
+class CommandFailed(CommandError):
+    """`status` is the exit status, `stderr` what it said (stripped, bounded)."""
+
+    def __init__(self, argv: Sequence[str], status: int, stderr: str) -> None:
+        super().__init__(argv, f"exited {status}: {stderr.strip() or 'without a word'}")
+        self.status = status
+        self.stderr = stderr.strip()

@@ -1,0 +1,62 @@
+"""The audit log: one JSON object a line for every external command, with what it was run for."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from zonehookd.model.subject import Subject
+
+_TEXT_MAX = 4096
+
+
+class Audit:
+    """Appends to `path` (mode 0640). `reopen` after rotation."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._fd = -1
+        self.reopen()
+
+    def reopen(self) -> None:
+        self.close()
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self._fd = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o640)
+
+    def close(self) -> None:
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    def write(
+        self,
+        argv: Sequence[str],
+        *,
+        kind: str,
+        why: str,
+        subject: Subject | None,
+        stdin: str,
+        status: int | None,
+        seconds: float,
+        error: str,
+    ) -> None:
+        """`kind` is look or change; `status` None when the command did not run to its end."""
+        if self._fd < 0:
+            return
+        entry = {
+            "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
+            "kind": kind,
+            "argv": list(argv),
+            "stdin": stdin[:_TEXT_MAX],
+            "status": status,
+            "seconds": round(seconds, 6),
+            "why": why,
+            "zone": subject.name if subject and subject.kind == "zone" else None,
+            "network": subject.name if subject and subject.kind == "network" else None,
+        }
+        if error:
+            entry["error"] = error[:_TEXT_MAX]
+        os.write(self._fd, (json.dumps(entry) + "\n").encode())

@@ -1,0 +1,70 @@
+"""The real host: processes with an audit log, files, and the clock."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from zonehookd.errors import CommandError
+from zonehookd.host.audit import Audit
+from zonehookd.host.files import Stamp, read_bounded, stamp, write_atomically
+from zonehookd.host.process import Finished, Processes
+from zonehookd.model.command import Change, Query
+from zonehookd.model.subject import Subject
+
+T = TypeVar("T")
+Heard = Callable[[str, str, float], None]  # command name, result (ok|failed|error), seconds
+
+
+class LocalHost:
+    def __init__(self, processes: Processes, audit: Audit, heard: Heard) -> None:
+        self._processes = processes
+        self._audit = audit
+        self._heard = heard
+
+    async def run(self, query_or_change: Query[T] | Change, *, why: str, subject: Subject | None) -> Finished:
+        asked = query_or_change
+        change = asked if isinstance(asked, Change) else None
+        stdin = change.stdin if change else ""
+        began = time.monotonic()
+        status: int | None = None
+        error = ""
+        try:
+            finished = await self._processes.run(
+                asked.argv, lane="change" if change else "look", stdin=stdin, timeout_s=asked.timeout_s
+            )
+            status = finished.reply.status
+            error = finished.reply.stderr.strip() if status else ""
+            return finished
+        except CommandError as problem:
+            error = str(problem)
+            raise
+        finally:
+            seconds = time.monotonic() - began
+            self._heard(asked.argv[0], "error" if status is None else "failed" if status else "ok", seconds)
+            self._audit.write(
+                asked.argv,
+                kind="change" if change else "look",
+                why=why,
+                subject=subject,
+                stdin="(hidden)" if change and change.secret else stdin,
+                status=status,
+                seconds=seconds,
+                error=error,
+            )
+
+
+class LocalFiles:
+    def read(self, path: Path, max_bytes: int) -> bytes:
+        return read_bounded(path, max_bytes)
+
+    def stamp(self, path: Path) -> Stamp | None:
+        return stamp(path)
+
+    def write(self, path: Path, content: str, mode: int) -> None:
+        write_atomically(path, content, mode)
+
+    def remove(self, path: Path) -> None:
+        path.unlink(missing_ok=True)

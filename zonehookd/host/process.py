@@ -1,0 +1,128 @@
+"""The only place that starts processes: argument lists, a clean environment, limits on time and output.
+
+A command runs in its own session, so that our death does not kill a dladm half-way (network sheet 8.3); at its time
+limit it gets SIGTERM, five seconds, then SIGKILL for the whole group.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import shutil
+import signal
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from zonehookd.errors import CommandError, CommandNotFound, CommandTimedOut
+from zonehookd.model.command import Reply
+
+_GRACE_S = 5.0
+_CHUNK_BYTES = 1 << 16
+Lane = Literal["look", "change"]  # slots of their own: changes that hang never stop us from looking
+
+
+@dataclass(frozen=True)
+class Limits:
+    """`output_max_bytes` is per stream; a command that prints more is stopped, and has failed."""
+
+    output_max_bytes: int = 64 << 20
+    parallel: int = 4  # a small pool: the vnic driver serialises anyway (sheet 8.2)
+
+
+@dataclass(frozen=True)
+class Finished:
+    """`seconds` from start to exit, measured on the monotonic clock."""
+
+    reply: Reply
+    seconds: float
+
+
+class Processes:
+    def __init__(self, search_path: str, limits: Limits) -> None:
+        self._environ = {"PATH": search_path, "LC_ALL": "C", "LANG": "C", "TZ": os.environ.get("TZ", "UTC")}
+        self._limits = limits
+        self._slots: dict[Lane, asyncio.Semaphore] = {
+            "look": asyncio.Semaphore(limits.parallel),
+            "change": asyncio.Semaphore(limits.parallel),
+        }
+        self._found: dict[str, str] = {}
+
+    def locate(self, name: str) -> str | None:
+        """Absolute path of a command on the configured search path, or None."""
+        if name not in self._found:
+            path = shutil.which(name, path=self._environ["PATH"])
+            if path is None:
+                return None
+            self._found[name] = path
+        return self._found[name]
+
+    async def run(self, argv: Sequence[str], *, lane: Lane, stdin: str = "", timeout_s: float) -> Finished:
+        """Any exit status is an answer. Raises CommandNotFound, CommandTimedOut, CommandError (too much output)."""
+        path = self.locate(argv[0])
+        if path is None:
+            raise CommandNotFound(argv, "is not on the search path", hint="see [commands] search_path")
+        async with self._slots[lane]:
+            began = time.monotonic()
+            child = await asyncio.create_subprocess_exec(
+                path,
+                *argv[1:],
+                stdin=asyncio.subprocess.PIPE if stdin else asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.PIPE,
+                env=self._environ,
+                cwd="/",
+                start_new_session=True,
+            )
+            try:
+                async with asyncio.timeout(timeout_s):
+                    out, err, _ = await asyncio.gather(
+                        self._read(child.stdout, argv), self._read(child.stderr, argv), _feed(child.stdin, stdin)
+                    )
+                    status = await child.wait()
+            except TimeoutError:
+                await _stop(child)
+                raise CommandTimedOut(argv, f"did not finish within {timeout_s:g} s and was stopped") from None
+            except BaseException:
+                await _stop(child)
+                raise
+        return Finished(Reply(status, out, err), time.monotonic() - began)
+
+    async def _read(self, stream: asyncio.StreamReader | None, argv: Sequence[str]) -> str:
+        assert stream is not None
+        chunks: list[bytes] = []
+        size = 0
+        while chunk := await stream.read(_CHUNK_BYTES):
+            size += len(chunk)
+            if size > self._limits.output_max_bytes:
+                raise CommandError(argv, f"printed more than {self._limits.output_max_bytes} bytes and was stopped")
+            chunks.append(chunk)
+        return b"".join(chunks).decode(errors="replace")
+
+
+async def _feed(stream: asyncio.StreamWriter | None, text: str) -> None:
+    if stream is None:
+        return
+    try:
+        stream.write(text.encode())
+        await stream.drain()
+    except (BrokenPipeError, ConnectionResetError):
+        pass  # it did not want to hear it all; its exit status tells whether that matters
+    finally:
+        stream.close()
+
+
+async def _stop(child: asyncio.subprocess.Process) -> None:
+    """Terminate, wait, kill: the whole process group, and never leave a zombie."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        if child.returncode is not None:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(child.pid, number)
+        try:
+            async with asyncio.timeout(_GRACE_S):
+                await child.wait()
+        except TimeoutError:
+            continue

@@ -1,0 +1,1 @@
+"""The nouns. Frozen, printable, without behaviour that touches the world."""

@@ -1,0 +1,40 @@
+"""One NIC of one zone on one network, and the refusal when there is none to be had."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from zonehookd.model.network import Network
+from zonehookd.model.subject import Subject
+from zonehookd.model.zone import Address, Nic
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """`found_by` says how the network was found: ``attribute``, ``global-nic`` or ``address``."""
+
+    zone: str
+    nic: Nic
+    network: Network
+    addresses: tuple[Address, ...]
+    found_by: str
+    on_demand: bool = False  # the brand makes the VNIC at boot and deletes it at halt (sheet 6.3)
+
+    @property
+    def link(self) -> str:
+        return self.nic.link
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """What was wanted, on which object, who is in the way, the way out. `code` is stable, for programs."""
+
+    subject: Subject
+    code: str
+    object: str  # the link or address it is about
+    text: str
+    owner: str = ""
+    hint: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.text} (hint: {self.hint})" if self.hint else self.text

@@ -1,0 +1,65 @@
+"""Two kinds of command: a Query looks, a Change changes. Both are argument lists; no shell is ever involved.
+
+A `Query` chooses between a record, *absent* (a recognised answer) and `CannotObserve` (all else): `parse` is given a
+`Reply` and must not guess. A `Change` says how its failure is to be taken: again soon, or not until something changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+T_co = TypeVar("T_co", covariant=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What a command answered. `stdout` and `stderr` are decoded, and cut at the configured size (then an error)."""
+
+    status: int
+    stdout: str
+    stderr: str
+
+
+@dataclass(frozen=True, slots=True)
+class Query(Generic[T_co]):
+    """Arguments plus a pure `parse`. Two queries with equal `argv` are the same question: one look asks it once.
+
+    A query about one object may name the walk that answers it too: `wide` with `pick`. A look at few subjects asks
+    by name, a look at many asks the walk once; the author of a plugin need not care.
+    """
+
+    argv: tuple[str, ...]
+    parse: Callable[[Reply], T_co] = field(compare=False)
+    timeout_s: float = 30.0
+    wide: Query[Any] | None = field(default=None, compare=False)
+    pick: Callable[[Any], Any] | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """How a failed change is to be taken. `again`: by itself, soon; else not until something changes."""
+
+    again: bool
+    busy: bool = False
+    done: bool = False  # it failed, but what it wanted is so (deleting what is gone)
+
+
+def judge_default(status: int, stderr: str) -> Verdict:
+    return Verdict(again=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A command that changes the machine. `secret` hides stdin from the audit log.
+
+    30 s and more: a dladm that is killed leaves a ghost name behind (network sheet 8.3).
+    """
+
+    argv: tuple[str, ...]
+    why: str
+    timeout_s: float = 60.0
+    stdin: str = ""
+    secret: bool = False
+    judge: Callable[[int, str], Verdict] = field(default=judge_default, compare=False)

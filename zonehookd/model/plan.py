@@ -1,0 +1,105 @@
+"""A plan: steps with their whys, or the reason for doing nothing. A value; nothing here acts."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from zonehookd.model.command import Change
+from zonehookd.model.subject import Subject
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What our books say we made: only that is ever removed. (kind, name) is unique over the host."""
+
+    kind: str  # "etherstub", "vnic", …
+    name: str
+    owner: Subject
+    plugin: str
+    facts: Mapping[str, str] = field(default_factory=dict)  # enough to know it again: over, mac, …
+
+
+@dataclass(frozen=True, slots=True)
+class Remember:
+    """Written before the thing is made, so that a crash in between leaves a record, never an orphan."""
+
+    record: Record
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Forget:
+    kind: str
+    name: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class WriteFile:
+    """Atomically: temporary name, fsync, rename."""
+
+    path: Path
+    content: str
+    why: str
+    mode: int = 0o644
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveFile:
+    path: Path
+    why: str
+
+
+Step = Change | Remember | Forget | WriteFile | RemoveFile
+NoteKind = Literal["nothing", "waiting", "refused"]
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Why something is *not* done. `waiting` resolves by itself, `refused` needs somebody; `code` is for programs."""
+
+    kind: NoteKind
+    text: str
+    code: str = ""
+    object: str = ""
+    hint: str = ""
+    again_after_s: float | None = None  # waiting on something no event will announce
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    steps: tuple[Step, ...] = ()
+    notes: tuple[Note, ...] = ()
+
+    @property
+    def empty(self) -> bool:
+        return not self.steps
+
+    @property
+    def changes_host(self) -> bool:
+        """Book-keeping alone is no change of the host."""
+        return any(not isinstance(step, Remember | Forget) for step in self.steps)
+
+
+def nothing(why: str) -> Plan:
+    """Nothing to do, and the reason."""
+    return Plan(notes=(Note("nothing", why),))
+
+
+def describe(step: Step) -> str:
+    """One pasteable line."""
+    match step:
+        case Change():
+            return shlex.join(step.argv)
+        case Remember():
+            return f"remember {step.record.kind} {step.record.name}"
+        case Forget():
+            return f"forget {step.kind} {step.name}"
+        case WriteFile():
+            return f"write {step.path} ({len(step.content)} characters)"
+        case RemoveFile():
+            return f"remove {step.path}"

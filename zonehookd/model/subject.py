@@ -1,0 +1,23 @@
+"""What a look is about: one zone or one network. Each subject has one worker, so its steps never overlap."""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+Kind = Literal["network", "zone"]
+
+
+class Subject(NamedTuple):
+    kind: Kind
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.kind}:{self.name}"
+
+
+def zone(name: str) -> Subject:
+    return Subject("zone", name)
+
+
+def network(name: str) -> Subject:
+    return Subject("network", name)

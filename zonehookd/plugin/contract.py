@@ -1,0 +1,112 @@
+"""The contract: a plugin *observes* one subject and *plans* for it; the engine does the rest.
+
+    observe(subject, host)   asks what it needs to know. The host it gets has no way to change anything.
+    plan(subject, seen)      pure: the same in, the same out. Steps, each with its why, or the reason for none.
+
+There is no `create` and no `remove`. A zone that is gone is a zone in state *absent*, a network no longer declared one
+with `network` None: the plan that builds and the plan that clears away are one method, a missed event costs
+time and never truth, and the dry run is the run that stops before applying.
+
+Why this and not `desired`/`apply`/`remove` with a generic differ: what is to be done to a VNIC depends on what was seen
+in ways a differ cannot know (in use, foreign, on loan to a zone), and an `apply` written by the author is a second
+place that acts, which a dry run cannot show.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Generic, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict
+
+from zonehookd.host.doors import HostReader
+from zonehookd.model import subject
+from zonehookd.model.attachment import Attachment, Refusal
+from zonehookd.model.network import Network
+from zonehookd.model.plan import Plan, Record
+from zonehookd.model.subject import Subject
+from zonehookd.model.zone import Zone
+
+API = 1
+Seen = TypeVar("Seen")
+
+
+class Options(BaseModel):
+    """A plugin's own options: subclass it as `Options` inside the plugin. Unknown keys are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+@dataclass(frozen=True, slots=True)
+class ZoneView:
+    """A zone with its NICs placed. `holders`: link name -> the zone whose configuration names it, over all zones."""
+
+    zone: Zone
+    attachments: tuple[Attachment, ...]
+    refusals: tuple[Refusal, ...]
+    left_alone: tuple[str, ...]
+    holders: Mapping[str, str]
+
+    @property
+    def subject(self) -> Subject:
+        return subject.zone(self.zone.name)
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkView:
+    """A network by name; `network` None when it is no longer declared. `attachments` are those of all zones."""
+
+    name: str
+    network: Network | None
+    attachments: tuple[Attachment, ...]
+
+    @property
+    def subject(self) -> Subject:
+        return subject.network(self.name)
+
+
+class _Plugin:
+    name: ClassVar[str] = ""
+    after: ClassVar[tuple[str, ...]] = ()  # plugins whose steps for the same subject come first
+    api: ClassVar[int] = API
+    kind: ClassVar[Literal["network", "zone"]]
+    Options: ClassVar[type[Options]] = Options
+
+    def __init__(self, options: Any) -> None:
+        self.options = options
+
+    async def reclaim(self, links: Mapping[str, str], host: HostReader) -> Sequence[Record]:
+        """Asked once, when our books were lost: what on this system bears this plugin's mark?
+
+        `links` maps a link to the zone that names it. A record whose owner is unknown goes to `nobody`.
+        """
+        return ()
+
+
+class ZonePlugin(_Plugin, Generic[Seen]):
+    """Works on one zone at a time."""
+
+    kind = "zone"
+
+    async def observe(self, zone: ZoneView, host: HostReader) -> Seen:
+        raise NotImplementedError
+
+    def plan(self, zone: ZoneView, seen: Seen) -> Plan:
+        raise NotImplementedError
+
+
+class NetworkPlugin(_Plugin, Generic[Seen]):
+    """Works on one network at a time. For one look, networks come before the zones on them."""
+
+    kind = "network"
+
+    async def observe(self, network: NetworkView, host: HostReader) -> Seen:
+        raise NotImplementedError
+
+    def plan(self, network: NetworkView, seen: Seen) -> Plan:
+        raise NotImplementedError
+
+
+AnyPlugin = ZonePlugin[Any] | NetworkPlugin[Any]
+NOBODY = subject.zone("(nobody)")  # no zone can have this name, so what it owns is cleared away

@@ -1,0 +1,148 @@
+"""Finds plugin folders, imports them, checks each against the contract, and puts them in order.
+
+A plugin is a folder with a `plugin.py` that defines one subclass of ZonePlugin or NetworkPlugin, named as the folder.
+What does not fit is refused with plugin, method and rule: a misspelled method is never silently ignored.
+"""
+
+from __future__ import annotations
+
+import difflib
+import graphlib
+import importlib.util
+import inspect
+import sys
+import sysconfig
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from pydantic import ValidationError
+
+from zonehookd.errors import PluginRefused
+from zonehookd.plugin.contract import API, AnyPlugin, NetworkPlugin, Options, ZonePlugin
+
+_METHODS = {"observe": 3, "plan": 3, "reclaim": 3}  # parameters, self included
+_ATTRIBUTES = {"name", "after", "api", "kind", "Options", "options"}
+
+
+def bundled_folder() -> Path:
+    """Our own plugins: beside the package in a checkout, below share/ when installed."""
+    checkout = Path(__file__).resolve().parents[2] / "plugins"
+    if (checkout / "vnic" / "plugin.py").exists():
+        return checkout
+    return Path(sysconfig.get_path("data")) / "share" / "zonehookd" / "plugins"
+
+
+def find(folders: Iterable[Path]) -> Mapping[str, Path]:
+    """name -> folder; the bundled ones first, and a name found twice is refused."""
+    found: dict[str, Path] = {}
+    for folder in (bundled_folder(), *folders):
+        if not folder.is_dir():
+            raise PluginRefused(f"plugin folder {folder} is not there", hint="see [plugins] folders")
+        for candidate in sorted(folder.iterdir()):
+            if (candidate / "plugin.py").is_file():
+                if candidate.name in found:
+                    raise PluginRefused(f"plugin {candidate.name}: both {found[candidate.name]} and {candidate} are it")
+                found[candidate.name] = candidate
+    return found
+
+
+def load(
+    folders: Iterable[Path], enabled: Sequence[str], options: Mapping[str, Mapping[str, Any]]
+) -> Sequence[AnyPlugin]:
+    """The enabled plugins, built with their options, each after those it names. Raises PluginRefused."""
+    found = find(folders)
+    classes: dict[str, type[AnyPlugin]] = {}
+    for name in enabled:
+        if name not in found:
+            raise PluginRefused(f"plugin {name!r} is not there", hint=_nearest(name, found))
+        classes[name] = plugin_class(name, found[name])
+    for name in options:
+        if name not in classes:
+            raise PluginRefused(f"options for plugin {name!r}, which is not enabled", hint=_nearest(name, classes))
+    return [classes[name](_options(name, classes[name], options.get(name, {}))) for name in _order(classes)]
+
+
+def plugin_class(name: str, folder: Path) -> type[AnyPlugin]:
+    """Import `folder`/plugin.py and find the one class in it that keeps the contract."""
+    module = _import(name, folder / "plugin.py")
+    candidates = [
+        member
+        for member in vars(module).values()
+        if inspect.isclass(member)
+        and issubclass(member, ZonePlugin | NetworkPlugin)
+        and member.__module__ == module.__name__
+    ]
+    if len(candidates) != 1:
+        raise PluginRefused(
+            f"plugin {name}: expected one subclass of ZonePlugin or NetworkPlugin in {folder / 'plugin.py'}, "
+            f"found {len(candidates)}"
+        )
+    _verify(name, candidates[0])
+    return candidates[0]
+
+
+def _import(name: str, file: Path) -> ModuleType:
+    full_name = f"zonehookd_plugin_{name}"
+    spec = importlib.util.spec_from_file_location(full_name, file)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[full_name] = module  # dataclasses look their module up there
+    try:
+        spec.loader.exec_module(module)
+    except Exception as problem:
+        del sys.modules[full_name]
+        raise PluginRefused(f"plugin {name}: {file} cannot be imported: {problem!r}") from problem
+    return module
+
+
+def _verify(name: str, cls: type[AnyPlugin]) -> None:
+    if cls.name != name:
+        raise PluginRefused(f"plugin {name}: its name is {cls.name!r}", hint="name it as its folder")
+    if cls.api != API:
+        raise PluginRefused(f"plugin {name}: made for contract {cls.api}, and this is {API}")
+    for method, parameters in _METHODS.items():
+        own = getattr(cls, method)
+        if method != "reclaim" and own in (getattr(ZonePlugin, method), getattr(NetworkPlugin, method)):
+            raise PluginRefused(f"plugin {name}: {method} is missing")
+        if len(inspect.signature(own).parameters) != parameters:
+            raise PluginRefused(f"plugin {name}: {method}{inspect.signature(own)} must take two arguments")
+        if inspect.iscoroutinefunction(own) != (method != "plan"):
+            raise PluginRefused(f"plugin {name}: {method} must {'not ' if method == 'plan' else ''}be async")
+    for member in vars(cls):
+        if not member.startswith("_") and member not in _ATTRIBUTES and member not in _METHODS:
+            near = difflib.get_close_matches(member, [*_METHODS, *_ATTRIBUTES], 1)
+            hint = f"did you mean {near[0]!r}?" if near else "a name of your own begins with _"
+            raise PluginRefused(f"plugin {name}: nobody would ever use {member!r}", hint=hint)
+
+
+def _options(name: str, cls: type[AnyPlugin], given: Mapping[str, Any]) -> Options:
+    try:
+        return cls.Options.model_validate(given)
+    except ValidationError as problem:
+        lines = []
+        for fault in problem.errors(include_url=False):
+            key = ".".join(map(str, fault["loc"]))
+            near = difflib.get_close_matches(key, cls.Options.model_fields, 1)
+            lines.append(f"plugins.options.{name}.{key}: {fault['msg'].lower()}, found {fault['input']!r}"
+                         + (f" (did you mean {near[0]!r}?)" if near and near[0] != key else ""))  # fmt: skip
+        raise PluginRefused("\n".join(lines)) from problem
+
+
+def _order(classes: Mapping[str, type[AnyPlugin]]) -> Sequence[str]:
+    for name, cls in classes.items():
+        for before in cls.after:
+            if before not in classes:
+                raise PluginRefused(f"plugin {name}: comes after {before!r}, which is not enabled",
+                                    hint=_nearest(before, classes))  # fmt: skip
+    try:
+        return list(graphlib.TopologicalSorter({name: cls.after for name, cls in classes.items()}).static_order())
+    except graphlib.CycleError as ring:
+        raise PluginRefused(f"plugins wait for each other: {' after '.join(ring.args[1])}") from ring
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    names = sorted(known)
+    near = difflib.get_close_matches(name, names, 1)
+    return f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(names)}"

@@ -1,0 +1,1 @@
+"""Our books, in SQLite: what we made, for whom."""

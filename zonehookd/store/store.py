@@ -1,0 +1,124 @@
+"""The store: one short method per question. Small enough to be kept in memory whole; SQLite makes it durable.
+
+A file that is unreadable is moved aside, never deleted, and a new one begun: `rebuilt` says so, and the engine then
+asks every plugin what on this system bears its mark.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from zonehookd.errors import ConfigError
+from zonehookd.model.plan import Record
+from zonehookd.model.subject import Subject
+
+_SCHEMA = Path(__file__).with_name("schema")
+
+
+class Store:
+    """`rebuilt` is empty, or says why the books had to be begun anew."""
+
+    def __init__(self, path: Path) -> None:
+        """Opens or creates; raises ConfigError when the folder cannot be used or the schema is newer than we are."""
+        self.path = path
+        self.rebuilt = ""
+        try:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            existed = path.exists()
+            self._records: dict[tuple[str, str], Record] = {}
+            try:
+                self._database = self._open()
+                if not existed:
+                    self.rebuilt = f"{path} was missing"
+            except sqlite3.DatabaseError as problem:
+                if isinstance(problem, sqlite3.OperationalError) and "disk image" not in str(problem):
+                    raise
+                aside = path.with_name(f"{path.name}.unreadable-{time.time_ns()}")
+                path.rename(aside)
+                for leftover in ("-wal", "-shm"):
+                    path.with_name(path.name + leftover).unlink(missing_ok=True)
+                self._database = self._open()
+                self.rebuilt = f"{path} was unreadable ({problem}); kept as {aside}"
+        except (OSError, sqlite3.OperationalError) as problem:
+            raise ConfigError(f"cannot use the store {path}: {problem}", hint="see [paths] state") from problem
+        self._of: dict[Subject, dict[tuple[str, str], Record]] = {}
+        for record in self._records.values():
+            self._of.setdefault(record.owner, {})[(record.kind, record.name)] = record
+
+    def _open(self) -> sqlite3.Connection:
+        database = sqlite3.connect(self.path, isolation_level=None)
+        try:
+            database.execute("PRAGMA journal_mode = WAL")
+            database.execute("PRAGMA synchronous = FULL")  # a record must outlive a power cut, or its link is an orphan
+            verdict = database.execute("PRAGMA quick_check").fetchone()[0]
+            if verdict != "ok":
+                raise sqlite3.DatabaseError(verdict)
+            self._migrate(database)
+            for kind, name, owner_kind, owner_name, plugin, facts in database.execute(
+                "SELECT kind, name, owner_kind, owner_name, plugin, facts FROM record"
+            ):
+                self._records[(kind, name)] = Record(
+                    kind, name, Subject(owner_kind, owner_name), plugin, json.loads(facts)
+                )
+        except BaseException:
+            database.close()
+            raise
+        return database
+
+    @staticmethod
+    def _migrate(database: sqlite3.Connection) -> None:
+        """Numbered files, each applied once; `user_version` holds the last."""
+        done = database.execute("PRAGMA user_version").fetchone()[0]
+        scripts = sorted(_SCHEMA.glob("[0-9]*.sql"))
+        if done > len(scripts):
+            raise ConfigError(f"the store was written by a newer zonehookd (schema {done})", hint="upgrade, or move it")
+        for number, script in enumerate(scripts[done:], start=done + 1):
+            database.executescript(f"BEGIN; {script.read_text()} PRAGMA user_version = {number}; COMMIT;")
+
+    def close(self) -> None:
+        self._database.close()
+
+    # -- questions
+
+    def of(self, owner: Subject) -> Sequence[Record]:
+        """Everything made for `owner`, by name."""
+        return sorted(self._of.get(owner, {}).values(), key=lambda record: (record.kind, record.name))
+
+    def one(self, kind: str, name: str) -> Record | None:
+        return self._records.get((kind, name))
+
+    def all(self) -> Iterable[Record]:
+        return list(self._records.values())
+
+    def owners(self) -> set[Subject]:
+        return {owner for owner, records in self._of.items() if records}
+
+    # -- changes; durable when the call returns
+
+    def remember(self, record: Record) -> None:
+        self._database.execute(
+            "INSERT INTO record (kind, name, owner_kind, owner_name, plugin, facts) VALUES (?, ?, ?, ?, ?, ?) "
+            "ON CONFLICT (kind, name) DO UPDATE SET owner_kind = excluded.owner_kind, "
+            "owner_name = excluded.owner_name, plugin = excluded.plugin, facts = excluded.facts",
+            (record.kind, record.name, *record.owner, record.plugin, json.dumps(dict(record.facts), sort_keys=True)),
+        )
+        self._drop(record.kind, record.name)
+        self._records[(record.kind, record.name)] = record
+        self._of.setdefault(record.owner, {})[(record.kind, record.name)] = record
+
+    def forget(self, kind: str, name: str) -> None:
+        """Forgetting what is not there is no error."""
+        self._database.execute("DELETE FROM record WHERE kind = ? AND name = ?", (kind, name))
+        self._drop(kind, name)
+
+    def _drop(self, kind: str, name: str) -> None:
+        old = self._records.pop((kind, name), None)
+        if old is not None:
+            owned = self._of[old.owner]
+            owned.pop((kind, name), None)
+            if not owned:
+                del self._of[old.owner]
