@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 
 from lab import datalink_conf
-from lab.world import GLOBAL, KernelZone, Link, LinkClass, NotEmulated, Refused, World
+from lab.world import GLOBAL, Dialect, KernelZone, Link, LinkClass, NotEmulated, Refused, World
 
 ETHERSTUB_MTU = 9000
 MTU_MIN, MTU_MAX = 576, 9000  # [network 3.7]
@@ -28,7 +28,7 @@ def nothing() -> None:
     """The step of a caller that has no faults to inject."""
 
 
-# names and addresses ---------------------------------------------------------------------------------------------
+# names and addresses -------------------------------------------------------------------------------------------
 
 
 def valid_name(name: str) -> bool:
@@ -50,7 +50,7 @@ def random_mac(prefix: tuple[int, ...] = RANDOM_PREFIX) -> str:
     return ":".join(f"{octet:x}" for octet in (*prefix, *tail))
 
 
-# looking ------------------------------------------------------------------------------------------------------------
+# looking -------------------------------------------------------------------------------------------------------
 
 
 def lookup(world: World, name: str) -> Link | None:
@@ -95,7 +95,7 @@ def carries(world: World, name: str) -> list[Link]:
     return list(world.link_index.over.get(name, {}).values())
 
 
-# the indexes and the file -------------------------------------------------------------------------------------------
+# the indexes and the file --------------------------------------------------------------------------------------
 
 
 def _enter(world: World, link: Link) -> None:
@@ -127,7 +127,7 @@ def store(world: World, link: Link) -> None:
     datalink_conf.put(world, link)
 
 
-# creation and deletion ------------------------------------------------------------------------------------------------
+# creation and deletion -----------------------------------------------------------------------------------------
 
 
 def check_name_free(world: World, name: str) -> None:
@@ -144,8 +144,6 @@ def check_name_free(world: World, name: str) -> None:
 
 
 def _loans_are_checked(world: World) -> bool:
-    from lab.world import Dialect
-
     return world.dialect is Dialect.OMNIOS
 
 
@@ -170,7 +168,7 @@ def create(world: World, link: Link, operate: Step = nothing, half_way: Step = n
     try:
         operate()
         _create_in_kernel(world, link, lower)
-    except Refused:
+    except (Refused, NotEmulated):
         del world.links[link.name]
         raise
     if link.persistent:
@@ -277,7 +275,7 @@ def _enter_index_only(world: World, link: Link) -> None:
     world.link_index.macs[link.over, link.mac, link.vid] = link.name
 
 
-# zones ------------------------------------------------------------------------------------------------------------------
+# zones ---------------------------------------------------------------------------------------------------------
 
 
 def assign(world: World, link: Link, zone: KernelZone | None) -> None:
@@ -318,7 +316,7 @@ def give_back(world: World, zone: str) -> None:
     world.link_index.loans.pop(zone, None)
 
 
-# boot of the host -----------------------------------------------------------------------------------------------------
+# boot of the host ----------------------------------------------------------------------------------------------
 
 
 def up(world: World, names: list[str] | None = None) -> None:

@@ -16,4 +16,4 @@ def restore(world: World, zone: KernelZone | None) -> None:
 
 
 def drop_stack(world: World, zone: str) -> None:
-    """The zone's kernel object goes, its stack with it: interfaces, addresses and routes; links stay to be given back."""
+    """The zone's kernel object goes, its stack with it; its links stay, to be given back."""

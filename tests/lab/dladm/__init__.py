@@ -1,0 +1,1 @@
+"""dladm(8), subcommand by subcommand [network 2]."""
