@@ -1,0 +1,97 @@
+"""The `zonelab` command on the machine; on a lab host the launcher of that name answers (control.py)."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+from typing import NoReturn
+
+from lab import control, door, enter, hosts, native_build
+from lab.world import Dialect
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="zonelab", description="An illumos-like host, for a test or for a while.")
+    commands = parser.add_subparsers(dest="action", required=True)
+
+    run = commands.add_parser("run", help="run a command on a throw-away host, or on a lasting one")
+    run.add_argument("--host", metavar="NAME", help="on the lasting host NAME")
+    run.add_argument("command", nargs="+", metavar="-- COMMAND")
+    up = commands.add_parser("up", help="start a lasting host")
+    up.add_argument("name", nargs="?", default=hosts.DEFAULT)
+    for each in (run, up):
+        each.add_argument("--paper", action="store_true", help="no zones or links, only their data")
+        each.add_argument("--omnios", action="store_true", help="OmniOS' commands instead of illumos-gate's")
+        each.add_argument("--show", action="append", default=[], metavar="FOLDER", help="also visible there, writable")
+    down = commands.add_parser("down", help="end a lasting host")
+    down.add_argument("name", nargs="?", default=hosts.DEFAULT)
+    shell = commands.add_parser("shell", help="a shell on a lasting host")
+    shell.add_argument("name", nargs="?", default=hosts.DEFAULT)
+    commands.add_parser("list", help="the lasting hosts that are up")
+    commands.add_parser("build", help="compile the launcher, if it is out of date")
+    for name in ("fault", "log"):
+        forwarded = commands.add_parser(name, help=f"zonelab {name} on a lasting host", add_help=False)
+        forwarded.add_argument("--host", metavar="NAME", default=hosts.DEFAULT)
+        forwarded.add_argument("rest", nargs=argparse.REMAINDER)
+    return parser
+
+
+def _pid(name: str) -> int:
+    pid = hosts.running().get(name)
+    if pid is None:
+        sys.exit(f"zonelab: no host '{name}' is up (zonelab up {name})")
+    return pid
+
+
+def _enter(name: str, command: list[str]) -> NoReturn:
+    native = native_build.build()
+    argv = ["zonelab-enter", str(_pid(name)), str(Path.cwd()), *command]
+    os.execve(native / "zonelab-enter", argv, enter.environment(dict(os.environ)))  # noqa: S606
+
+
+def _plan(options: argparse.Namespace, name: str, command: list[str]) -> enter.Plan:
+    dialect = Dialect.OMNIOS if options.omnios else Dialect.VANILLA
+    shown = tuple(str(Path(folder).resolve()) for folder in options.show)
+    return enter.Plan(name, command, not options.paper, dialect, shown)
+
+
+def main() -> int:
+    """Exit status; 125 for the lab's own trouble."""
+    if Path(door.DOOR).exists():
+        os.execv(f"{enter.COMMANDS}/{control.NAME}", [control.NAME, *sys.argv[1:]])  # noqa: S606
+    options = _parser().parse_args()
+    try:
+        return _act(options)
+    except (enter.CannotEnter, native_build.CannotBuild) as problem:
+        print(f"zonelab: {problem}", file=sys.stderr)
+        return 125
+
+
+def _act(options: argparse.Namespace) -> int:
+    match options.action:
+        case "run":
+            if options.host is not None:
+                _enter(options.host, options.command)
+            return enter.run(_plan(options, f"run{os.getpid()}", options.command))
+        case "up":
+            if options.name in hosts.running():
+                sys.exit(f"zonelab: host '{options.name}' is up already")
+            enter.up(_plan(options, options.name, []))
+        case "down":
+            hosts.stop(_pid(options.name))
+        case "shell":
+            _enter(options.name, [os.environ.get("SHELL", "/bin/sh")])
+        case "list":
+            print("".join(f"{name}\n" for name in sorted(hosts.running())), end="")
+        case "build":
+            print(native_build.build())
+        case _:
+            rest = [word for word in options.rest if word != "--"] if options.action == "log" else options.rest
+            _enter(options.host, [control.NAME, options.action, *rest])
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

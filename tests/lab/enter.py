@@ -1,0 +1,266 @@
+"""Builds one lab host out of namespaces and a root of its own, then starts its server and its process 1.
+
+    caller --unshare, fork--> process 1 (builds the root, becomes native/init.c) --fork--> the server
+                                   `--> the command of `zonelab run`
+
+When process 1 ends, for whatever reason, the kernel ends everything else in the host and the last of it is gone: no
+file, mount or link is left on the machine. Process 1 of `zonelab run` ends as soon as its caller does.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+
+from lab import control, dispatch, door, hosts, linux, native_build, serve
+from lab.world import Dialect
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+COMMANDS = f"{door.STATE}/bin"
+_OLD = "/.old"
+_BASE = "/.base"  # /etc and the folders of /var as a new zone gets them
+_OWN = {"proc", "dev", "sys", "tmp", "run", "var", "etc", "usr", "zones", "export", "lost+found"}
+_ALSO_IN_BIN = ("kstat", "pfexec", "zonename")  # where illumos has them; everything else is in /usr/sbin
+_FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
+
+
+class CannotEnter(Exception):
+    """The machine does not allow what a lab host is made of."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    name: str
+    command: list[str]  # empty: the host lasts until it is stopped
+    real: bool = True  # False: the data-only floor
+    dialect: Dialect = Dialect.VANILLA
+    shown: tuple[str, ...] = ()  # further folders of the machine that the host shall see, writable
+
+
+def environment(caller: dict[str, str]) -> dict[str, str]:
+    """The caller's, with the illumos commands first on PATH."""
+    path = [part for part in caller.get("PATH", "").split(":") if part and part != COMMANDS]
+    path += [part for part in ("/usr/sbin", "/usr/bin") if part not in path]
+    return {**caller, "PATH": ":".join([COMMANDS, *path])}
+
+
+def run(plan: Plan) -> int:
+    """One throw-away host; the exit status of `plan.command` (128 + N when signal N killed it)."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, [*_FORWARDED, signal.SIGCHLD])
+    leash, held = os.pipe()
+    first = _fork_first(plan, leash, held, ready=os.pipe())
+    os.close(leash)
+    while True:
+        ended, status = os.waitpid(first, os.WNOHANG)
+        if ended:
+            return os.waitstatus_to_exitcode(status) if os.WIFEXITED(status) else 128 + os.WTERMSIG(status)
+        news = signal.sigwaitinfo([*_FORWARDED, signal.SIGCHLD])
+        # What the terminal sends (si_code > 0) reaches the command by itself: it is in our process group.
+        if news.si_signo != signal.SIGCHLD and news.si_code <= 0:
+            os.kill(first, news.si_signo)
+
+
+def up(plan: Plan) -> None:
+    """A host that outlives us; it answers when this returns."""
+    ready = os.pipe()
+    _fork_first(plan, -1, -1, ready)
+    os.close(ready[1])
+    if os.read(ready[0], 1) != b"!":
+        raise CannotEnter("the host did not come up")
+
+
+def _fork_first(plan: Plan, leash: int, held: int, ready: tuple[int, int]) -> int:
+    """Pid of the host's process 1."""
+    native = native_build.build()
+    cwd = str(Path.cwd())
+    try:
+        _unshare()
+    except OSError as problem:
+        raise CannotEnter(
+            f"no namespaces for us here: {problem} (see tests/lab/README.md, 'what it needs')"
+        ) from problem
+    first = os.fork()
+    if first:
+        return first
+    try:
+        if held >= 0:
+            os.close(held)
+        _become_first(plan, cwd, native, leash, ready)
+    except BaseException as problem:
+        print(f"zonelab: cannot build the host: {type(problem).__name__}: {problem}", file=sys.stderr, flush=True)
+    os._exit(125)
+
+
+def _unshare() -> None:
+    kinds = linux.CLONE_NEWNS | linux.CLONE_NEWUTS | linux.CLONE_NEWIPC | linux.CLONE_NEWNET | linux.CLONE_NEWPID
+    try:
+        linux.unshare(kinds)
+    except PermissionError:
+        linux.single_user()
+        linux.unshare(kinds)
+
+
+def _become_first(plan: Plan, cwd: str, native: Path, leash: int, ready: tuple[int, int]) -> NoReturn:
+    build_root(native, [str(REPOSITORY), sys.prefix, sys.base_prefix, cwd, *plan.shown])
+    linux.sethostname(hosts.DEFAULT)
+    linux.loopback_up()
+    ready_read, ready_write = ready
+    server = os.fork()
+    if server == 0:
+        serve.become_server(plan.real, plan.dialect, ready_write)
+    os.close(ready_write)
+    if not plan.command:
+        os.close(ready_read)
+        ready_read = -1
+        os.setsid()
+        null = os.open("/dev/null", os.O_RDWR)
+        for fd in (0, 1, 2):
+            os.dup2(null, fd)
+    for fd in (leash, ready_read):
+        if fd >= 0:
+            os.set_inheritable(fd, True)
+    argv = ["zonelab-init", "host", plan.name, str(server), str(ready_read), str(leash), cwd, *plan.command]
+    os.execve(f"{door.STATE}/zonelab-init", argv, environment(dict(os.environ)))  # noqa: S606
+
+
+# the root -------------------------------------------------------------------------------------------------------------
+
+
+def build_root(native: Path, shown: Sequence[str]) -> None:
+    """A root of our own for the calling process, which has fresh namespaces; `shown` folders stay where they are."""
+    linux.mount("none", "/", flags=linux.MS_REC | linux.MS_PRIVATE)
+    base = "/tmp"  # noqa: S108 - only a place to stand on while the roots change
+    linux.mount("zonelab", base, "tmpfs", data="mode=755")
+    Path(f"{base}{_OLD}").mkdir()
+    linux.pivot_root(base, f"{base}{_OLD}")
+    os.chdir("/")
+    _system()
+    _devices()
+    _usr(native)
+    _etc()
+    _var()
+    for path in shown:
+        _show(path)
+    linux.detach(_OLD)
+    Path(_OLD).rmdir()
+
+
+def _system() -> None:
+    """What else the machine has at its root, read-only; unreadable folders become empty ones of our own."""
+    for entry in os.scandir(_OLD):
+        target = f"/{entry.name}"
+        if entry.name in _OWN:
+            continue
+        if entry.is_symlink():
+            Path(target).symlink_to(Path(entry.path).readlink())
+        elif entry.is_dir():
+            Path(target).mkdir()
+            if os.access(entry.path, os.R_OK | os.X_OK):
+                linux.bind(entry.path, target)
+                linux.make_read_only(target)
+    for folder in ("/proc", "/dev", "/sys", "/run/lock", "/zones", "/export/zones", "/export/home", _BASE):
+        Path(folder).mkdir(parents=True)
+    Path("/tmp").mkdir()  # noqa: S108
+    Path("/tmp").chmod(0o1777)  # noqa: S108
+
+
+def _usr(native: Path) -> None:
+    """The machine's /usr with the illumos commands laid over it. Folders made here beforehand stay writable for us."""
+    upper = Path("/.usr/upper")
+    for folder in ("sbin", "bin", "lib/brand", "lib/zonelab"):
+        (upper / folder).mkdir(parents=True)
+    Path("/.usr/work").mkdir()
+    Path("/usr").mkdir()
+    source = Path(_OLD) / native.relative_to("/")
+    launcher = upper / "sbin" / control.NAME
+    shutil.copy(source / "launch", launcher)
+    for name in dispatch.COMMANDS:
+        os.link(launcher, upper / "sbin" / name)
+    for name in _ALSO_IN_BIN:
+        os.link(launcher, upper / "bin" / name)
+    shutil.copy(source / "libzonecfg.so.1", upper / "lib")
+    overlay("/usr", f"{_OLD}/usr", "/.usr/upper", "/.usr/work")
+    linux.mount("zonelab", door.STATE, "tmpfs", data="mode=755")
+    Path(COMMANDS).mkdir()
+    shutil.copy(source / "launch", f"{door.STATE}/zonelab-init")
+    for name in (control.NAME, *dispatch.COMMANDS):
+        os.link(f"{door.STATE}/zonelab-init", f"{COMMANDS}/{name}")
+
+
+def overlay(target: str, lower: str, upper: str, work: str) -> None:
+    """Inside a user namespace overlayfs keeps its notes in ``user.`` attributes; as root it need not."""
+    data = f"lowerdir={lower},upperdir={upper},workdir={work}"
+    try:
+        linux.mount("overlay", target, "overlay", data=f"{data},userxattr")
+    except OSError:
+        linux.mount("overlay", target, "overlay", data=data)
+
+
+def _etc() -> None:
+    """A copy of what we may read: overlayfs would not let us write below folders of ids that do not exist here."""
+    subprocess.run(
+        ["/usr/bin/cp", "-a", "--no-preserve=ownership", f"{_OLD}/etc", f"{_BASE}/etc"],
+        stderr=subprocess.DEVNULL, check=False, cwd="/",
+    )  # fmt: skip
+    etc = Path(f"{_BASE}/etc")
+    (etc / "rc.local").unlink(missing_ok=True)
+    (etc / "hosts").unlink(missing_ok=True)
+    (etc / "hosts").write_text("127.0.0.1 localhost\n::1 localhost\n")
+    for folder in ("/etc", "/.etc/upper", "/.etc/work"):
+        Path(folder).mkdir(parents=True)
+    overlay("/etc", f"{_BASE}/etc", "/.etc/upper", "/.etc/work")
+
+
+def _var() -> None:
+    """The folders of the machine's /var, two levels deep and without their files: ours, and the pattern for zones."""
+    pattern = Path(_BASE) / "var"
+    for folder in _folders(Path(_OLD) / "var", deepest=2):
+        target = pattern / folder.relative_to(f"{_OLD}/var")
+        target.mkdir()
+        with contextlib.suppress(OSError):
+            status = folder.stat()
+            target.chmod(status.st_mode & 0o7777)
+            os.chown(target, status.st_uid, status.st_gid)
+    for name in ("adm", "tmp", "log"):
+        (pattern / name).mkdir(exist_ok=True)
+    for name, target_name in (("run", "/run"), ("lock", "/run/lock")):
+        (pattern / name).symlink_to(target_name)
+    shutil.copytree(pattern, "/var", symlinks=True)
+
+
+def _folders(top: Path, deepest: int) -> Iterator[Path]:
+    """`top` and the folders below it that we may read, parents first; no links."""
+    yield top
+    if deepest == 0:
+        return
+    for entry in sorted(os.scandir(top), key=lambda entry: entry.name):
+        if entry.is_dir(follow_symlinks=False) and os.access(entry.path, os.R_OK | os.X_OK):
+            yield from _folders(Path(entry.path), deepest - 1)
+
+
+def _devices() -> None:
+    linux.mount("proc", "/proc", "proc", linux.MS_NOSUID | linux.MS_NODEV | linux.MS_NOEXEC)
+    linux.bind(f"{_OLD}/dev", "/dev")
+    linux.mount("zonelab", "/dev/shm", "tmpfs", data="mode=1777")  # noqa: S108
+    try:
+        linux.mount("sysfs", "/sys", "sysfs", linux.MS_NOSUID | linux.MS_NODEV | linux.MS_NOEXEC)
+    except PermissionError:  # a container that hides parts of its own /sys; nothing here depends on it
+        linux.bind(f"{_OLD}/sys", "/sys")
+
+
+def _show(path: str) -> None:
+    """Make the machine's folder visible and writable at its own place, unless that place is made of our own parts."""
+    parts = Path(path).parts
+    private = len(parts) == 2 and parts[1] in _OWN
+    if len(parts) < 2 or private or parts[1] in ("usr", "etc", "proc", "dev", "sys") or not Path(_OLD + path).is_dir():
+        return
+    Path(path).mkdir(parents=True, exist_ok=True)
+    linux.bind(_OLD + path, path)
