@@ -1,19 +1,366 @@
-"""IP stacks: what ipadm and route change, and what ipmgmtd does in a zone [network 4, 5]."""
+"""IP stacks: interfaces, addresses and protocol properties, as ipadm and each stack's ipmgmtd have them [network 4].
+
+Every function expects `world.lock` to be held and asks the floor before the data change. A refusal is `Refused` with
+the libipadm status text [network 4.5]. Routes are in `lab.routes`.
+"""
 
 from __future__ import annotations
 
-from lab.world import KernelZone, World
+import ipaddress
+
+from lab import datalinks, ipadm_conf
+from lab.datalinks import Step, nothing
+from lab.world import (
+    GLOBAL,
+    Address,
+    Interface,
+    KernelZone,
+    Link,
+    LinkClass,
+    NotEmulated,
+    Refused,
+    Stack,
+    World,
+    loopback,
+)
+
+FAMILY = {"ipv4": 4, "ipv6": 6}
+ON_TEMPORARY = "Persistent operation on temporary object"
+FROM_GZ = "Operation not permitted on from-gz interface"
+NO_INTERFACE = "Interface does not exist"
+
+
+# stacks -------------------------------------------------------------------------------------------------------------
+
+
+def kernel_zone(world: World, zone: str) -> KernelZone | None:
+    """How the floor names the stack of `zone`."""
+    return None if zone == GLOBAL else world.kernel_zones[zone]
+
+
+def stack_of(world: World, zone: str) -> Stack:
+    """The stack that programs in `zone` see."""
+    if zone != GLOBAL and not world.kernel_zones[zone].exclusive:
+        raise NotEmulated(f"the view of a shared-IP zone ({zone!r}) on the global zone's stack")
+    return world.stacks.setdefault(zone, Stack(zone, {"lo0": loopback()}))
+
+
+def drop_stack(world: World, zone: str) -> None:
+    """The zone's kernel object goes, its stack with it; its links stay, to be given back."""
+    world.stacks.pop(zone, None)
+
+
+def shut_down(world: World) -> None:
+    """Shutdown of the host: the global zone's stack goes."""
+    for name in list(world.stacks[GLOBAL].interfaces):
+        if name != "lo0":
+            world.floor.unplumb(None, name)
+    world.stacks[GLOBAL] = Stack(GLOBAL, {"lo0": loopback()})
+
+
+# interfaces ---------------------------------------------------------------------------------------------------------
+
+
+def create_interface(world: World, zone: str, name: str, persistent: bool, operate: Step = nothing) -> Interface:
+    """Plumb both families on the datalink `name` [network 4.2]. Raises `Refused`."""
+    stack = stack_of(world, zone)
+    if name in stack.interfaces:
+        raise Refused("Interface already exists")
+    link = _datalink(world, zone, name)
+    if persistent and not link.persistent:
+        raise Refused(ON_TEMPORARY)
+    operate()
+    interface = Interface(name, persistent=persistent)
+    world.floor.plumb(kernel_zone(world, zone), name)
+    stack.interfaces[name] = interface
+    for proto, family in FAMILY.items():
+        if stack.props.get(("forwarding", proto)) == "on":  # new interfaces inherit it [network 4.4]
+            world.floor.set_forwarding(kernel_zone(world, zone), interface, family, True)
+            interface.props["forwarding", proto] = "on"
+    if persistent:
+        ipadm_conf.save(world, stack)
+    return interface
+
+
+def _datalink(world: World, zone: str, name: str) -> Link:
+    link = datalinks.lookup(world, name)
+    if link is not None and zone == GLOBAL and link.zone != GLOBAL:
+        raise Refused("Interface already in use")
+    if link is None or link.zone != zone or link.klass is LinkClass.ETHERSTUB:
+        raise Refused("Could not open DLPI link")
+    return link
+
+
+def find_interface(world: World, zone: str, name: str) -> Interface:
+    """Raises `Refused` when there is none."""
+    interface = stack_of(world, zone).interfaces.get(name)
+    if interface is None:
+        raise Refused(NO_INTERFACE)
+    return interface
+
+
+def is_from_gz(interface: Interface) -> bool:
+    """Configured by the net resource's allowed-address: the zone may not change it."""
+    return any(address.kind == "from-gz" for address in interface.addresses.values())
+
+
+def delete_interface(world: World, zone: str, name: str, operate: Step = nothing) -> None:
+    """Active and persistent, with all addresses and the routes through it. Raises `Refused`."""
+    from lab import routes
+
+    stack = stack_of(world, zone)
+    interface = find_interface(world, zone, name)
+    if name == "lo0":
+        raise NotEmulated("taking lo0 away")
+    if is_from_gz(interface):
+        raise Refused(FROM_GZ)
+    operate()
+    routes.forget(world, stack, lambda route: route.interface == name)
+    world.floor.unplumb(kernel_zone(world, zone), name)
+    del stack.interfaces[name]
+    ipadm_conf.save(world, stack)
+
+
+# addresses ----------------------------------------------------------------------------------------------------------
+
+
+def split_object(text: str) -> tuple[str, str] | None:
+    """``IF/NAME`` as (interface, name); None when libipadm would not take it [network 4.3]."""
+    interface, slash, name = text.partition("/")
+    good = slash and interface and len(text) < 64 and len(name) <= 31
+    if not good or not (name.isascii() and name.isalnum() and name[0].isalpha()):
+        return None
+    return interface, name
+
+
+def full_address(text: str) -> str:
+    """ADDR/LEN; without a length the class's default, for IPv6 64 [network 4.3]. Raises `Refused`."""
+    try:
+        if "/" not in text:
+            bare = ipaddress.ip_address(text)
+            return f"{bare}/{64 if bare.version == 6 else _class_length(int(bare) >> 24)}"
+        return str(ipaddress.ip_interface(text))
+    except ValueError:
+        raise Refused("Invalid address") from None
+
+
+def _class_length(first_octet: int) -> int:
+    return 8 if first_octet < 128 else 16 if first_octet < 192 else 24
+
+
+def link_local(link: Link) -> str:
+    """The EUI-64 address of `link`, scope and all [network 4.3]."""
+    octets = [int(octet, 16) for octet in link.mac.split(":")]
+    identifier = bytes([octets[0] ^ 2, *octets[1:3], 0xFF, 0xFE, *octets[3:]])
+    return f"{ipaddress.IPv6Address(bytes([0xFE, 0x80, *[0] * 6]) + identifier)}%{link.name}/10"
+
+
+def version(address: str) -> int:
+    return 6 if ":" in address else 4
+
+
+def bare(address: str) -> str:
+    """Without scope and length."""
+    return address.partition("/")[0].partition("%")[0]
+
+
+def create_address(
+    world: World,
+    zone: str,
+    name: str,
+    kind: str,
+    text: str,
+    persistent: bool,
+    down: bool = False,
+    operate: Step = nothing,
+    half_way: Step = nothing,
+) -> None:
+    """The address object `name` (IF/NAME), `kind` static or addrconf [network 4.3]; plumbs when needed.
+
+    A kill in `half_way` leaves the name taken and nothing behind it. Raises `Refused`.
+    """
+    stack = stack_of(world, zone)
+    where = name.partition("/")[0]
+    interface = stack.interfaces.get(where)
+    if interface is not None and name in interface.addresses:
+        raise Refused("Address object already exists")
+    if interface is not None and is_from_gz(interface):
+        raise Refused(FROM_GZ)
+    if interface is not None and persistent and not interface.persistent:
+        raise Refused(ON_TEMPORARY)
+    plumbed_here = interface is None
+    if interface is None:
+        interface = create_interface(world, zone, where, persistent)
+    try:
+        address = text if kind == "static" else link_local(_datalink(world, zone, where))
+        _check_free(stack, interface, kind, address)
+        made = Address(name, kind, address, "down" if down else "ok", persistent)
+        interface.addresses[name] = Address(name, kind, "", "reserved", persistent=False, active=False)
+        half_way()
+        try:
+            operate()
+            if not down:
+                world.floor.add_address(kernel_zone(world, zone), where, _unscoped(address))
+        except Refused:
+            del interface.addresses[name]
+            raise
+    except (Refused, NotEmulated):
+        if plumbed_here:
+            delete_interface(world, zone, where)
+        raise
+    interface.addresses[name] = made
+    if persistent:
+        ipadm_conf.save(world, stack)
+
+
+def _check_free(stack: Stack, interface: Interface, kind: str, address: str) -> None:
+    for other in stack.interfaces.values():
+        for taken in other.addresses.values():
+            if taken.active and bare(taken.address) == bare(address) and (kind == "static" or other is interface):
+                raise Refused("Address already in use" if kind == "static" else "Addrconf already in progress")
+    local = any(taken.kind == "addrconf" for taken in interface.addresses.values())
+    if kind == "static" and version(address) == 6 and not local:
+        raise NotEmulated("ipadm's refusal of a static IPv6 address before an addrconf one [network 4.3]")
+
+
+def _unscoped(address: str) -> str:
+    return f"{bare(address)}/{address.partition('/')[2]}"
+
+
+def find_address(world: World, zone: str, name: str) -> tuple[Interface, Address]:
+    """Raises `Refused`."""
+    interface = stack_of(world, zone).interfaces.get(name.partition("/")[0])
+    if interface is None or name not in interface.addresses:
+        raise Refused("Object not found")
+    return interface, interface.addresses[name]
+
+
+def delete_address(world: World, zone: str, name: str, operate: Step = nothing) -> None:
+    """Active and persistent, with the routes that only it made reachable. Raises `Refused`."""
+    interface, address = find_address(world, zone, name)
+    if address.kind == "from-gz":
+        raise Refused(FROM_GZ)
+    operate()
+    _take_down(world, zone, interface, address)
+    del interface.addresses[name]
+    ipadm_conf.save(world, stack_of(world, zone))
+
+
+def set_address_up(world: World, zone: str, name: str, up: bool, persistent: bool, operate: Step = nothing) -> None:
+    """`up-addr` and `down-addr`. Raises `Refused`."""
+    interface, address = find_address(world, zone, name)
+    if address.kind == "from-gz":
+        raise Refused(FROM_GZ)
+    if persistent and not address.persistent:
+        raise Refused(ON_TEMPORARY)
+    operate()
+    if up and address.state == "down":
+        world.floor.add_address(kernel_zone(world, zone), interface.name, _unscoped(address.address))
+        address.state = "ok"
+    elif not up:
+        _take_down(world, zone, interface, address)
+        address.state = "down"
+    if persistent:
+        ipadm_conf.save(world, stack_of(world, zone))
+
+
+def _take_down(world: World, zone: str, interface: Interface, address: Address) -> None:
+    from lab import routes
+
+    if not address.active or address.state == "down":
+        return
+    rest = [each.address for each in interface.addresses.values() if each is not address and each.state == "ok"]
+    routes.forget(
+        world,
+        stack_of(world, zone),
+        lambda route: route.interface == interface.name and not any(routes.reaches(a, route) for a in rest),
+    )
+    world.floor.remove_address(kernel_zone(world, zone), interface.name, _unscoped(address.address))
+
+
+# properties ---------------------------------------------------------------------------------------------------------
+
+
+def set_forwarding(
+    world: World, zone: str, name: str | None, proto: str, on: bool, persistent: bool, operate: Step = nothing
+) -> None:
+    """Of one interface, or (None) of the stack and so of every interface [network 4.4]. Raises `Refused`."""
+    stack = stack_of(world, zone)
+    interface = None if name is None else find_interface(world, zone, name)
+    key, value = ("forwarding", proto), "on" if on else "off"
+    if interface is not None and is_from_gz(interface):
+        raise Refused(FROM_GZ)
+    if interface is not None and persistent and not interface.persistent:
+        raise Refused(ON_TEMPORARY)
+    operate()
+    world.floor.set_forwarding(kernel_zone(world, zone), interface, FAMILY[proto], on)
+    holder = stack if interface is None else interface
+    holder.props[key] = value
+    if interface is None:
+        for each in stack.interfaces.values():
+            each.props[key] = value
+    if persistent:
+        holder.stored_props[key] = value
+        ipadm_conf.save(world, stack)
+
+
+# boot ---------------------------------------------------------------------------------------------------------------
 
 
 def configure_from_gz(
     world: World, zone: KernelZone, interface: str, addresses: list[str], defrouter: list[str]
 ) -> None:
-    """What ipmgmtd in an exclusive-IP zone does with the net resource's allowed-address and defrouter [zones 6.1]."""
+    """What ipmgmtd in an exclusive-IP zone does with the net resource's allowed-address and defrouter [zones 6.1].
+
+    Interface, addresses of type from-gz, default routes. What the floor or the stack refuses is left out: nobody
+    listens when a zone boots.
+    """
+    from lab import routes
+
+    stack = stack_of(world, zone.name)
+    try:
+        plumbed = stack.interfaces.get(interface) or create_interface(world, zone.name, interface, persistent=False)
+    except Refused:
+        return
+    for letter, text in zip("abcdefghijklmnopqrstuvwxyz", addresses, strict=False):
+        try:
+            address = full_address(text)
+            world.floor.add_address(zone, interface, address)
+        except Refused:
+            continue
+        name = f"{interface}/_{letter}"
+        plumbed.addresses[name] = Address(name, "from-gz", address, persistent=False)
+    for gateway in defrouter:
+        routes.try_add(world, zone.name, ["default", gateway])
 
 
 def restore(world: World, zone: KernelZone | None) -> None:
     """ipmgmtd and the routing services start: what was made persistent in this stack comes back."""
+    from lab import routes
 
-
-def drop_stack(world: World, zone: str) -> None:
-    """The zone's kernel object goes, its stack with it; its links stay, to be given back."""
+    where = GLOBAL if zone is None else zone.name
+    stored = ipadm_conf.read(world, where)
+    for (name, key), value in stored.props.items():
+        if name == "":
+            set_forwarding(world, where, None, key[1], value == "on", persistent=False)
+            stack_of(world, where).stored_props[key] = value
+    stack = stack_of(world, where)
+    for name in stored.interfaces:
+        try:
+            create_interface(world, where, name, persistent=False).persistent = True
+        except Refused:
+            continue
+    for address in stored.addresses:
+        try:
+            create_address(
+                world, where, address.name, address.kind, address.address, False, down=address.state == "down"
+            )
+        except (Refused, NotEmulated):
+            continue
+        find_address(world, where, address.name)[1].persistent = True
+    for (name, key), value in stored.props.items():
+        interface = stack.interfaces.get(name)
+        if interface is not None and interface.persistent:
+            set_forwarding(world, where, name, key[1], value == "on", persistent=False)
+            interface.stored_props[key] = value
+    routes.replay(world, where)
