@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from lab import datalinks
+from lab.furnish_zones import furnish_zones
 from lab.world import Link, LinkClass, World
 
 
@@ -16,3 +17,4 @@ def furnish(world: World) -> None:
         index.chmod(0o644)
     world.links["net0"] = Link("net0", world.new_linkid(), LinkClass.PHYS, mac="2:8:20:0:0:1", mtu=1500)
     datalinks.load(world)
+    furnish_zones(world)

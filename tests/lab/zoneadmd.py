@@ -37,7 +37,7 @@ class Answer:
         self.text = (self.text.encode() + message.encode() + b"\n")[:RELAYED].decode(errors="ignore")
 
     def lines(self) -> list[str]:
-        return self.text.split("\n")[: -1 if self.text.endswith("\n") else None]
+        return self.text.removesuffix("\n").split("\n") if self.text else []
 
 
 @dataclass
@@ -242,9 +242,10 @@ class Daemon:
 
 def _daemon(call: Call, name: str) -> Daemon:
     """A running zone goes by the configuration it was booted with. Raises `InvalidBrand` or `ZonecfgError`."""
-    try:
-        config = parse(snapshot_path(call.world, name).read_bytes())
-    except OSError:
+    snapshot = snapshot_path(call.world, name)
+    if kernel_zone(call.world, name) is not None and snapshot.exists():
+        config = parse(snapshot.read_bytes())
+    else:
         config = load(call.world, name)
     return Daemon(call.world, name, call, open_brand(call.world, config.brand), config)
 
