@@ -26,7 +26,7 @@ from lab.world import Dialect
 REPOSITORY = Path(__file__).resolve().parents[2]
 COMMANDS = f"{door.STATE}/bin"
 _OLD = "/.old"
-_BASE = "/.base"  # /etc and the folders of /var as a new zone gets them
+ZONE_PATTERN = "/.base"  # /etc and the folders of /var as a new zone gets them
 _OWN = {"proc", "dev", "sys", "tmp", "run", "var", "etc", "usr", "zones", "export", "lost+found"}
 _ALSO_IN_BIN = ("kstat", "pfexec", "zonename")  # where illumos has them; everything else is in /usr/sbin
 _FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
@@ -166,7 +166,7 @@ def _system() -> None:
             if os.access(entry.path, os.R_OK | os.X_OK):
                 linux.bind(entry.path, target)
                 linux.make_read_only(target)
-    for folder in ("/proc", "/dev", "/sys", "/run/lock", "/zones", "/export/zones", "/export/home", _BASE):
+    for folder in ("/proc", "/dev", "/sys", "/run/lock", "/zones", "/export/zones", "/export/home", ZONE_PATTERN):
         Path(folder).mkdir(parents=True)
     Path("/tmp").mkdir()  # noqa: S108
     Path("/tmp").chmod(0o1777)  # noqa: S108
@@ -207,21 +207,21 @@ def overlay(target: str, lower: str, upper: str, work: str) -> None:
 def _etc() -> None:
     """A copy of what we may read: overlayfs would not let us write below folders of ids that do not exist here."""
     subprocess.run(
-        ["/usr/bin/cp", "-a", "--no-preserve=ownership", f"{_OLD}/etc", f"{_BASE}/etc"],
+        ["/usr/bin/cp", "-a", "--no-preserve=ownership", f"{_OLD}/etc", f"{ZONE_PATTERN}/etc"],
         stderr=subprocess.DEVNULL, check=False, cwd="/",
     )  # fmt: skip
-    etc = Path(f"{_BASE}/etc")
+    etc = Path(f"{ZONE_PATTERN}/etc")
     (etc / "rc.local").unlink(missing_ok=True)
     (etc / "hosts").unlink(missing_ok=True)
     (etc / "hosts").write_text("127.0.0.1 localhost\n::1 localhost\n")
     for folder in ("/etc", "/.etc/upper", "/.etc/work"):
         Path(folder).mkdir(parents=True)
-    overlay("/etc", f"{_BASE}/etc", "/.etc/upper", "/.etc/work")
+    overlay("/etc", f"{ZONE_PATTERN}/etc", "/.etc/upper", "/.etc/work")
 
 
 def _var() -> None:
     """The folders of the machine's /var, two levels deep and without their files: ours, and the pattern for zones."""
-    pattern = Path(_BASE) / "var"
+    pattern = Path(ZONE_PATTERN) / "var"
     for folder in _folders(Path(_OLD) / "var", deepest=2):
         target = pattern / folder.relative_to(f"{_OLD}/var")
         target.mkdir()
