@@ -5,7 +5,7 @@ An etherstub that was there before us is used and never deleted: only what our r
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from zonehookd.illumos import dladm, ipadm
 from zonehookd.plugin import (
@@ -88,7 +88,7 @@ def _build(network: NetworkView, wanted: Network, seen: Seen) -> Plan:
     return Plan(
         (
             Remember(record, why),
-            dladm.create_etherstub(wanted.link, why=why),
+            replace(dladm.create_etherstub(wanted.link, why=why), cause="missing" if seen.record else ""),
             dladm.set_linkprop(wanted.link, "mtu", str(wanted.mtu), why=mtu),
         )
     )
@@ -102,7 +102,7 @@ def _adjust(wanted: Network, link: dladm.Link, over: tuple[dladm.Link, ...]) -> 
         text = f"etherstub {link.name} waits with MTU {wanted.mtu} for {', '.join(larger)}"
         return Plan(notes=(Note("waiting", text, "mtu-of-vnics", link.name, again_after_s=1.0),))
     why = f"MTU is {link.mtu}, declared {wanted.mtu}"
-    return Plan((dladm.set_linkprop(link.name, "mtu", str(wanted.mtu), why=why),))
+    return Plan((replace(dladm.set_linkprop(link.name, "mtu", str(wanted.mtu), why=why), cause="altered"),))
 
 
 def _clear(network: NetworkView, seen: Seen) -> Plan:

@@ -4,8 +4,8 @@ from pathlib import Path
 
 from zonehookd.plugin import (
     HostReader,
-    Options,
     Plan,
+    PluginOptions,
     RemoveFile,
     WriteFile,
     ZonePlugin,
@@ -20,7 +20,7 @@ class Hello(ZonePlugin[str | None]):
     name = "hello"
     after = ("vnic",)
 
-    class Options(Options):
+    class Options(PluginOptions):
         folder: Path = Path("/var/run/zonehookd/hello")
         greeting: str = "Hello"
 

@@ -159,9 +159,12 @@ def _nic(zone: ZoneView, wanted: Attachment, seen: SeenNic) -> Plan:
 def _create(zone: ZoneView, wanted: Attachment, seen: SeenNic, why: str) -> Plan:
     name, over = wanted.link, wanted.network.link
     record = Record(KIND, name, zone.subject, "vnic", {"over": over, "mac": seen.new_mac})
-    steps = [
+    steps: list[Change | Remember] = [
         Remember(record, why),
-        dladm.create_vnic(name, over=over, mac=seen.new_mac, vlan=wanted.nic.vlan, why=why),
+        replace(
+            dladm.create_vnic(name, over=over, mac=seen.new_mac, vlan=wanted.nic.vlan, why=why),
+            cause="" if seen.record is None else "missing" if seen.link is None else "altered",
+        ),
     ]
     if zone.zone.state is ZoneState.RUNNING:  # it was taken away under a running zone: given back without a reboot
         steps.append(
@@ -182,7 +185,9 @@ def _on_demand(zone: ZoneView, wanted: Attachment, seen: SeenNic) -> Plan:
         return _refuse(
             wanted, f"{name} is {is_now}, global-nic says {over}", "foreign-link", "halt the zone and boot it"
         )
-    steps = [*_mtu(wanted, seen), *_protect(zone, wanted, seen)] if zone.zone.state is ZoneState.RUNNING else []
+    steps: list[Change] = (
+        [*_mtu(wanted, seen), *_protect(zone, wanted, seen)] if zone.zone.state is ZoneState.RUNNING else []
+    )
     if steps:
         return Plan(tuple(steps))
     return nothing(f"{name} is on network {wanted.network.name}, made on demand by the brand")

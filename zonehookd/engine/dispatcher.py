@@ -78,7 +78,7 @@ class Dispatcher:
         self._blindness = Backoff(timing.retry_max_s)
         self._blind_until_s = 0.0
         self._announced = False  # somebody other than the poll said that something changed
-        self._stopping = False
+        self.stopping = False
 
     # -- what others may do
 
@@ -120,17 +120,17 @@ class Dispatcher:
 
     def stop(self) -> None:
         """No further look; steps that run are finished by `run` before it returns."""
-        self._stopping = True
+        self.stopping = True
         self._wake.set()
 
     # -- the loop
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as tasks:
-            while not self._stopping:
+            while not self.stopping:
                 self._beat()
                 await self._until_due()
-                if self._stopping:
+                if self.stopping:
                     break
                 began = time.monotonic()
                 await self._look(tasks)
@@ -140,7 +140,7 @@ class Dispatcher:
 
     async def _until_due(self) -> None:
         """Until a hint, a retry, or a full look is due; woken by the heartbeat in between."""
-        while not self._stopping:
+        while not self.stopping:
             now = time.monotonic()
             if now < self._blind_until_s:
                 await asyncio.sleep(min(self._blind_until_s - now, self.timing.heartbeat_s))

@@ -52,7 +52,8 @@ def judge_default(status: int, stderr: str) -> Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A command that changes the machine. `secret` hides stdin from the audit log.
+    """A command that changes the machine. `secret` hides stdin from the audit log. `cause` is set on repairs only:
+    ``missing`` or ``altered``, for what our records say was right before.
 
     30 s and more: a dladm that is killed leaves a ghost name behind (network sheet 8.3).
     """
@@ -62,4 +63,5 @@ class Change:
     timeout_s: float = 60.0
     stdin: str = ""
     secret: bool = False
+    cause: str = ""
     judge: Callable[[int, str], Verdict] = field(default=judge_default, compare=False)

@@ -79,11 +79,6 @@ class Plan:
     def empty(self) -> bool:
         return not self.steps
 
-    @property
-    def changes_host(self) -> bool:
-        """Book-keeping alone is no change of the host."""
-        return any(not isinstance(step, Remember | Forget) for step in self.steps)
-
 
 def nothing(why: str) -> Plan:
     """Nothing to do, and the reason."""

@@ -6,7 +6,7 @@ from zonehookd.model.command import Change, Query, Reply, Verdict
 from zonehookd.model.network import Network
 from zonehookd.model.plan import Forget, Note, Plan, Record, Remember, RemoveFile, WriteFile, nothing
 from zonehookd.model.zone import Nic, Zone, ZoneState
-from zonehookd.plugin.contract import NetworkPlugin, NetworkView, Options, ZonePlugin, ZoneView
+from zonehookd.plugin.contract import NetworkPlugin, NetworkView, PluginOptions, ZonePlugin, ZoneView
 from zonehookd.plugin.templates import templates
 
 __all__ = [
@@ -19,8 +19,8 @@ __all__ = [
     "NetworkView",
     "Nic",
     "Note",
-    "Options",
     "Plan",
+    "PluginOptions",
     "Query",
     "Record",
     "Refusal",

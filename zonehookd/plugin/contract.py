@@ -32,7 +32,7 @@ API = 1
 Seen = TypeVar("Seen")
 
 
-class Options(BaseModel):
+class PluginOptions(BaseModel):
     """A plugin's own options: subclass it as `Options` inside the plugin. Unknown keys are refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -71,7 +71,7 @@ class _Plugin:
     after: ClassVar[tuple[str, ...]] = ()  # plugins whose steps for the same subject come first
     api: ClassVar[int] = API
     kind: ClassVar[Literal["network", "zone"]]
-    Options: ClassVar[type[Options]] = Options
+    Options: ClassVar[type[PluginOptions]] = PluginOptions
 
     def __init__(self, options: Any) -> None:
         self.options = options

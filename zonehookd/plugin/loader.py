@@ -20,7 +20,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from zonehookd.errors import PluginRefused
-from zonehookd.plugin.contract import API, AnyPlugin, NetworkPlugin, Options, ZonePlugin
+from zonehookd.plugin.contract import API, AnyPlugin, NetworkPlugin, PluginOptions, ZonePlugin
 
 _METHODS = {"observe": 3, "plan": 3, "reclaim": 3}  # parameters, self included
 _ATTRIBUTES = {"name", "after", "api", "kind", "Options", "options"}
@@ -117,7 +117,7 @@ def _verify(name: str, cls: type[AnyPlugin]) -> None:
             raise PluginRefused(f"plugin {name}: nobody would ever use {member!r}", hint=hint)
 
 
-def _options(name: str, cls: type[AnyPlugin], given: Mapping[str, Any]) -> Options:
+def _options(name: str, cls: type[AnyPlugin], given: Mapping[str, Any]) -> PluginOptions:
     try:
         return cls.Options.model_validate(given)
     except ValidationError as problem:

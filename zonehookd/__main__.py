@@ -1,0 +1,51 @@
+"""`zonehookd --config FILE`: the daemon in the foreground. Exit 0 told to stop, 78 the configuration is wrong."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+
+import click
+
+from zonehookd import __version__
+from zonehookd.config import DEFAULT_FILE
+from zonehookd.daemon import Daemon
+from zonehookd.errors import ZonehookError
+
+EXIT_CONFIG = 78  # EX_CONFIG of sysexits(3)
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--config", "file", type=click.Path(path_type=Path), default=DEFAULT_FILE, show_default=True)
+@click.option("--check", is_flag=True, help="Check the configuration and the plugins, then leave.")
+@click.version_option(__version__)
+def main(file: Path, check: bool) -> None:
+    """The network of illumos zones follows the zones."""
+    try:
+        if check:
+            _check(file)
+            return
+        asyncio.run(_run(file))
+    except ZonehookError as problem:
+        click.echo(f"zonehookd: {problem}", err=True)
+        sys.exit(EXIT_CONFIG)
+
+
+async def _run(file: Path) -> None:
+    await Daemon(file).run()
+
+
+def _check(file: Path) -> None:
+    from zonehookd.config import load
+    from zonehookd.networks import declare
+    from zonehookd.plugin import loader
+
+    config = load(file)
+    networks = declare(config)
+    plugins = loader.load(config.plugins.folders, config.plugins.enabled, config.plugins.options)
+    click.echo(f"{file}: {len(networks)} networks, plugins {', '.join(plugin.name for plugin in plugins)}: good")
+
+
+if __name__ == "__main__":
+    main()

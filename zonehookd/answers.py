@@ -1,0 +1,191 @@
+"""What `zonehookctl` asks, answered from the engine. Reads only; `apply` merely asks for a full look and waits."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from pydantic import BaseModel
+
+from zonehookd import __version__
+from zonehookd.bus import views
+from zonehookd.bus.control import Handler
+from zonehookd.bus.messages import (
+    ExplainReply,
+    LinkRow,
+    NetworkRow,
+    PlanReply,
+    PluginRow,
+    Request,
+    SourceRow,
+    StatusReply,
+    ZoneRow,
+)
+from zonehookd.engine.attach import Site
+from zonehookd.engine.dispatcher import Dispatcher
+from zonehookd.engine.look import Look
+from zonehookd.errors import CannotObserve, ZonehookError
+from zonehookd.illumos import dladm
+from zonehookd.model import subject
+from zonehookd.model.event import Event
+from zonehookd.model.outcome import Outcome
+from zonehookd.plugin.contract import AnyPlugin
+from zonehookd.store.store import Store
+
+
+class Condition:
+    """What the daemon knows of itself; a Listener and a SourceListener."""
+
+    def __init__(self, config: Path, rebuilt: str) -> None:
+        self.config = config
+        self.config_error = ""
+        self.rebuilt = rebuilt
+        self.ready = False
+        self.blind_error = ""
+        self.started_s = time.monotonic()
+        self.last_full_s: float | None = None
+        self.sources: dict[str, SourceRow] = {}
+        self.waiting = self.working = 0
+
+    def hinted(self, event: Event, new: bool) -> None:
+        pass
+
+    def looked(self, site: Site, seconds: float, full: bool, planned: int, unannounced: int) -> None:
+        self.blind_error = ""
+        if full:
+            self.last_full_s = time.monotonic()
+
+    def blind(self, error: str) -> None:
+        self.blind_error = error
+
+    def ended(self, outcome: Outcome) -> None:
+        pass
+
+    def queued(self, waiting: int, oldest_s: float, working: int) -> None:
+        self.waiting, self.working = waiting, working
+
+    def source_up(self, name: str) -> None:
+        self.sources[name] = SourceRow(name=name, up=True)
+
+    def source_down(self, name: str, reason: str, final: bool) -> None:
+        self.sources[name] = SourceRow(name=name, up=False, text=reason)
+
+
+class Answers:
+    def __init__(
+        self, dispatcher: Dispatcher, make_look: Callable[[], Look], store: Store, condition: Condition
+    ) -> None:
+        self._dispatcher = dispatcher
+        self._make_look = make_look
+        self._store = store
+        self._condition = condition
+
+    def handlers(self) -> dict[str, Handler]:
+        return {
+            "status": self.status,
+            "zones": self.zones,
+            "networks": self.networks,
+            "links": self.links,
+            "plan": self.plan,
+            "apply": self.apply,
+            "explain": self.explain,
+            "plugins": self.plugins,
+        }
+
+    def _site(self) -> Site:
+        site = self._dispatcher.survey.site
+        if site is None:
+            raise CannotObserve(
+                "no look has succeeded yet", hint=self._condition.blind_error or "try again in a moment"
+            )
+        return site
+
+    async def status(self, request: Request) -> BaseModel:
+        site = self._dispatcher.survey.site
+        condition = self._condition
+        now = time.monotonic()
+        return StatusReply(
+            version=__version__,
+            ready=condition.ready,
+            uptime_s=round(now - condition.started_s, 3),
+            zones=sum(not zone.absent for zone in site.zones.values()) if site else 0,
+            networks=len(self._dispatcher.networks),
+            attachments=sum(map(len, site.on_network.values())) if site else 0,
+            working=condition.working,
+            waiting=condition.waiting,
+            sources=sorted(condition.sources.values(), key=lambda row: row.name),
+            trouble=[
+                views.outcome_row(outcome)
+                for _, outcome in sorted(self._dispatcher.latest.items())
+                if views.troubled(outcome)
+            ],
+            last_full_look_s=round(now - condition.last_full_s, 3) if condition.last_full_s else None,
+            blind=condition.blind_error,
+            config=str(condition.config),
+            config_error=condition.config_error,
+            rebuilt=condition.rebuilt,
+        )
+
+    async def zones(self, request: Request) -> list[ZoneRow]:
+        return views.zone_rows(self._site(), self._dispatcher.latest)
+
+    async def networks(self, request: Request) -> list[NetworkRow]:
+        return views.network_rows(self._site(), self._dispatcher.latest)
+
+    async def links(self, request: Request) -> list[LinkRow]:
+        look = self._make_look()
+        links = await look.ask(dladm.links())
+        vnics = await look.ask(dladm.vnics(look.dialect))
+        return views.link_rows(self._site(), links, vnics, self._store)
+
+    async def plan(self, request: Request) -> BaseModel:
+        _, plans = await self._dispatcher.dry_run()
+        changes = sum(1 for plan in plans for each in plan.steps if views.changes_host(each.step))
+        return PlanReply(changes=changes, subjects=[views.plan_row(plan) for plan in plans])
+
+    async def apply(self, request: Request) -> BaseModel:
+        await self._dispatcher.settled()
+        outcomes = [outcome for _, outcome in sorted(self._dispatcher.latest.items())]
+        return PlanReply(changes=0, subjects=[views.outcome_row(each) for each in outcomes])
+
+    async def explain(self, request: Request) -> BaseModel:
+        name = request.zone or ""
+        site, plans = await self._dispatcher.dry_run()
+        zone = site.zones.get(name)
+        if zone is None:
+            raise ZonehookError(
+                f"there is no zone {name!r}", hint=f"there are: {', '.join(sorted(site.zones)) or 'none'}"
+            )
+        this = subject.zone(name)
+        attached = site.of_zone(name)
+        placed = {each.link: views.attachment_row(each) for each in attached.attachments}
+        nics = [
+            placed.get(nic.link, {"link": nic.link, "network": None, "addresses": [str(a) for a in nic.addresses]})
+            for nic in (zone.config.nics if zone.config else ())
+        ]
+        last = self._dispatcher.latest.get(this)
+        return ExplainReply(
+            zone=name,
+            state=zone.state.value,
+            zonepath=zone.zonepath,
+            nics=nics,
+            records=[views.record_row(record) for record in self._store.of(this)],
+            last=views.outcome_row(last) if last else None,
+            now=next((views.plan_row(plan) for plan in plans if plan.subject == this), None),
+        )
+
+    async def plugins(self, request: Request) -> list[PluginRow]:
+        return [_plugin_row(plugin) for plugin in self._dispatcher.reconciler.plugins]
+
+
+def _plugin_row(plugin: AnyPlugin) -> PluginRow:
+    about = (sys.modules[type(plugin).__module__].__doc__ or "").strip().splitlines()
+    return PluginRow(
+        name=plugin.name,
+        kind=plugin.kind,
+        after=list(plugin.after),
+        options=plugin.options.model_dump(mode="json"),
+        about=about[0] if about else "",
+    )

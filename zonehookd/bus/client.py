@@ -1,0 +1,51 @@
+"""How others speak to the daemon: one question, one answer; or the stream of what happens."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import zmq
+
+from zonehookd.bus.messages import Announcement, Reply, Request, Verb
+from zonehookd.errors import ZonehookError
+
+
+class NoDaemon(ZonehookError):
+    """Nobody answered."""
+
+
+def ask(run: Path, verb: Verb, *, zone: str | None = None, timeout_s: float) -> Any:
+    """The answer's data. Raises NoDaemon when nobody answers in time, ZonehookError when the daemon refuses."""
+    path = run / "control.sock"
+    hint = "is it running? try: zonehookd --config FILE"
+    try:
+        there = path.is_socket()
+    except PermissionError as problem:
+        raise NoDaemon(f"may not reach zonehookd at {path}", hint="only its owner may") from problem
+    if not there:
+        raise NoDaemon(f"zonehookd is not listening at {path}", hint=hint)
+    with zmq.Context() as context, context.socket(zmq.DEALER) as socket:
+        socket.setsockopt(zmq.LINGER, 0)
+        socket.connect(f"ipc://{path}")
+        socket.send(Request(verb=verb, zone=zone).model_dump_json().encode())
+        if not socket.poll(int(timeout_s * 1000)):
+            raise NoDaemon(f"zonehookd did not answer {verb} within {timeout_s:g} s at {path}", hint=hint)
+        reply = Reply.model_validate_json(socket.recv())
+    if reply.error is not None:
+        raise ZonehookError(reply.error, hint=reply.hint)
+    return reply.data
+
+
+def follow(run: Path, topics: tuple[str, ...] = ("",), silence_s: float | None = None) -> Iterator[Announcement]:
+    """Whatever is announced from now on: for ever, or until nothing came for `silence_s` seconds."""
+    with zmq.Context() as context, context.socket(zmq.SUB) as socket:
+        socket.setsockopt(zmq.LINGER, 0)
+        for topic in topics:
+            socket.subscribe(topic)
+        socket.connect(f"ipc://{run / 'events.sock'}")
+        while socket.poll(None if silence_s is None else int(silence_s * 1000)):
+            _, body = socket.recv_multipart()
+            yield Announcement.model_validate(json.loads(body))

@@ -1,0 +1,146 @@
+"""The wire: every message has a version, and a shape that pydantic checks on both sides."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+VERSION = 1
+Verb = Literal["status", "zones", "networks", "links", "plan", "apply", "explain", "plugins"]
+
+
+class Message(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    v: Literal[1] = 1
+
+
+class Request(Message):
+    verb: Verb
+    zone: str | None = None
+
+
+class Reply(Message):
+    """`error` None: `data` is the answer, one of the shapes below, as JSON."""
+
+    data: Any = None
+    error: str | None = None
+    code: str = ""
+    hint: str = ""
+
+
+class Announcement(Message):
+    """One message of the event socket; the topic frame before it is `topic`. `time` is RFC 3339, UTC."""
+
+    topic: Literal["event", "look", "blind", "outcome", "source", "daemon"]
+    time: str
+    data: dict[str, Any]
+
+
+class NoteRow(BaseModel):
+    kind: str
+    text: str
+    code: str = ""
+    object: str = ""
+    hint: str = ""
+
+
+class StepRow(BaseModel):
+    plugin: str
+    step: str
+    why: str
+    ok: bool | None = None
+    seconds: float | None = None
+    error: str = ""
+
+
+class SubjectRow(BaseModel):
+    """A plan, or what became of one."""
+
+    kind: str
+    name: str
+    result: str = ""
+    steps: list[StepRow] = Field(default_factory=list)
+    notes: list[NoteRow] = Field(default_factory=list)
+    error: str = ""
+
+
+class ZoneRow(BaseModel):
+    name: str
+    state: str
+    brand: str
+    result: str
+    attachments: list[dict[str, Any]]
+    trouble: list[NoteRow]
+
+
+class NetworkRow(BaseModel):
+    name: str
+    cidr: list[str]
+    link: str
+    kind: Literal["internal", "external"]
+    mtu: int | None
+    zones: int
+    result: str
+    trouble: list[NoteRow]
+
+
+class LinkRow(BaseModel):
+    """`made_by`: us, somebody else, or nobody yet (recorded, and not there)."""
+
+    name: str
+    kind: str
+    over: str
+    mac: str
+    mtu: int | None
+    owner: str
+    made_by: Literal["us", "somebody else", "missing"]
+
+
+class PlanReply(BaseModel):
+    """`changes`: steps that change the host, over all subjects."""
+
+    changes: int
+    subjects: list[SubjectRow]
+
+
+class SourceRow(BaseModel):
+    name: str
+    up: bool
+    text: str = ""
+
+
+class StatusReply(BaseModel):
+    version: str
+    ready: bool
+    uptime_s: float
+    zones: int
+    networks: int
+    attachments: int
+    working: int
+    waiting: int
+    sources: list[SourceRow]
+    trouble: list[SubjectRow]
+    last_full_look_s: float | None
+    blind: str
+    config: str
+    config_error: str
+    rebuilt: str
+
+
+class PluginRow(BaseModel):
+    name: str
+    kind: str
+    after: list[str]
+    options: dict[str, Any]
+    about: str
+
+
+class ExplainReply(BaseModel):
+    zone: str
+    state: str
+    zonepath: str
+    nics: list[dict[str, Any]]
+    records: list[dict[str, Any]]
+    last: SubjectRow | None
+    now: SubjectRow | None

@@ -1,0 +1,150 @@
+"""From the engine's nouns to the wire's rows; pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from zonehookd.bus.messages import LinkRow, NetworkRow, NoteRow, StepRow, SubjectRow, ZoneRow
+from zonehookd.engine.attach import Site
+from zonehookd.engine.reconciler import SubjectPlan
+from zonehookd.illumos.dladm import Link, Vnic
+from zonehookd.model import subject
+from zonehookd.model.attachment import Attachment
+from zonehookd.model.outcome import Outcome, Result
+from zonehookd.model.plan import Forget, Note, Record, Remember, Step, describe
+from zonehookd.model.subject import Subject
+from zonehookd.store.store import Store
+
+
+def note_row(note: Note) -> NoteRow:
+    return NoteRow(kind=note.kind, text=note.text, code=note.code, object=note.object, hint=note.hint)
+
+
+def plan_row(plan: SubjectPlan) -> SubjectRow:
+    return SubjectRow(
+        kind=plan.subject.kind,
+        name=plan.subject.name,
+        steps=[StepRow(plugin=each.plugin, step=describe(each.step), why=_why(each.step)) for each in plan.steps],
+        notes=[note_row(note) for note in plan.notes],
+        error=plan.blind or plan.failed,
+    )
+
+
+def outcome_row(outcome: Outcome) -> SubjectRow:
+    return SubjectRow(
+        kind=outcome.subject.kind,
+        name=outcome.subject.name,
+        result=outcome.result.value,
+        steps=[
+            StepRow(
+                plugin=done.plugin,
+                step=describe(done.step),
+                why=_why(done.step),
+                ok=done.ok,
+                seconds=round(done.seconds, 6),
+                error=done.error,
+            )
+            for done in outcome.steps
+        ],
+        notes=[note_row(note) for note in outcome.notes],
+        error=outcome.error,
+    )
+
+
+def _why(step: Step) -> str:
+    return step.why
+
+
+def changes_host(step: Step) -> bool:
+    """Book-keeping alone is no change of the host."""
+    return not isinstance(step, Remember | Forget)
+
+
+def troubled(outcome: Outcome) -> bool:
+    """Somebody should look at this subject."""
+    return outcome.result not in (Result.NOOP, Result.CHANGED) or any(n.kind != "nothing" for n in outcome.notes)
+
+
+def _trouble(latest: Mapping[Subject, Outcome], each: Subject) -> tuple[str, list[NoteRow]]:
+    outcome = latest.get(each)
+    if outcome is None:
+        return "", []
+    rows = [note_row(note) for note in outcome.notes if note.kind != "nothing"]
+    if outcome.error:
+        rows.append(NoteRow(kind="failed", text=outcome.error))
+    return outcome.result.value, rows
+
+
+def attachment_row(attachment: Attachment) -> dict[str, Any]:
+    return {
+        "link": attachment.link,
+        "network": attachment.network.name,
+        "over": attachment.network.link,
+        "addresses": [str(address) for address in attachment.addresses],
+        "found_by": attachment.found_by,
+        "on_demand": attachment.on_demand,
+    }
+
+
+def zone_rows(site: Site, latest: Mapping[Subject, Outcome]) -> list[ZoneRow]:
+    rows = []
+    for name, zone in sorted(site.zones.items()):
+        result, trouble = _trouble(latest, subject.zone(name))
+        rows.append(
+            ZoneRow(
+                name=name,
+                state=zone.state.value,
+                brand=zone.config.brand if zone.config else "",
+                result=result,
+                attachments=[attachment_row(each) for each in site.of_zone(name).attachments],
+                trouble=trouble,
+            )
+        )
+    return rows
+
+
+def network_rows(site: Site, latest: Mapping[Subject, Outcome]) -> list[NetworkRow]:
+    rows = []
+    for name, network in sorted(site.networks.items()):
+        result, trouble = _trouble(latest, subject.network(name))
+        rows.append(
+            NetworkRow(
+                name=name,
+                cidr=[str(cidr) for cidr in network.cidrs],
+                link=network.link,
+                kind="internal" if network.internal else "external",
+                mtu=network.mtu,
+                zones=len({each.zone for each in site.on_network.get(name, ())}),
+                result=result,
+                trouble=trouble,
+            )
+        )
+    return rows
+
+
+def link_rows(site: Site, links: Mapping[str, Link], vnics: Mapping[str, Vnic], store: Store) -> list[LinkRow]:
+    """Every link that is ours, or lies on a declared network, or is named by a zone."""
+    lower = {network.link for network in site.networks.values()}
+    records = {record.name: record for record in store.all()}
+    names = {name for name, link in links.items() if link.over in lower or name in lower or name in site.holders}
+    rows = []
+    for name in sorted(names | records.keys()):
+        link, vnic, record = links.get(name), vnics.get(name), records.get(name)
+        owner = str(record.owner) if record else f"zone:{site.holders[name]}" if name in site.holders else ""
+        rows.append(
+            LinkRow(
+                name=name,
+                kind=link.klass if link else record.kind if record else "",
+                over=link.over if link else "",
+                mac=vnic.mac if vnic else "",
+                mtu=link.mtu if link else None,
+                owner=owner,
+                made_by="missing" if link is None else "us" if record else "somebody else",
+            )
+        )
+    return rows
+
+
+def record_row(record: Record) -> dict[str, Any]:
+    return {"kind": record.kind, "name": record.name, "plugin": record.plugin, **record.facts}

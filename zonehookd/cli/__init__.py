@@ -1,0 +1,1 @@
+"""zonehookctl: asks the daemon, shows the answer; decides nothing."""

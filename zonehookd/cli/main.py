@@ -1,0 +1,186 @@
+"""zonehookctl. Exit codes: 0 good, 1 the daemon refused or something is in trouble, 2 `plan` found changes to make,
+3 nobody answered, 64 wrong usage."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from zonehookd import __version__
+from zonehookd.bus.client import NoDaemon, ask, follow
+from zonehookd.bus.messages import Verb
+from zonehookd.cli import tables
+from zonehookd.config import DEFAULT_FILE, PathsSection, load
+from zonehookd.errors import ZonehookError
+
+EXIT_TROUBLE, EXIT_CHANGES, EXIT_NO_DAEMON, EXIT_USAGE = 1, 2, 3, 64
+click.UsageError.exit_code = EXIT_USAGE
+
+
+class Settings:
+    def __init__(self, run: Path, as_json: bool, timeout_s: float) -> None:
+        self.run, self.as_json, self.timeout_s = run, as_json, timeout_s
+
+    def ask(self, verb: Verb, zone: str | None = None) -> Any:
+        try:
+            return ask(self.run, verb, zone=zone, timeout_s=self.timeout_s)
+        except NoDaemon as problem:
+            click.echo(f"zonehookctl: {problem}", err=True)
+            sys.exit(EXIT_NO_DAEMON)
+        except ZonehookError as problem:
+            click.echo(f"zonehookctl: {problem}", err=True)
+            sys.exit(EXIT_TROUBLE)
+
+    def show(self, answer: Any, shown: Callable[[Any, Any], None]) -> None:
+        if self.as_json:
+            click.echo(json.dumps(answer, indent=2))
+        else:
+            shown(tables.console(), answer)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--config", "file", type=click.Path(path_type=Path), default=None, help="Where the daemon's sockets are said."
+)
+@click.option(
+    "--run", type=click.Path(path_type=Path), default=None, help="The daemon's run folder, instead of --config."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print what the daemon said, as JSON.")
+@click.option(
+    "--timeout", "timeout_s", type=float, default=30.0, show_default=True, help="Seconds to wait for an answer."
+)
+@click.version_option(__version__)
+@click.pass_context
+def main(context: click.Context, file: Path | None, run: Path | None, as_json: bool, timeout_s: float) -> None:
+    """Ask zonehookd what it sees, what it would do, and why."""
+    if run is None:
+        chosen = file or (DEFAULT_FILE if DEFAULT_FILE.exists() else None)
+        try:
+            run = load(chosen).paths.run if chosen else PathsSection().run
+        except ZonehookError as problem:
+            click.echo(f"zonehookctl: {problem}", err=True)
+            sys.exit(EXIT_TROUBLE)
+    context.obj = Settings(run, as_json, timeout_s)
+
+
+_json = click.option("--json", "as_json", is_flag=True, help="Print what the daemon said, as JSON.")
+
+
+def _settings(context: click.Context, as_json: bool) -> Settings:
+    settings: Settings = context.obj
+    settings.as_json = settings.as_json or as_json
+    return settings
+
+
+def _listing(name: Verb, shown: Callable[[Any, Any], None], about: str) -> None:
+    """The verbs that ask one question and show one table."""
+
+    @main.command(name, help=about)
+    @_json
+    @click.pass_context
+    def command(context: click.Context, as_json: bool) -> None:
+        settings = _settings(context, as_json)
+        settings.show(settings.ask(name), shown)
+
+
+_listing("zones", tables.zones, "Every zone, its state, and where its links are placed.")
+_listing("networks", tables.networks, "Every declared network.")
+_listing("links", tables.links, "Every link of ours, on our networks, or named by a zone.")
+_listing("plugins", tables.plugins, "Which plugins work, and in which order.")
+
+
+@main.command()
+@_json
+@click.pass_context
+def status(context: click.Context, as_json: bool) -> None:
+    """How the daemon is, and who is in trouble. Exit 1 if anybody is."""
+    settings = _settings(context, as_json)
+    answer = settings.ask("status")
+    settings.show(answer, tables.status)
+    bad = answer["blind"] or answer["config_error"] or not answer["ready"] or answer["trouble"]
+    sys.exit(EXIT_TROUBLE if bad else 0)
+
+
+@main.command()
+@_json
+@click.pass_context
+def plan(context: click.Context, as_json: bool) -> None:
+    """What a full look would change now. Changes nothing. Exit 0: nothing to do, 2: changes."""
+    settings = _settings(context, as_json)
+    answer = settings.ask("plan")
+
+    def shown(out: Any, answer: Any) -> None:
+        tables.subjects(out, answer["subjects"])
+        out.print("nothing to do" if not answer["changes"] else f"{answer['changes']} changes")
+
+    settings.show(answer, shown)
+    if any(row["error"] for row in answer["subjects"]):
+        sys.exit(EXIT_TROUBLE)
+    sys.exit(EXIT_CHANGES if answer["changes"] else 0)
+
+
+@main.command()
+@_json
+@click.pass_context
+def apply(context: click.Context, as_json: bool) -> None:
+    """Look at everything now, do what is to be done, and wait for it. Exit 1 if something failed."""
+    settings = _settings(context, as_json)
+    if sys.stderr.isatty() and not settings.as_json:
+        with tables.console().status("looking at everything…"):
+            answer = settings.ask("apply")
+    else:
+        answer = settings.ask("apply")
+    settings.show(answer, lambda out, answer: _applied(out, answer["subjects"]))
+    failed = [row for row in answer["subjects"] if row["result"] not in ("noop", "changed")]
+    sys.exit(EXIT_TROUBLE if failed else 0)
+
+
+def _applied(out: Any, rows: list[dict[str, Any]]) -> None:
+    tables.subjects(out, rows)
+    good = sum(row["result"] in ("noop", "changed") for row in rows)
+    out.print(f"{good} of {len(rows)} subjects are as planned")
+
+
+@main.command()
+@click.argument("zone")
+@_json
+@click.pass_context
+def explain(context: click.Context, zone: str, as_json: bool) -> None:
+    """Why ZONE is as it is: its links, our records, the last look, and what a look now would find."""
+    settings = _settings(context, as_json)
+    settings.show(settings.ask("explain", zone), tables.explain)
+
+
+@main.command()
+@click.option("--follow", "-f", is_flag=True, help="Go on for ever; without it, stop at the first silence of a second.")
+@_json
+@click.pass_context
+def events(context: click.Context, follow: bool, as_json: bool) -> None:
+    """What the daemon hears and does, as it happens."""
+    settings = _settings(context, as_json)
+    settings.ask("status")  # says plainly when there is no daemon
+    _print_events(settings, None if follow else 1.0)
+
+
+def _print_events(settings: Settings, silence_s: float | None) -> None:
+    try:
+        for each in follow(settings.run, silence_s=silence_s):
+            if settings.as_json:
+                click.echo(each.model_dump_json())
+                continue
+            words = " ".join(f"{key}={value}" for key, value in each.data.items() if value not in ("", None, []))
+            if each.topic == "outcome":
+                steps = "; ".join(step["step"] for step in each.data["steps"])
+                words = f"{each.data['kind']} {each.data['name']}: {each.data['result']}: {steps or each.data['error']}"
+            click.echo(f"{each.time} {each.topic:8} {words}")
+    except KeyboardInterrupt:
+        pass
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,155 @@
+"""The daemon's answers as tables for people: colour on a terminal, plain text elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+_STATES = {"running": "green", "installed": "cyan", "configured": "dim", "absent": "dim", "unknown": "red"}
+_RESULTS = {"noop": "green", "changed": "green", "busy": "yellow", "failed": "red", "stuck": "red", "blind": "red"}
+_NOTES = {"nothing": "dim", "waiting": "yellow", "refused": "red", "failed": "red"}
+
+
+def console() -> Console:
+    return Console(highlight=False, soft_wrap=True)
+
+
+def table(out: Console, columns: Sequence[str], rows: Iterable[Sequence[Text | str]], empty: str) -> None:
+    """`empty` is printed when there is no row."""
+    listed = list(rows)
+    if not listed:
+        out.print(Text(empty, "dim"))
+        return
+    shown = Table(box=None, pad_edge=False, header_style="bold", show_edge=False)
+    for column in columns:
+        shown.add_column(column, no_wrap=True, overflow="ignore")
+    for row in listed:
+        shown.add_row(*(cell if isinstance(cell, Text) else Text(cell) for cell in row))
+    out.print(shown, soft_wrap=True, crop=False)
+
+
+def zones(out: Console, rows: list[dict[str, Any]]) -> None:
+    def cells(row: dict[str, Any]) -> Iterable[Sequence[Text | str]]:
+        places = row["attachments"] or [None]
+        for number, place in enumerate(places):
+            head = (
+                (row["name"], Text(row["state"], _STATES.get(row["state"], "")), row["brand"])
+                if not number
+                else ("",) * 3
+            )
+            wired = (
+                (place["link"], place["network"], ", ".join(place["addresses"]) or "-") if place else ("-", "-", "-")
+            )
+            yield (*head, *wired, _trouble(row["trouble"]) if not number else "")
+
+    columns = ("ZONE", "STATE", "BRAND", "LINK", "NETWORK", "ADDRESSES", "TROUBLE")
+    table(out, columns, (each for row in rows for each in cells(row)), "no zones")
+
+
+def networks(out: Console, rows: list[dict[str, Any]]) -> None:
+    columns = ("NETWORK", "CIDR", "LINK", "KIND", "MTU", "ZONES", "TROUBLE")
+    shown = (
+        (
+            row["name"],
+            ", ".join(row["cidr"]),
+            row["link"],
+            row["kind"],
+            str(row["mtu"] or "-"),
+            str(row["zones"]),
+            _trouble(row["trouble"]),
+        )
+        for row in rows
+    )
+    table(out, columns, shown, "no networks declared")
+
+
+def links(out: Console, rows: list[dict[str, Any]]) -> None:
+    colours = {"us": "green", "missing": "red", "somebody else": "yellow"}
+    columns = ("LINK", "KIND", "OVER", "MAC", "MTU", "OWNER", "MADE BY")
+    shown = (
+        (
+            row["name"],
+            row["kind"],
+            row["over"] or "-",
+            row["mac"] or "-",
+            str(row["mtu"] or "-"),
+            row["owner"] or "-",
+            Text(row["made_by"], colours[row["made_by"]]),
+        )
+        for row in rows
+    )
+    table(out, columns, shown, "no links")
+
+
+def plugins(out: Console, rows: list[dict[str, Any]]) -> None:
+    shown = ((row["name"], row["kind"], ", ".join(row["after"]) or "-", row["about"]) for row in rows)
+    table(out, ("PLUGIN", "FOR EACH", "AFTER", "WHAT IT DOES"), shown, "no plugins")
+
+
+def subjects(out: Console, rows: list[dict[str, Any]], *, all_notes: bool = False) -> None:
+    """Steps with their whys; notes other than "nothing to do" always, the others on demand."""
+    for row in rows:
+        notes = [note for note in row["notes"] if all_notes or note["kind"] != "nothing"]
+        if not (row["steps"] or notes or row["error"]):
+            continue
+        head = Text(f"{row['kind']} {row['name']}", "bold")
+        if row["result"]:
+            head.append(f"  {row['result']}", _RESULTS.get(row["result"], "red"))
+        out.print(head)
+        for step in row["steps"]:
+            mark = {True: "✓", False: "✗", None: "→"}[step["ok"]]
+            line = Text(f"  {mark} {step['step']}", "red" if step["ok"] is False else "")
+            line.append(f"   # {step['why']}", "dim")
+            out.print(line)
+        for note in notes:
+            line = Text(f"  {note['kind']}: {note['text']}", _NOTES.get(note["kind"], ""))
+            if note["hint"]:
+                line.append(f" (hint: {note['hint']})")
+            out.print(line)
+        if row["error"]:
+            out.print(Text(f"  {row['error']}", "red"))
+
+
+def status(out: Console, answer: dict[str, Any]) -> None:
+    ready = Text("ready", "green") if answer["ready"] else Text("not ready yet", "yellow")
+    out.print(Text.assemble("zonehookd ", answer["version"], ": ", ready, f", up {answer['uptime_s']:.0f} s"))
+    out.print(
+        f"{answer['zones']} zones, {answer['networks']} networks, {answer['attachments']} links placed; "
+        f"{answer['waiting']} waiting, {answer['working']} at work"
+    )
+    for source in answer["sources"]:
+        state = Text("up", "green") if source["up"] else Text(f"down: {source['text']}", "yellow")
+        out.print(Text.assemble(f"source {source['name']}: ", state))
+    for key, label in (("blind", "cannot look"), ("config_error", "configuration refused"), ("rebuilt", "records")):
+        if answer[key]:
+            out.print(Text(f"{label}: {answer[key]}", "yellow" if key == "rebuilt" else "red"))
+    subjects(out, answer["trouble"])
+
+
+def explain(out: Console, answer: dict[str, Any]) -> None:
+    out.print(Text.assemble((answer["zone"], "bold"), " is ", (answer["state"], _STATES.get(answer["state"], ""))))
+    for nic in answer["nics"]:
+        where = (
+            f"on network {nic['network']} over {nic['over']} (by {nic['found_by']})" if nic["network"] else "not placed"
+        )
+        out.print(f"  {nic['link']}: {where}{', ' + ', '.join(nic['addresses']) if nic['addresses'] else ''}")
+    for record in answer["records"]:
+        facts = ", ".join(f"{key} {value}" for key, value in record.items() if key not in ("kind", "name", "plugin"))
+        out.print(f"  we made {record['kind']} {record['name']}: {facts}")
+    if answer["last"]:
+        out.print("last look:")
+        subjects(out, [answer["last"]], all_notes=True)
+    if answer["now"]:
+        out.print("a look now would find:")
+        subjects(out, [answer["now"]], all_notes=True)
+
+
+def _trouble(notes: list[dict[str, Any]]) -> Text:
+    if not notes:
+        return Text("-", "dim")
+    worst = next((note for note in notes if note["kind"] != "waiting"), notes[0])
+    return Text(worst["text"], _NOTES.get(worst["kind"], ""))

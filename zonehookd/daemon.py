@@ -1,0 +1,262 @@
+"""The only place where parts are built and joined: one task group, the signals, the end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import zmq.asyncio
+
+from zonehookd import log, metrics
+from zonehookd.answers import Answers, Condition
+from zonehookd.bus.control import ControlServer
+from zonehookd.bus.publisher import Publisher
+from zonehookd.config import Config, load
+from zonehookd.engine.applier import Applier
+from zonehookd.engine.attach import Site
+from zonehookd.engine.dispatcher import Dispatcher, Timing
+from zonehookd.engine.listeners import Listener
+from zonehookd.engine.look import Look, PluginReader
+from zonehookd.engine.reconciler import Reconciler
+from zonehookd.engine.survey import Survey
+from zonehookd.errors import CannotObserve, ZonehookError
+from zonehookd.host.audit import Audit
+from zonehookd.host.local import LocalFiles, LocalHost
+from zonehookd.host.process import Limits, Processes
+from zonehookd.illumos import dladm
+from zonehookd.model.event import Event
+from zonehookd.model.network import Network
+from zonehookd.model.outcome import Outcome, Result
+from zonehookd.networks import declare
+from zonehookd.plugin import loader
+from zonehookd.sources.poll import Poll
+from zonehookd.sources.source import Source, supervise
+from zonehookd.sources.zone_channel import ZoneChannel
+from zonehookd.sources.zone_files import ZoneFiles
+from zonehookd.store.store import Store
+from zonehookd.supervisor import Supervisor
+
+_HUNG_S = 60.0  # without a beat of the loop: /healthz says no
+
+
+class Daemon:
+    """Raises ConfigError or PluginRefused while it is built; then `run` until told to stop."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self.config = config = load(file)
+        networks = declare(config)
+        plugins = loader.load(config.plugins.folders, config.plugins.enabled, config.plugins.options)
+        log.set_up(config.log.level, config.log.format)
+        self._log = log.get()
+        self._supervisor = Supervisor()
+        self._metrics = metrics.Metrics(config.metrics.zones_max)
+        self._audit = Audit(config.paths.audit)
+        self._store = Store(config.paths.state / "state.db")
+        self._condition = Condition(file, self._store.rebuilt)
+        limits = Limits(config.commands.output_max_bytes, config.commands.parallel)
+        self._host = LocalHost(Processes(config.commands.search_path, limits), self._audit, self._metrics.ran)
+        self._files = LocalFiles()
+        self._dialect = dladm.Dialect()
+        config.paths.run.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._context = zmq.asyncio.Context()
+        self._publisher = Publisher(self._context, config.paths.run / "events.sock")
+        self._beat_s = time.monotonic()
+        self._listeners: list[Listener] = [_Lines(self._log), self._metrics, self._publisher, self._condition]
+        self._dispatcher = Dispatcher(
+            self._look,
+            self._store,
+            Survey(config.paths.zones, config.timing.absence_s),
+            Reconciler(plugins),
+            Applier(self._host, self._files, self._store),
+            _timing(config, self._supervisor.watchdog_s),
+            self._listeners,
+            self._beat,
+        )
+        answers = Answers(self._dispatcher, self._look, self._store, self._condition)
+        self._control = ControlServer(self._context, config.paths.run / "control.sock", answers.handlers())
+        self._networks: Mapping[str, Network] = networks
+
+    def _look(self) -> Look:
+        return Look(self._host, self._files, self._store, self._dialect, self.config.site)
+
+    def _beat(self) -> None:
+        self._beat_s = time.monotonic()
+        self._supervisor.beat()
+        latest = self._dispatcher.latest.values()
+        busy = sum(outcome.result not in (Result.NOOP, Result.CHANGED) for outcome in latest)
+        self._supervisor.status(f"{len(latest)} subjects, {busy} in trouble, {self._condition.working} at work")
+
+    async def run(self) -> None:
+        """Subscribes first, then looks; returns when told to stop and the running steps are finished."""
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGTERM, self._stop)
+        loop.add_signal_handler(signal.SIGINT, self._stop)
+        loop.add_signal_handler(signal.SIGHUP, self._reload)
+        server = None
+        if self.config.metrics.listen:
+            server = metrics.serve(
+                self.config.metrics.listen,
+                self._metrics,
+                alive=lambda: time.monotonic() - self._beat_s < _HUNG_S,
+                ready=lambda: self._condition.ready,
+            )
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                aside = [tasks.create_task(self._control.run())]
+                await self._learn_dialect()
+                aside += [tasks.create_task(self._source(source)) for source in self._sources()]
+                await self._subscribed()
+                await self._reclaim()
+                self._dispatcher.declare(self._networks)
+                aside.append(tasks.create_task(self._say_ready()))
+                await self._dispatcher.run()
+                for task in aside:
+                    task.cancel()
+        finally:
+            if server is not None:
+                server.shutdown()
+                server.server_close()
+            self._control.close()
+            self._publisher.close()
+            self._context.term()
+            self._store.close()
+            self._audit.close()
+            self._log.info("stopped")
+
+    def _sources(self) -> list[Source]:
+        timing = self.config.timing
+        return [ZoneChannel(), ZoneFiles(self.config.paths.zones, timing.files_s), Poll(timing.poll_s)]
+
+    async def _source(self, source: Source) -> None:
+        await supervise(source, self._dispatcher.hint, self)
+
+    async def _subscribed(self) -> None:
+        """Until every source has said yes or no, or two seconds: the list comes after the subscription."""
+        names = {source.name for source in self._sources()}
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(2.0):
+                while not names <= self._condition.sources.keys():
+                    await asyncio.sleep(0.01)
+
+    async def _learn_dialect(self) -> None:
+        """Once; tried again until the host answers, for the daemon may start before dlmgmtd."""
+        while not self._dispatcher.stopping:
+            try:
+                self._dialect = await self._look().ask(dladm.probe_dialect())
+                return
+            except CannotObserve as problem:
+                self._log.error("cannot look", error=str(problem))
+                self._condition.blind(str(problem))
+                self._supervisor.status(str(problem))
+                await asyncio.sleep(1.0)
+
+    async def _reclaim(self) -> None:
+        """The books were lost or never were: ask each plugin what bears its mark, and say so loudly."""
+        if not self._store.rebuilt:
+            return
+        look = self._look()
+        taken = await self._dispatcher.survey.take(look, self._networks, time.monotonic())
+        found = 0
+        for plugin in self._dispatcher.reconciler.plugins:
+            for record in await plugin.reclaim(taken.site.holders, PluginReader(look, plugin.name)):
+                self._store.remember(record)
+                self._log.warning("reclaimed", kind=record.kind, name=record.name, owner=str(record.owner))
+                found += 1
+        say = self._log.warning if found or "unreadable" in self._store.rebuilt else self._log.info
+        say("records begun anew", why=self._store.rebuilt, reclaimed=found)
+
+    async def _say_ready(self) -> None:
+        await self._dispatcher.settled()
+        self._condition.ready = True
+        self._metrics.ready.set(1)
+        self._supervisor.ready()
+        self._log.info("ready", subjects=len(self._dispatcher.latest))
+        self._publisher.say("daemon", {"ready": True})
+
+    # -- SourceListener, for all of ours
+
+    def source_up(self, name: str) -> None:
+        self._log.info("source up", source=name)
+        for listener in (self._metrics, self._publisher, self._condition):
+            listener.source_up(name)
+
+    def source_down(self, name: str, reason: str, final: bool) -> None:
+        self._log.warning("source down", source=name, reason=reason, again=not final)
+        for listener in (self._metrics, self._publisher, self._condition):
+            listener.source_down(name, reason, final)
+
+    # -- signals
+
+    def _stop(self) -> None:
+        self._log.info("stopping")
+        self._supervisor.stopping()
+        self._dispatcher.stop()
+
+    def _reload(self) -> None:
+        """Networks, plugins and their options, and the log level change; the old stay when the new are wrong."""
+        self._supervisor.reloading()
+        try:
+            config = load(self._file)
+            networks = declare(config)
+            plugins = loader.load(config.plugins.folders, config.plugins.enabled, config.plugins.options)
+        except ZonehookError as problem:
+            self._log.error("configuration refused, the old one stays", error=str(problem))
+            self._condition.config_error = str(problem)
+            self._metrics.config_ok.set(0)
+        else:
+            for section in ("paths", "commands", "timing", "metrics", "site"):
+                if getattr(config, section) != getattr(self.config, section):
+                    self._log.warning("takes effect at the next start", section=section)
+            log.set_up(config.log.level, config.log.format)
+            self.config = config.model_copy(update={"site": self.config.site})
+            self._condition.config_error = ""
+            self._metrics.config_ok.set(1)
+            self._metrics.config_when.set_to_current_time()
+            self._dispatcher.reconciler = Reconciler(plugins)
+            self._dispatcher.declare(networks)
+            self._log.info("configuration taken", networks=len(networks), plugins=[each.name for each in plugins])
+        self._audit.reopen()
+        self._supervisor.ready()
+
+
+def _timing(config: Config, watchdog_s: float | None) -> Timing:
+    timing = config.timing
+    heartbeat_s = min(5.0, watchdog_s / 2) if watchdog_s else 5.0
+    return Timing(timing.full_look_s, timing.pace_s, timing.retry_max_s, heartbeat_s)
+
+
+class _Lines:
+    """The log: one canonical line per subject and look that did something or could not."""
+
+    def __init__(self, logger: Any) -> None:
+        self._log = logger
+
+    def hinted(self, event: Event, new: bool) -> None:
+        self._log.debug("hint", source=event.source, kind=event.kind, zone=event.zone)
+
+    def looked(self, site: Site, seconds: float, full: bool, planned: int, unannounced: int) -> None:
+        self._log.debug("look", planned=planned, full=full, seconds=round(seconds, 4))
+
+    def blind(self, error: str) -> None:
+        self._log.error("cannot look", error=error)
+
+    def queued(self, waiting: int, oldest_s: float, working: int) -> None:
+        pass
+
+    def ended(self, outcome: Outcome) -> None:
+        if outcome.result is Result.NOOP:
+            return
+        say = self._log.info if outcome.result is Result.CHANGED else self._log.warning
+        say(
+            outcome.result.value,
+            **{outcome.subject.kind: outcome.subject.name},
+            steps=sum(done.ok for done in outcome.steps),
+            seconds=round(outcome.seconds, 4),
+            **({"error": outcome.error} if outcome.error else {}),
+        )

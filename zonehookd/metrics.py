@@ -1,0 +1,186 @@
+"""Every metric, in one table; filled by listening to outcomes. No zone label on counters or histograms."""
+
+from __future__ import annotations
+
+import platform
+import time
+from collections.abc import Callable, Iterable
+from socketserver import ThreadingMixIn
+from threading import Thread
+from typing import Any
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, PlatformCollector, ProcessCollector
+from prometheus_client.exposition import make_wsgi_app
+
+from zonehookd import __version__
+from zonehookd.engine.attach import Site
+from zonehookd.errors import ConfigError
+from zonehookd.model.command import Change
+from zonehookd.model.event import Event
+from zonehookd.model.outcome import Outcome, Result
+
+_BUCKETS_S = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+
+
+class Metrics:
+    """A Listener and a SourceListener; `registry` is what /metrics shows."""
+
+    def __init__(self, zones_max: int) -> None:
+        self.registry = registry = CollectorRegistry()
+        ProcessCollector(registry=registry)
+        PlatformCollector(registry=registry)
+        self._zones_max = zones_max
+        self._degraded: set[str] = set()
+
+        def gauge(name: str, text: str, *labels: str) -> Gauge:
+            return Gauge(f"zonehookd_{name}", text, labels, registry=registry)
+
+        def counter(name: str, text: str, *labels: str) -> Counter:
+            return Counter(f"zonehookd_{name}", text, labels, registry=registry)
+
+        def histogram(name: str, text: str, *labels: str) -> Histogram:
+            return Histogram(f"zonehookd_{name}", text, labels, buckets=_BUCKETS_S, registry=registry)
+
+        gauge("build_info", "What runs here", "version", "python", "platform").labels(
+            __version__, platform.python_version(), platform.system()
+        ).set(1)
+        gauge("up_since_timestamp_seconds", "When the daemon started").set(time.time())
+        self.ready = gauge("ready", "1 after the first full look with its steps")
+        self.events = counter("events_received_total", "Hints where to look", "source", "kind")
+        self.coalesced = counter("events_coalesced_total", "Hints that joined others already waiting", "source")
+        self.source_is_up = gauge("event_source_up", "1 while the source is subscribed", "source")
+        self.source_last = gauge("event_source_last_event_timestamp_seconds", "Last hint of the source", "source")
+        self.source_restarts = counter("event_source_restarts_total", "Times a source broke", "source")
+        self.missed = counter("missed_changes_total", "Changes found by polling that no source announced")
+        self.depth = gauge("queue_depth", "Subjects that wait to be looked at")
+        self.oldest = gauge("queue_oldest_age_seconds", "How long the oldest of them waits")
+        self.working = gauge("subjects_working", "Subjects whose steps are being carried out")
+        self.wait = histogram("queue_wait_seconds", "From the first hint to the look")
+        self.reconciles = counter("reconcile_total", "Subjects looked at", "kind", "result")
+        self.look_seconds = histogram("reconcile_duration_seconds", "One look with its plans", "scope")
+        self.blind_looks = counter("looks_blind_total", "Looks at the host that failed as a whole")
+        self.converge = histogram("converge_seconds", "From the first hint to the end of the last step", "kind")
+        self.full_success = gauge("last_full_reconcile_timestamp_seconds", "Last full look that could see")
+        self.full_attempt = gauge("last_full_reconcile_attempt_timestamp_seconds", "Last look tried")
+        self.steps = counter("plugin_steps_total", "Steps carried out", "plugin", "result")
+        self.step_seconds = histogram("plugin_step_duration_seconds", "One step", "plugin")
+        self.repairs = counter("drift_repairs_total", "Things put right that were right before", "plugin", "cause")
+        self.zones = gauge("zones", "Zones by state", "state")
+        self.attachments = gauge("attachments", "NICs placed on declared networks")
+        self.refused = gauge("refusals", "NICs and networks set aside, by reason", "code")
+        self.degraded = gauge("zone_degraded", "1 for each zone in trouble, capped", "zone")
+        self.commands = counter("commands_total", "External commands", "command", "result")
+        self.command_seconds = histogram("command_duration_seconds", "External commands", "command")
+        self.config_ok = gauge("config_last_reload_successful", "1 when the last reload was taken")
+        self.config_ok.set(1)
+        self.config_when = gauge("config_last_reload_success_timestamp_seconds", "Last reload taken")
+        self.records = gauge("records", "Things our books say we made", "kind")
+        for result in Result:
+            for kind in ("network", "zone"):
+                self.reconciles.labels(kind, result.value)
+
+    # -- Listener
+
+    def hinted(self, event: Event, new: bool) -> None:
+        self.events.labels(event.source, event.kind).inc()
+        self.source_last.labels(event.source).set_to_current_time()
+        if not new:
+            self.coalesced.labels(event.source).inc()
+
+    def looked(self, site: Site, seconds: float, full: bool, planned: int, unannounced: int) -> None:
+        self.look_seconds.labels("full" if full else "zone").observe(seconds)
+        self.full_attempt.set_to_current_time()
+        if full:
+            self.full_success.set_to_current_time()
+        self.missed.inc(unannounced)
+        states: dict[str, int] = {}
+        for zone in site.zones.values():
+            states[zone.state.value] = states.get(zone.state.value, 0) + 1
+        self.zones.clear()
+        for state, count in states.items():
+            self.zones.labels(state).set(count)
+        self.attachments.set(sum(map(len, site.on_network.values())))
+
+    def blind(self, error: str) -> None:
+        self.blind_looks.inc()
+        self.full_attempt.set_to_current_time()
+
+    def ended(self, outcome: Outcome) -> None:
+        self.reconciles.labels(outcome.subject.kind, outcome.result.value).inc()
+        self.wait.observe(outcome.waited_s)
+        for done in outcome.steps:
+            self.steps.labels(done.plugin, "ok" if done.ok else "failed").inc()
+            self.step_seconds.labels(done.plugin).observe(done.seconds)
+            if done.ok and isinstance(done.step, Change) and done.step.cause:
+                self.repairs.labels(done.plugin, done.step.cause).inc()
+        if outcome.steps:
+            self.converge.labels(outcome.subject.kind).observe(outcome.waited_s + outcome.seconds)
+        if outcome.subject.kind == "zone":
+            self._mark(outcome)
+
+    def _mark(self, outcome: Outcome) -> None:
+        """One gauge per zone in trouble, at most `zones_max` of them."""
+        name = outcome.subject.name
+        bad = outcome.result not in (Result.NOOP, Result.CHANGED) or any(n.kind == "refused" for n in outcome.notes)
+        if bad and name not in self._degraded and len(self._degraded) < self._zones_max:
+            self._degraded.add(name)
+            self.degraded.labels(name).set(1)
+        elif not bad and name in self._degraded:
+            self._degraded.discard(name)
+            self.degraded.remove(name)
+
+    def queued(self, waiting: int, oldest_s: float, working: int) -> None:
+        self.depth.set(waiting)
+        self.oldest.set(oldest_s)
+        self.working.set(working)
+
+    # -- SourceListener
+
+    def source_up(self, name: str) -> None:
+        self.source_is_up.labels(name).set(1)
+
+    def source_down(self, name: str, reason: str, final: bool) -> None:
+        self.source_is_up.labels(name).set(0)
+        self.source_restarts.labels(name).inc()
+
+    # -- commands
+
+    def ran(self, command: str, result: str, seconds: float) -> None:
+        self.commands.labels(command, result).inc()
+        self.command_seconds.labels(command).observe(seconds)
+
+
+class _Server(ThreadingMixIn, WSGIServer):
+    daemon_threads = True
+
+
+class _Quiet(WSGIRequestHandler):
+    timeout = 10.0  # a client that says nothing does not keep its thread
+
+    def log_message(self, format: str, *args: Any) -> None:
+        pass
+
+
+def serve(listen: str, metrics: Metrics, alive: Callable[[], bool], ready: Callable[[], bool]) -> _Server:
+    """/metrics, /healthz, /readyz on a thread of their own. Raises ConfigError when it cannot listen."""
+    host, _, port = listen.rpartition(":")
+    show = make_wsgi_app(metrics.registry)
+
+    def app(environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
+        path = environ.get("PATH_INFO", "")
+        if path == "/metrics":
+            shown: Iterable[bytes] = show(environ, start)
+            return shown
+        checks = {"/healthz": alive, "/readyz": ready}
+        good = path in checks and checks[path]()
+        start("200 OK" if good else "503 Service Unavailable" if path in checks else "404 Not Found",
+              [("Content-Type", "text/plain")])  # fmt: skip
+        return [b"ok\n" if good else b"no\n"]
+
+    try:
+        server = make_server(host.strip("[]"), int(port), app, server_class=_Server, handler_class=_Quiet)
+    except (OSError, ValueError, OverflowError) as problem:
+        raise ConfigError(f"metrics.listen: cannot listen on {listen!r}: {problem}") from problem
+    Thread(target=server.serve_forever, name="metrics", daemon=True).start()
+    return server

@@ -1,0 +1,1 @@
+"""Who says where to look: async iterators of Event, strangers to each other. Each may die; the poll is the floor."""

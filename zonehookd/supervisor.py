@@ -1,0 +1,47 @@
+"""The truth for our supervisor, through sdnotify: READY, STATUS, WATCHDOG, RELOADING, STOPPING.
+
+Without NOTIFY_SOCKET every call is silent. The watchdog is fed by the loop that does the work, at half its limit, so a
+loop that hangs is noticed.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+
+import sdnotify
+
+
+class Supervisor:
+    def __init__(self) -> None:
+        self._notifier = sdnotify.SystemdNotifier()
+        limit_us = os.environ.get("WATCHDOG_USEC", "")
+        self._every_s = int(limit_us) / 2e6 if limit_us.isdigit() and int(limit_us) else None
+        self._fed_s = 0.0
+        self._status = ""
+
+    @property
+    def watchdog_s(self) -> float | None:
+        """How often the watchdog wants to be fed; None when nobody watches."""
+        return self._every_s
+
+    def beat(self) -> None:
+        """From the working loop, as often as it likes."""
+        now = time.monotonic()
+        if self._every_s is not None and now - self._fed_s >= self._every_s / 2:
+            self._fed_s = now
+            self._notifier.notify("WATCHDOG=1")
+
+    def ready(self) -> None:
+        self._notifier.notify("READY=1")
+
+    def reloading(self) -> None:
+        self._notifier.notify(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
+
+    def stopping(self) -> None:
+        self._notifier.notify("STOPPING=1")
+
+    def status(self, text: str) -> None:
+        if text != self._status:
+            self._status = text
+            self._notifier.notify(f"STATUS={text}")
