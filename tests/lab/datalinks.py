@@ -374,6 +374,4 @@ def reboot(world: World) -> None:
     world.link_index.over.clear()
     world.link_index.macs.clear()
     world.link_index.loans.clear()
-    for link in world.links.values():
-        link.linkid = world.new_linkid()
     load(world)

@@ -1,0 +1,1 @@
+"""ipadm(8), subcommand by subcommand [network 4]."""
