@@ -20,7 +20,7 @@ from zonehookd.model.subject import Subject
 from zonehookd.store.store import Store
 
 T = TypeVar("T")
-NARROW_MAX = 4  # subjects; above it one walk is cheaper than asking by name
+NARROW_MAX = 3  # subjects; above it the walks over all are cheaper than asking by name
 _FILE_MAX_BYTES = 16 << 20
 
 
