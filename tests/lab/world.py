@@ -152,6 +152,7 @@ class LinkIndex:
     macs: dict[tuple[str, str, int], str] = field(default_factory=dict)  # (lower link, MAC, VID) -> link
     loans: dict[str, dict[str, Link]] = field(default_factory=dict)  # zone -> links lent to it, by name
     lines: dict[str, str] = field(default_factory=dict)  # datalink.conf, one line per persistent link
+    rewriting: bool = False  # the file is about to be written again
 
 
 class World:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+import operator
 import re
 import time
 from collections.abc import Callable
@@ -123,7 +124,8 @@ def _lines(call: Call, asked: _Asked) -> list[str]:
         counters = call.world.floor.counters(links)
         speeds = {link.name: _speed(call, link) for link in links}
     links.sort(key=lambda link: link.name.lower())
-    chosen: dict[str, list[bool]] = {}  # statistic -> by selector
+    readers = [(statistic, read, [fits(statistic) for _, fits in wanted]) for statistic, read in STATISTICS]
+    readers = [each for each in readers if any(each[2])]
     lines: list[str] = []
     for link in links:
         counted = counters.get(link.name)
@@ -131,12 +133,9 @@ def _lines(call: Call, asked: _Asked) -> list[str]:
             continue  # just deleted: left out silently
         short = link.name[:NAME_MAX]
         named = [name(short) for name, _ in wanted]
-        for statistic, value in _statistics(counted, speeds[link.name], link.created_ns):
-            fits = chosen.get(statistic)
-            if fits is None:
-                fits = chosen[statistic] = [matches(statistic) for _, matches in wanted]
-            if any(here and fit for here, fit in zip(named, fits, strict=True)):
-                tail = "" if asked.separator is None else f"{asked.separator}{value}"
+        for statistic, read, fits in readers:
+            if any(map(operator.and_, named, fits)):
+                tail = "" if asked.separator is None else f"{asked.separator}{read(counted, speeds[link.name], link)}"
                 lines.append(f"link:0:{short}:{statistic}{tail}\n")
     return lines
 
@@ -147,31 +146,45 @@ def _speed(call: Call, link: Link) -> int:
     return 0 if base.klass is LinkClass.ETHERSTUB else 1_000_000_000
 
 
-def _statistics(counted: dict[str, int], speed: int, created_ns: int) -> list[tuple[str, str]]:
-    """Every statistic of a link, sorted by name; 32-bit ones wrap."""
-    return [
-        ("brdcstrcv", "0"),
-        ("brdcstxmt", "0"),
-        ("class", "net"),
-        ("collisions", "0"),
-        ("crtime", f"{created_ns / 1e9:.9f}"),
-        ("ierrors", str(counted["ierrors"] & WORD)),
-        ("ifspeed", str(speed)),
-        ("ipackets", str(counted["ipackets64"] & WORD)),
-        ("ipackets64", str(counted["ipackets64"])),
-        ("link_duplex", "2"),
-        ("link_state", "1"),
-        ("multircv", "0"),
-        ("multixmt", "0"),
-        ("norcvbuf", "0"),
-        ("noxmtbuf", "0"),
-        ("obytes", str(counted["obytes64"] & WORD)),
-        ("obytes64", str(counted["obytes64"])),
-        ("oerrors", str(counted["oerrors"] & WORD)),
-        ("opackets", str(counted["opackets64"] & WORD)),
-        ("opackets64", str(counted["opackets64"])),
-        ("rbytes", str(counted["rbytes64"] & WORD)),
-        ("rbytes64", str(counted["rbytes64"])),
-        ("snaptime", f"{time.monotonic_ns() / 1e9:.9f}"),
-        ("unknowns", "0"),
-    ]
+Reader = Callable[[dict[str, int], int, Link], str]
+
+
+def _counter(name: str) -> Reader:
+    return lambda counted, speed, link: str(counted[name])
+
+
+def _wrapping(name: str) -> Reader:
+    """A 32-bit statistic."""
+    return lambda counted, speed, link: str(counted[name] & WORD)
+
+
+def _fixed(value: str) -> Reader:
+    return lambda counted, speed, link: value
+
+
+STATISTICS: list[tuple[str, Reader]] = [
+    ("brdcstrcv", _fixed("0")),
+    ("brdcstxmt", _fixed("0")),
+    ("class", _fixed("net")),
+    ("collisions", _fixed("0")),
+    ("crtime", lambda counted, speed, link: f"{link.created_ns / 1e9:.9f}"),
+    ("ierrors", _wrapping("ierrors")),
+    ("ifspeed", lambda counted, speed, link: str(speed)),
+    ("ipackets", _wrapping("ipackets64")),
+    ("ipackets64", _counter("ipackets64")),
+    ("link_duplex", _fixed("2")),
+    ("link_state", _fixed("1")),
+    ("multircv", _fixed("0")),
+    ("multixmt", _fixed("0")),
+    ("norcvbuf", _fixed("0")),
+    ("noxmtbuf", _fixed("0")),
+    ("obytes", _wrapping("obytes64")),
+    ("obytes64", _counter("obytes64")),
+    ("oerrors", _wrapping("oerrors")),
+    ("opackets", _wrapping("opackets64")),
+    ("opackets64", _counter("opackets64")),
+    ("rbytes", _wrapping("rbytes64")),
+    ("rbytes64", _counter("rbytes64")),
+    ("snaptime", lambda counted, speed, link: f"{time.monotonic_ns() / 1e9:.9f}"),
+    ("unknowns", _fixed("0")),
+]

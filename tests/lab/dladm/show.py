@@ -120,9 +120,10 @@ def _show_vnics(dladm: Dladm, klass: LinkClass) -> int:
         raise NotEmulated(f"dladm {dladm.subcommand} -s [network 2.6]")
     if len(operands) > 1:
         dladm.usage()
-    links = datalinks.visible(dladm.world, dladm.call.zone)
     if operands:
         links = [_named_vnic(dladm, operands[0], klass, asked.persistent)]
+    else:
+        links = datalinks.visible(dladm.world, dladm.call.zone)
     if asked.over is not None:
         if dladm.find(asked.over) is None:
             dladm.die(f"invalid link name '{asked.over}'", MISSING)
