@@ -186,6 +186,7 @@ def _usr(native: Path) -> None:
         os.link(launcher, upper / "sbin" / name)
     for name in _ALSO_IN_BIN:
         os.link(launcher, upper / "bin" / name)
+    (upper / "sbin/sh").symlink_to("../bin/sh")  # /sbin/sh is illumos' shell
     shutil.copy(source / "libzonecfg.so.1", upper / "lib")
     overlay("/usr", f"{_OLD}/usr", "/.usr/upper", "/.usr/work")
     linux.mount("zonelab", door.STATE, "tmpfs", data="mode=755")

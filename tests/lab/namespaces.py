@@ -42,7 +42,7 @@ _QUIET: tuple[tuple[str, int | str], ...] = (
             ("addr_gen_mode", 1),
         )
     ),
-    ("ipv4/ping_group_range", "0 2147483647"),
+    ("ipv4/ping_group_range", "0 0"),
 )  # no duplicate detection, no addresses nobody asked for: a plumbed interface is usable at once, as on illumos
 _STATUS = {
     errno.EEXIST: "object already exists",
@@ -308,7 +308,6 @@ class NamespaceFloor:
             self._networks[zone.name] = Network(container.network_fd)
         self._containers[zone.name] = container
         zone.pid = container.pid
-        zone.mounted = True
 
     def zone_start_init(self, zone: KernelZone, boot_arguments: list[str]) -> None:
         try:
@@ -331,7 +330,6 @@ class NamespaceFloor:
             network.close()
         container.destroy()
         zone.pid = 0
-        zone.mounted = False
 
 
 def _kernel_name(link: Link) -> str:

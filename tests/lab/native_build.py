@@ -15,7 +15,14 @@ LIBZONECFG = BUILD / "libzonecfg.so.1"
 _FLAGS = ["-std=gnu11", "-O1", "-Wall", "-Wextra", "-Werror"]
 _RECIPES = {
     LAUNCHER: ["-static", *(str(NATIVE / name) for name in ("launch.c", "inside.c", "init.c"))],
-    LIBZONECFG: ["-shared", "-fPIC", "-pthread", "-Wl,-soname,libzonecfg.so.1", str(NATIVE / "libzonecfg.c")],
+    LIBZONECFG: [
+        "-shared",
+        "-fPIC",
+        "-fvisibility=hidden",
+        "-pthread",
+        "-Wl,-soname,libzonecfg.so.1",
+        str(NATIVE / "libzonecfg.c"),
+    ],
 }
 
 
