@@ -6,7 +6,7 @@ from lab.brands import default_brand
 from lab.world import GLOBAL, Dialect, Status
 from lab.zoneadm_context import Context, Failed, UsageError, options
 from lab.zoneadm_verify import brand_allows
-from lab.zonefiles import ADMIN_STATE, IndexEntry, ZonecfgError, index_entries, kernel_zone, peek, state_of
+from lab.zonefiles import ADMIN_STATE, IndexEntry, ZonecfgError, index_entries, index_entry, kernel_zone, peek, state_of
 
 Row = tuple[str, str, str, str, str, str, str, str]  # zoneid, name, state, path, uuid, brand, ip-type, debugid
 TABLE = "%4s %-16s %-10s %-30s %-8s %-6s\n"
@@ -58,10 +58,12 @@ def _global(context: Context) -> Row:
 
 
 def _row(context: Context, entry: IndexEntry, zoneid: str, state: str) -> Row | None:
-    """None, and a line on stderr, when the zone's XML cannot be read."""
+    """None when the zone has just been deleted; or, with a line on stderr, when its XML cannot be read."""
     try:
         config = peek(context.world, entry.name)
     except ZonecfgError as trouble:
+        if index_entry(context.world, entry.name) is None:
+            return None
         context.call.err(f"zoneadm: {entry.name}: could not get brand name: {trouble.text}\n")
         return None
     ip_type = "excl" if config.exclusive else "shared"
@@ -80,8 +82,7 @@ def _all(context: Context, flags: set[str]) -> list[Row]:
     for zone in active:
         names.add(zone.name)
         entry = entries.get(zone.name) or IndexEntry(zone.name, "installed", zone.zonepath)
-        state = "mounted" if zone.mounted and zone.status == Status.READY else ADMIN_STATE[zone.status]
-        row = _row(context, entry, str(zone.zoneid), state)
+        row = _row(context, entry, str(zone.zoneid), ADMIN_STATE[zone.status])
         if row is not None:
             rows.append(row)
     wanted = ("configured", "incomplete", "installed") if "c" in flags else ("installed",) if "i" in flags else ()

@@ -83,6 +83,7 @@ def uninstall(context: Context, words: list[str]) -> int:
         if not call.stdin_tty:
             raise Failed("Input not from terminal and -F not specified: uninstall not done.")
         call.out(f"Are you sure you want to uninstall zone {context.name} (y/[n])? ")
+        call.stdout.flush()
         if not call.stdin.readline().strip().lower().startswith(b"y"):
             return 0
     with context.locked():

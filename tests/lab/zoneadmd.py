@@ -185,7 +185,7 @@ class Daemon:
         state = STATES.index(word)
         if word == INSTALLED:
             return self._from_installed(command, state, arguments)
-        if word in ("ready", "mounted"):
+        if word == "ready":
             return self._from_ready(command, state, arguments)
         if word in ("configured", "incomplete"):
             if command == FORCEBOOT and word == "incomplete":

@@ -121,6 +121,7 @@ class Session:
         if not self.call.stdin_tty or self.file:
             return None
         self.call.out(f"{question} (y/[n])? ")
+        self.call.stdout.flush()
         return self.call.stdin.readline().strip().lower().startswith(b"y")
 
     def ignored(self, verb: str, head: str = "Input not from terminal and -F not specified:") -> Exit:

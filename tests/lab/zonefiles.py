@@ -30,7 +30,7 @@ ETC_ZONES = "/etc/zones"
 INDEX = "/etc/zones/index"
 CONFIGURED, INCOMPLETE, INSTALLED = "configured", "incomplete", "installed"
 INDEX_STATES = (CONFIGURED, INCOMPLETE, INSTALLED)
-STATES = (*INDEX_STATES, "ready", "running", "shutting_down", "down", "mounted")  # position = number [zones 1.1]
+STATES = (*INDEX_STATES, "ready", "running", "shutting_down", "down")  # position = number [zones 1.1]
 
 NO_ZONE = "No such zone configured"
 ADMIN_STATE = {
@@ -234,8 +234,7 @@ def state_of(world: World, name: str) -> str:
         return "running"
     zone = kernel_zone(world, name)
     if zone is not None:
-        state = ADMIN_STATE[zone.status]
-        return "mounted" if zone.mounted and state == "ready" else state
+        return ADMIN_STATE[zone.status]
     entry = index_entry(world, name)
     if entry is None:
         raise ZonecfgError(NO_ZONE)

@@ -100,6 +100,7 @@ def _converse(session: Session) -> None:
     while not session.done:
         where = f":{session.scope.spec.name}" if session.scope else ""
         session.call.out(f"zonecfg:{session.zone}{where}> ")
+        session.call.stdout.flush()
         line = session.call.stdin.readline().decode()
         if not line:
             return
