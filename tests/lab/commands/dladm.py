@@ -42,8 +42,7 @@ def main(call: Call) -> int:
         call.err(full_usage(call))
         return 0
     if subcommand in REAL_BUT_NOT_HERE:
-        call.err(f"zonelab: not emulated: dladm {subcommand}\n")
-        return 1
+        raise NotEmulated(f"dladm {subcommand}")
     if subcommand not in SUBCOMMANDS:
         call.err(f"{call.argv[0]}: unknown subcommand '{subcommand}'\n{full_usage(call)}")
         return 1
@@ -51,9 +50,9 @@ def main(call: Call) -> int:
     try:
         with call.world.lock:
             status = SUBCOMMANDS[subcommand](dladm)
-    except NotEmulated as unknown:
-        dladm.complain(f"zonelab: not emulated: {unknown}\n")
-        status = 1
+    except NotEmulated:
+        dladm.flush()
+        raise
     except Exit as leave:
         status = leave.status
     dladm.flush()

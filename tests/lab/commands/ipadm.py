@@ -39,8 +39,7 @@ def main(call: Call) -> int:
         call.err(full_usage())
         return 0
     if subcommand in REAL_BUT_NOT_HERE:
-        call.err(f"zonelab: not emulated: ipadm {subcommand}\n")
-        return 1
+        raise NotEmulated(f"ipadm {subcommand}")
     if subcommand not in SUBCOMMANDS:
         call.err(f"{call.argv[0]}: unknown subcommand '{subcommand}'\n{full_usage()}")
         return 1
@@ -48,9 +47,9 @@ def main(call: Call) -> int:
     try:
         with call.world.lock:
             status = SUBCOMMANDS[subcommand](ipadm)
-    except NotEmulated as unknown:
-        ipadm.complain(f"zonelab: not emulated: {unknown}\n")
-        status = 1
+    except NotEmulated:
+        ipadm.flush()
+        raise
     except Exit as leave:
         status = leave.status
     ipadm.flush()

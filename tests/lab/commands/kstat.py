@@ -73,9 +73,6 @@ def main(call: Call) -> int:
     except Misused:
         call.err(USAGE_TEXT)
         return USAGE
-    except NotEmulated as unknown:
-        call.err(f"zonelab: not emulated: {unknown}\n")
-        return USAGE
     if not asked.quiet:
         call.out("".join(lines))
     return MATCHED if lines else NOTHING

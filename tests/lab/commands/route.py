@@ -164,9 +164,6 @@ def main(call: Call) -> int:
         with call.world.lock:
             ip.stack_of(call.world, call.zone)
             status = route.run()
-    except NotEmulated as unknown:
-        route.complain(f"zonelab: not emulated: {unknown}")
-        status = 1
     except Botched as botched:
         route.complain(str(botched))
         status = 1
