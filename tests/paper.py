@@ -99,9 +99,7 @@ class Engine:
         self.commands.looks.clear()
 
     def redeclare(self, networks: dict[str, object]) -> None:
-        self.config = self.config.model_copy(
-            update={"network": Config.model_validate({"network": networks}).network}
-        )
+        self.config = self.config.model_copy(update={"network": Config.model_validate({"network": networks}).network})
         self.networks = declare(self.config)
 
     async def _ask(self, query: Query[T]) -> T:
@@ -131,7 +129,13 @@ class Engine:
 
     async def _apply(self) -> dict[str, Applied]:
         plans = await self._plan(None)
-        return {str(plan.subject): await self.applier.apply(plan.subject, plan.steps) for plan in plans}
+        applied = {}
+        for plan in plans:
+            done = await self.applier.apply(plan.subject, plan.steps)
+            if plan.blind or plan.failed:
+                done = Applied(Result.BLIND if plan.blind else Result.FAILED, done.steps, plan.blind or plan.failed)
+            applied[str(plan.subject)] = done
+        return applied
 
     def converge(self, rounds: int = 6) -> int:
         """Looks until one has nothing to do; the number of looks. Fails when that never comes."""

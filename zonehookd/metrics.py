@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import sys
 import time
 from collections.abc import Callable, Iterable
 from socketserver import ThreadingMixIn
@@ -43,7 +44,7 @@ class Metrics:
             return Histogram(f"zonehookd_{name}", text, labels, buckets=_BUCKETS_S, registry=registry)
 
         gauge("build_info", "What runs here", "version", "python", "platform").labels(
-            __version__, platform.python_version(), platform.system()
+            __version__, platform.python_version(), sys.platform
         ).set(1)
         gauge("up_since_timestamp_seconds", "When the daemon started").set(time.time())
         self.ready = gauge("ready", "1 after the first full look with its steps")

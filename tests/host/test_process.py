@@ -1,0 +1,101 @@
+"""Processes: clean environment, limits on time and output, nothing left behind."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import stat
+import time
+from pathlib import Path
+
+import pytest
+
+from zonehookd.errors import CommandError, CommandNotFound, CommandTimedOut
+from zonehookd.host.process import Finished, Limits, Processes
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path
+
+
+def script(folder: Path, name: str, body: str) -> None:
+    path = folder / name
+    path.write_text(f"#!/bin/sh\n{body}\n")
+    path.chmod(path.stat().st_mode | stat.S_IXUSR)
+
+
+def run(folder: Path, *argv: str, stdin: str = "", timeout_s: float = 10.0, most: int = 1 << 20) -> Finished:
+    async def go() -> Finished:
+        processes = Processes(f"{folder}:/usr/bin:/bin", Limits(output_max_bytes=most))
+        return await processes.run(argv, lane="change", stdin=stdin, timeout_s=timeout_s)
+
+    return asyncio.run(go())
+
+
+def test_any_exit_status_is_an_answer(folder: Path) -> None:
+    script(folder, "no", "echo out; echo err >&2; exit 7")
+    reply = run(folder, "no").reply
+    assert (reply.status, reply.stdout, reply.stderr) == (7, "out\n", "err\n")
+
+
+def test_the_environment_is_ours_alone(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LD_PRELOAD_TRICK", "1")
+    script(folder, "show", "env | sort | cut -d= -f1 | tr '\\n' ' '")
+    names = set(run(folder, "show").reply.stdout.split())
+    assert names - {"PWD", "SHLVL", "_", "OLDPWD"} == {"PATH", "LC_ALL", "LANG", "TZ"}
+
+
+def test_arguments_are_never_seen_by_a_shell(folder: Path) -> None:
+    script(folder, "show", 'printf "%s|" "$@"')
+    assert run(folder, "show", "a b", "$(id)", ";", "'").reply.stdout == "a b|$(id)|;|'|"
+
+
+def test_stdin_is_empty_or_what_was_given(folder: Path) -> None:
+    script(folder, "echo-in", "cat")
+    assert run(folder, "echo-in").reply.stdout == ""
+    assert run(folder, "echo-in", stdin="text\n").reply.stdout == "text\n"
+
+
+def test_stdin_that_nobody_reads_is_no_failure(folder: Path) -> None:
+    script(folder, "deaf", "exit 0")
+    assert run(folder, "deaf", stdin="x" * 1_000_000).reply.status == 0
+
+
+def test_a_command_that_is_not_there(folder: Path) -> None:
+    with pytest.raises(CommandNotFound, match="search_path"):
+        run(folder, "dladm-that-is-not-there")
+
+
+def test_a_hang_is_ended_with_its_children(folder: Path) -> None:
+    script(folder, "hang", f"sleep 1000 & echo $! > {folder}/child; wait")
+    began = time.monotonic()
+    with pytest.raises(CommandTimedOut, match=r"did not finish within 0\.3 s"):
+        run(folder, "hang", timeout_s=0.3)
+    assert time.monotonic() - began < 4
+    child = int((folder / "child").read_text())
+    deadline = time.monotonic() + 5
+    while _alive(child):
+        assert time.monotonic() < deadline, "the child lives on"
+        time.sleep(0.01)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        return "Z" not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
+
+
+def test_too_much_output_is_a_failure_and_not_a_full_memory(folder: Path) -> None:
+    script(folder, "flood", "yes")
+    with pytest.raises(CommandError, match="printed more than 100000 bytes"):
+        run(folder, "flood", most=100_000)
+
+
+def test_no_descriptor_leaks_into_a_child(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    os.set_inheritable(handle, True)
+    script(folder, "fds", "ls /proc/self/fd | wc -l")
+    assert int(run(folder, "fds").reply.stdout) <= 4
+    os.close(handle)

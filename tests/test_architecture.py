@@ -1,0 +1,116 @@
+"""Imports point one way. The table is the picture in the README, with a reason in each row."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+LINES_MAX = 400  # aim at 150, ask at 300, stop here
+
+# part -> (what it may import of ours, the reason)
+ALLOWED: dict[str, tuple[set[str], str]] = {
+    "errors": (set(), "everything may fail, so errors know nobody"),
+    "model": ({"model"}, "nouns have no opinion about who uses them"),
+    "config": ({"errors"}, "what an admin may write depends on nothing we build from it"),
+    "log": (set(), "logging is set up once and known to none"),
+    "illumos": ({"errors", "model", "illumos"}, "the machine's language is pure: it never starts anything"),
+    "host": ({"errors", "model", "illumos", "host"}, "the door to the machine does not know who knocks"),
+    "store": ({"errors", "model", "store"}, "the books do not know who reads them"),
+    "networks": ({"config", "errors", "illumos", "model"}, "declaring networks is pure"),
+    "plugin": ({"errors", "model", "illumos", "host", "plugin"}, "the contract knows no engine: plugins outlive it"),
+    "engine": (
+        {"errors", "model", "illumos", "host", "store", "plugin", "engine"},
+        "the heart knows no ZeroMQ, no metrics, no configuration file",
+    ),
+    "sources": ({"model", "host", "sources"}, "sources only say where to look; they are strangers to the engine"),
+    "bus": (
+        {"errors", "model", "illumos", "store", "engine", "bus"},
+        "the bus shows what the engine knows, and decides nothing",
+    ),
+    "metrics": ({"__init__", "errors", "model", "engine"}, "metrics listen; nobody asks them"),
+    "supervisor": (set(), "what we tell the supervisor is told by the daemon"),
+    "answers": (
+        {"__init__", "bus", "engine", "errors", "illumos", "model", "plugin", "store"},
+        "answers are read from the engine",
+    ),
+    "cli": ({"__init__", "bus", "cli", "config", "errors"}, "the command line speaks to the daemon, not for it"),
+    "daemon": ({"*"}, "the one place where parts are joined"),
+    "__main__": ({"*"}, "starts the daemon"),
+    "__init__": (set(), "tells the story, imports nothing"),
+}
+PLUGINS_MAY = {"plugin", "illumos", "model"}
+
+
+def imports(file: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def part_of(module: str) -> str | None:
+    words = module.split(".")
+    if words[0] != "zonehookd":
+        return None
+    return words[1] if len(words) > 1 and words[1] in ALLOWED else "__init__" if len(words) == 1 else None
+
+
+def product_files() -> list[Path]:
+    return sorted((ROOT / "zonehookd").rglob("*.py"))
+
+
+@pytest.mark.parametrize("file", product_files(), ids=lambda file: str(file.relative_to(ROOT)))
+def test_imports_point_down(file: Path) -> None:
+    part = file.relative_to(ROOT / "zonehookd").parts[0].removesuffix(".py")
+    assert part in ALLOWED, f"{part} has no floor yet: give it a row, with a reason"
+    allowed, reason = ALLOWED[part]
+    for module in imports(file):
+        wanted = part_of(module)
+        if wanted is None or "*" in allowed or wanted == part:
+            continue
+        if wanted == "__init__" and module in ("zonehookd",):
+            continue  # `from zonehookd import x` is judged by x
+        assert wanted in allowed, f"{file.name} imports {module}: {reason}"
+
+
+@pytest.mark.parametrize("file", sorted((ROOT / "plugins").rglob("*.py")), ids=lambda file: str(file.relative_to(ROOT)))
+def test_plugins_use_the_public_face(file: Path) -> None:
+    if "tests" in file.parts:
+        return
+    for module in imports(file):
+        wanted = part_of(module)
+        assert wanted in {None, *PLUGINS_MAY}, f"{file} imports {module}: a plugin sees the contract and the language"
+        assert not module.startswith("lab"), "nothing of the product knows the lab"
+
+
+def test_product_and_lab_are_strangers() -> None:
+    for file in product_files():
+        assert not any(module.split(".")[0] == "lab" for module in imports(file)), file
+    for file in (ROOT / "tests" / "lab").rglob("*.py"):
+        assert not any(module.split(".")[0] in ("zonehookd", "plugins") for module in imports(file)), file
+
+
+def test_only_one_file_starts_processes() -> None:
+    doors = {"create_subprocess_exec", "create_subprocess_shell", "system", "popen", "posix_spawn", "fork", "execv"}
+    for file in product_files():
+        if file.name == "process.py":
+            continue
+        assert "subprocess" not in set(imports(file)), file
+        used = {node.attr for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.Attribute)}
+        assert not used & doors, f"{file} uses {used & doors}"
+
+
+@pytest.mark.parametrize(
+    "file",
+    [*product_files(), *sorted((ROOT / "plugins").rglob("*.py")), *sorted((ROOT / "tests").rglob("*.py"))],
+    ids=lambda file: str(file.relative_to(ROOT)),
+)
+def test_files_stay_small(file: Path) -> None:
+    lines = len(file.read_text().splitlines())
+    assert lines <= LINES_MAX, f"{file.relative_to(ROOT)} has {lines} lines: it is more than one room by now"
