@@ -8,7 +8,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
-from lab import door
 from lab.call import Call, Exit
 from lab.faults import KINDS, Fault
 
@@ -57,7 +56,7 @@ def _parser(call: Call) -> _Parser:
     return parser
 
 
-def main(call: Call, stop: Callable[[], None]) -> int:
+def main(call: Call, journal: Path, stop: Callable[[], None]) -> int:
     """`stop` ends the server."""
     try:
         options = _parser(call).parse_args(call.argv[1:])
@@ -66,18 +65,17 @@ def main(call: Call, stop: Callable[[], None]) -> int:
     if options.command == "stop":
         stop()
     elif options.command == "log":
-        _log(call, options.n, options.clear)
+        _log(call, journal, options.n, options.clear)
     else:
         _fault(call, options)
     return 0
 
 
-def _log(call: Call, last: int, clear: bool) -> None:
-    journal = call.world.path(door.JOURNAL)
+def _log(call: Call, journal: Path, last: int, clear: bool) -> None:
     lines = journal.read_text().splitlines(keepends=True) if journal.exists() else []
     call.out("".join(lines[-last:]))
     if clear:
-        Path(journal).write_text("")
+        journal.write_text("")
 
 
 def _fault(call: Call, options: argparse.Namespace) -> None:

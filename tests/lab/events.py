@@ -19,9 +19,9 @@ REDELIVERY_DELAYS = (0.01, 0.02, 0.04)  # seconds; three more tries, each later 
 _WATCH_SECONDS = 0.2  # how late the death of an idle subscriber is noticed
 
 
-def serve(connection: socket.socket, channel: Channel, zone: str, uid: int) -> None:
+def serve(connection: socket.socket, channel: Channel, zone: str, privileged: bool) -> None:
     """One subscriber, until it leaves. Only root, only in the global zone [zones 2.5]."""
-    subscription = channel.subscribe() if zone == GLOBAL and uid == 0 else None
+    subscription = channel.subscribe() if zone == GLOBAL and privileged else None
     if subscription is None:
         connection.sendall(b"N")
         return
@@ -37,9 +37,9 @@ def serve(connection: socket.socket, channel: Channel, zone: str, uid: int) -> N
         channel.unsubscribe(subscription)
 
 
-def ping(connection: socket.socket, channel: Channel, zone: str, uid: int, pid: str) -> None:
+def ping(connection: socket.socket, channel: Channel, zone: str, privileged: bool, pid: str) -> None:
     """zonecfg_notify_critical_exit publishes one: it comes back behind everything that was queued before."""
-    if zone == GLOBAL and uid == 0:
+    if zone == GLOBAL and privileged:
         channel.publish("", "", "", int(pid), subclass="ping")
     with contextlib.suppress(ConnectionError):
         connection.sendall(b"Y")

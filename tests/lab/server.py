@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import io
-import itertools
 import json
 import os
 import queue
-import resource
 import select
 import signal
 import socket
@@ -22,6 +20,7 @@ import time
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import IO
 
 from lab import control, door, events
@@ -134,18 +133,21 @@ class Server:
         journal: Journal,
         zone_of: Callable[[int], str | None] = lambda inode: None,
         pidfd_of: Callable[[str], int] = lambda zone: -1,
+        superuser: int = 0,
     ) -> None:
-        """`pidfd_of` gives a descriptor of a zone's process 1 (-1: no such container); the caller closes it."""
+        """`pidfd_of` gives a descriptor of a zone's process 1 (-1: no such container); the caller closes it.
+        `superuser` is the uid that has all privileges.
+        """
         self.world = world
         self.journal = journal
+        self._superuser = superuser
         self._zone_of = zone_of
         self._pidfd_of = pidfd_of
         self._address = address
         self._work: queue.SimpleQueue[socket.socket | None] = queue.SimpleQueue()
         self._idle = 0
-        self._workers = 0
+        self._workers: list[threading.Thread] = []
         self._count = threading.Lock()
-        self._names = itertools.count(1)
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._listener.bind(address)
         os.chmod(address, 0o777)  # noqa: PTH101, S103 - who may do what is decided per command
@@ -153,9 +155,6 @@ class Server:
 
     def serve(self) -> None:
         """Until `stop`."""
-        sys.setswitchinterval(0.001)
-        _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
         while True:
             try:
                 connection, _ = self._listener.accept()
@@ -170,14 +169,23 @@ class Server:
         self._listener.close()
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self._address)  # noqa: PTH108
+        with self._count:
+            for _ in self._workers:
+                self._work.put(None)
+
+    def drain(self) -> None:
+        """After `stop`: wait until the last command has been answered."""
+        for worker in self._workers:
+            worker.join()
 
     def _hand_over(self, connection: socket.socket) -> None:
         with self._count:
             if self._idle > 0:
                 self._idle -= 1
-            elif self._workers < WORKERS_MAX:
-                self._workers += 1
-                threading.Thread(target=self._worker, name=f"command-{next(self._names)}", daemon=True).start()
+            elif len(self._workers) < WORKERS_MAX:
+                worker = threading.Thread(target=self._worker, name=f"command-{len(self._workers)}", daemon=True)
+                self._workers.append(worker)
+                worker.start()
         self._work.put(connection)
 
     def _worker(self) -> None:
@@ -196,9 +204,9 @@ class Server:
             request = door.receive_request(connection)
             try:
                 if request.kind == "events":
-                    events.serve(connection, self.world.channel, caller.zone, caller.uid)
+                    events.serve(connection, self.world.channel, caller.zone, self._may(caller))
                 elif request.kind == "ping":
-                    events.ping(connection, self.world.channel, caller.zone, caller.uid, request.argv[0])
+                    events.ping(connection, self.world.channel, caller.zone, self._may(caller), request.argv[0])
                 elif request.kind == "run":
                     self._run(connection, request, caller)
             finally:
@@ -206,6 +214,9 @@ class Server:
                     os.close(fd)
         finally:
             caller.close()
+
+    def _may(self, caller: Caller) -> bool:
+        return caller.uid == self._superuser
 
     def _run(self, connection: socket.socket, request: door.Request, caller: Caller) -> None:
         began = time.monotonic()
@@ -220,7 +231,7 @@ class Server:
             environ=request.environ,
             cwd=request.cwd,
             zone=caller.zone,
-            privileged=caller.uid == 0,
+            privileged=self._may(caller),
             stdin_tty=os.isatty(request.files[0]),
             stdout_tty=os.isatty(request.files[1]),
             closed=request.closed,
@@ -230,7 +241,9 @@ class Server:
         status: int | None = None
         became: Become | None = None
         try:
-            status = control.main(call, self.stop) if call.argv[0] == control.NAME else run(call)
+            status = (
+                control.main(call, Path(self.journal.path), self.stop) if call.argv[0] == control.NAME else run(call)
+            )
             if status == SIGKILLED:
                 status = None
                 out.forget()
@@ -248,10 +261,10 @@ class Server:
                 err.write(f"zonelab: internal error in {call.argv}:\n{trace}".encode())
         if became is not None:
             status = self._become(connection, became, err)
-        elif status is not None:
-            door.send_exit(connection, status)
         if call.argv[0] != control.NAME:
             self.journal.write(call, caller, status, began)
+        if became is None and status is not None:  # last: whoever saw the command end finds it in the journal
+            door.send_exit(connection, status)
 
     def _become(self, connection: socket.socket, become: Become, err: Outlet) -> int | None:
         """What the caller ends with: None if it was killed, 0 if it turned into the program and is no longer ours."""
