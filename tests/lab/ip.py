@@ -115,8 +115,8 @@ def delete_interface(world: World, zone: str, name: str, operate: Step = nothing
     if is_from_gz(interface):
         raise Refused(FROM_GZ)
     operate()
-    routes.forget(world, stack, lambda route: route.interface == name)
     world.floor.unplumb(kernel_zone(world, zone), name)
+    routes.forget(world, stack, lambda route: route.interface == name)
     del stack.interfaces[name]
     ipadm_conf.save(world, stack)
 
@@ -269,13 +269,13 @@ def _take_down(world: World, zone: str, interface: Interface, address: Address) 
 
     if not address.active or address.state == "down":
         return
+    world.floor.remove_address(kernel_zone(world, zone), interface.name, _unscoped(address.address))
     rest = [each.address for each in interface.addresses.values() if each is not address and each.state == "ok"]
     routes.forget(
         world,
         stack_of(world, zone),
         lambda route: route.interface == interface.name and not any(routes.reaches(a, route) for a in rest),
     )
-    world.floor.remove_address(kernel_zone(world, zone), interface.name, _unscoped(address.address))
 
 
 # properties ---------------------------------------------------------------------------------------------------------

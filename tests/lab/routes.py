@@ -5,6 +5,7 @@ Every function expects `world.lock` to be held. A refusal is `Refused` with rout
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -129,8 +130,10 @@ def _subnet(address: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
 
 
 def reaches(address: str, route: Route) -> bool:
-    """Whether the gateway of `route` is on the subnet of `address`."""
-    return not route.gateway or ipaddress.ip_address(route.gateway) in _subnet(address)
+    """Whether `route` can stay while its interface has `address`: its gateway is on that subnet."""
+    if not route.gateway:
+        return ip.version(address) == route.family
+    return ipaddress.ip_address(route.gateway) in _subnet(address)
 
 
 def _resolve(stack: Stack, wanted: Wanted) -> Route:
@@ -173,9 +176,10 @@ def delete(world: World, zone: str, wanted: Wanted, operate: Step = nothing) -> 
 
 
 def forget(world: World, stack: Stack, gone: Callable[[Route], bool]) -> None:
-    """The routes that die with an interface or an address."""
+    """The routes that have died with an interface or an address; some floors have buried them already."""
     for route in [each for each in stack.routes if gone(each)]:
-        world.floor.remove_route(ip.kernel_zone(world, stack.zone), route)
+        with contextlib.suppress(Refused):
+            world.floor.remove_route(ip.kernel_zone(world, stack.zone), route)
         stack.routes.remove(route)
 
 

@@ -140,6 +140,7 @@ def test_routes_go_with_what_they_need(host: Host) -> None:
     host("route add -inet6 default 2001:db8::1")
     host.ok("ipadm create-addr -T static -a 10.0.0.3/24 gw0/b", "ipadm delete-addr gw0/v4")
     assert [route.gateway for route in host.world.stacks[GLOBAL].routes] == ["10.0.0.1", "2001:db8::1"]
+    host("route add 10.9.0.0/24 -interface 10.0.0.3")
     host.ok("ipadm delete-addr gw0/b")
     assert [route.gateway for route in host.world.stacks[GLOBAL].routes] == ["2001:db8::1"]
     host.ok("ipadm delete-if gw0")
