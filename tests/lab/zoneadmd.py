@@ -10,6 +10,7 @@ import io
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from weakref import WeakKeyDictionary
 
 from lab.brands import Brand, InvalidBrand, expand, joins_stderr, open_brand, run_text
 from lab.call import Call
@@ -240,6 +241,22 @@ class Daemon:
         raise AssertionError(command)  # shutdown waits outside the lock: `shutdown` below
 
 
+_started: WeakKeyDictionary[World, dict[str, Brand]] = WeakKeyDictionary()
+
+
+def _brand(world: World, name: str, config: ZoneConfig) -> Brand:
+    """The state hooks are those of zoneadmd's start: a change is not seen by a zone already up [zones 3.12]."""
+    brand = open_brand(world, config.brand)
+    with world.lock:
+        started = _started.setdefault(world, {})
+        first = started.get(name)
+        if first is None or kernel_zone(world, name) is None:
+            started[name] = brand
+            return brand
+    hooks = ("prestatechange", "poststatechange")
+    return Brand(brand.name, {**brand.elements, **{hook: first.text(hook) for hook in hooks}})
+
+
 def _daemon(call: Call, name: str) -> Daemon:
     """A running zone goes by the configuration it was booted with. Raises `InvalidBrand` or `ZonecfgError`."""
     snapshot = snapshot_path(call.world, name)
@@ -247,7 +264,7 @@ def _daemon(call: Call, name: str) -> Daemon:
         config = parse(snapshot.read_bytes())
     else:
         config = load(call.world, name)
-    return Daemon(call.world, name, call, open_brand(call.world, config.brand), config)
+    return Daemon(call.world, name, call, _brand(call.world, name, config), config)
 
 
 def command(call: Call, name: str, number: int, arguments: list[str]) -> Answer:

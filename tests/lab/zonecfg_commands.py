@@ -7,9 +7,7 @@ from collections.abc import Callable
 from lab import zonefiles
 from lab.world import NotEmulated, Refused
 from lab.zonecfg_grammar import Command, Pair
-from lab.zonecfg_model import ALIASES, NOT_EMULATED, TOP, Spec, matches
-from lab.zonecfg_print import export as export_lines
-from lab.zonecfg_print import info_alias, info_all, info_resource, info_type, top_value
+from lab.zonecfg_model import ALIASES, TOP, matches
 from lab.zonecfg_resource import (
     add_property,
     cancel,
@@ -21,58 +19,10 @@ from lab.zonecfg_resource import (
     set_in_scope,
 )
 from lab.zonecfg_session import BAD_NAME, Session, valid_name
+from lab.zonecfg_show import export, info, show_help
 from lab.zonecfg_top import clear_top, set_top
+from lab.zonecfg_usage import USAGE, force_given, qualifiers, resource_type, show_usage
 from lab.zonefiles import ZonecfgError, index_entry, kernel_zone
-
-USAGE = {
-    "add": "add <resource-type>\n\tadd <property-name> <property-value>",
-    "cancel": "cancel",
-    "clear": "clear <property-name>",
-    "commit": "commit",
-    "create": "create [-F] [ -a <path> | -b | -t <template> ]",
-    "delete": "delete [-F]",
-    "end": "end",
-    "exit": "exit [-F]",
-    "export": "export [-f output-file]",
-    "help": "help [commands] [syntax] [usage] [<command-name>]",
-    "info": "info [<resource-type> [property-name=property-value]*]",
-    "remove": "remove [-F] <resource-type> [ <property-name>=<property-value> ]*",
-    "revert": "revert [-F]",
-    "select": "select <resource-type> { <property-name>=<property-value> }",
-    "set": "set <property-name>=<property-value>",
-    "verify": "verify",
-}
-
-
-def _usage(session: Session, command: Command) -> None:
-    session.usage(USAGE[command.verb])
-
-
-def _force(session: Session, command: Command) -> bool | None:
-    """Whether -F was given; None, and the usage, for anything else."""
-    if command.arguments not in ([], ["-F"]):
-        _usage(session, command)
-        return None
-    return command.arguments == ["-F"]
-
-
-def _resource_type(session: Session, command: Command, name: str) -> Spec | None:
-    if name in NOT_EMULATED:
-        raise NotEmulated(f"zonecfg resource {name} [zones 4.5]")
-    spec = session.specs.get(name)
-    if spec is None:
-        _usage(session, command)
-    return spec
-
-
-def _qualifiers(session: Session, command: Command, spec: Spec) -> dict[str, str] | None:
-    wanted: dict[str, str] = {}
-    for pair in command.pairs:
-        if pair.name not in spec.properties or not isinstance(pair.value, str):
-            _usage(session, command)
-            return None
-        wanted[pair.name] = pair.value
-    return wanted
 
 
 def create(session: Session, command: Command) -> None:
@@ -89,7 +39,7 @@ def create(session: Session, command: Command) -> None:
         elif word == "-a":
             raise NotEmulated("zonecfg create -a [zones 4.3]")
         else:
-            _usage(session, command)
+            show_usage(session, command)
             return
     if session.read_only("create"):
         return
@@ -119,7 +69,7 @@ def create(session: Session, command: Command) -> None:
 
 
 def delete(session: Session, command: Command) -> None:
-    force = _force(session, command)
+    force = force_given(session, command)
     if force is None or session.read_only("delete"):
         return
     name = session.zone
@@ -153,7 +103,7 @@ def delete(session: Session, command: Command) -> None:
 
 
 def revert(session: Session, command: Command) -> None:
-    force = _force(session, command)
+    force = force_given(session, command)
     if force is None or session.read_only("revert") or session.initialize() is None:
         return
     if session.need_to_commit and not force:
@@ -168,14 +118,14 @@ def revert(session: Session, command: Command) -> None:
 
 def commit(session: Session, command: Command) -> None:
     if command.arguments:
-        _usage(session, command)
+        show_usage(session, command)
     elif not session.read_only("commit") and session.initialize() is not None:
         session.commit()
 
 
 def verify(session: Session, command: Command) -> None:
     if command.arguments:
-        _usage(session, command)
+        show_usage(session, command)
     elif session.initialize() is not None:
         session.verified()
 
@@ -185,9 +135,9 @@ def add(session: Session, command: Command) -> None:
         add_property(session, command, USAGE["add"])
         return
     if len(command.arguments) != 1 or not command.words:
-        _usage(session, command)
+        show_usage(session, command)
         return
-    spec = _resource_type(session, command, command.words[0])
+    spec = resource_type(session, command, command.words[0])
     if spec is None or session.read_only("add") or (config := session.initialize()) is None:
         return
     if spec.single and any(config.of(spec.tag)):
@@ -199,10 +149,10 @@ def add(session: Session, command: Command) -> None:
 def select(session: Session, command: Command) -> None:
     only_one = command.words == ["capped-memory"]  # at most one of these: no qualifier needed
     if len(command.words) != 1 or not (only_one or 1 <= len(command.pairs) <= 3):
-        _usage(session, command)
+        show_usage(session, command)
         return
-    spec = _resource_type(session, command, command.words[0])
-    if spec is None or (wanted := _qualifiers(session, command, spec)) is None:
+    spec = resource_type(session, command, command.words[0])
+    if spec is None or (wanted := qualifiers(session, command, spec)) is None:
         return
     if session.read_only("select") or (config := session.initialize()) is None:
         return
@@ -222,10 +172,10 @@ def remove(session: Session, command: Command) -> None:
     force = words[:1] == ["-F"]
     words = words[1:] if force else words
     if len(words) != 1 or len(command.pairs) > 3:
-        _usage(session, command)
+        show_usage(session, command)
         return
-    spec = _resource_type(session, command, words[0])
-    if spec is None or (wanted := _qualifiers(session, command, spec)) is None:
+    spec = resource_type(session, command, words[0])
+    if spec is None or (wanted := qualifiers(session, command, spec)) is None:
         return
     if session.read_only("remove") or (config := session.initialize()) is None:
         return
@@ -249,18 +199,18 @@ def remove(session: Session, command: Command) -> None:
 
 def set_property(session: Session, command: Command) -> None:
     if len(command.arguments) != 1 or not isinstance(pair := command.arguments[0], Pair):
-        _usage(session, command)
+        show_usage(session, command)
         return
     if session.read_only("set"):
         return
     if session.scope is not None:
         if not set_in_scope(session, pair):
-            _usage(session, command)
+            show_usage(session, command)
         return
     if (config := session.initialize()) is None:
         return
     if not isinstance(pair.value, str) or (pair.name not in TOP and pair.name not in ALIASES):
-        _usage(session, command)
+        show_usage(session, command)
         return
     if pair.name == "zonename":
         _rename(session, pair.value)
@@ -288,63 +238,20 @@ def _rename(session: Session, new: str) -> None:
 
 def clear(session: Session, command: Command) -> None:
     if len(command.arguments) != 1 or not command.words:
-        _usage(session, command)
+        show_usage(session, command)
         return
     if session.read_only("clear"):
         return
     name = command.words[0]
     if session.scope is not None:
         if not clear_in_scope(session, name):
-            _usage(session, command)
+            show_usage(session, command)
     elif (config := session.initialize()) is not None and not clear_top(session, config, name):
-        _usage(session, command)
-
-
-def info(session: Session, command: Command) -> None:
-    if (config := session.initialize()) is None:
-        return
-    out = session.call.out
-    if not command.arguments:
-        lines = info_resource(session.scope.spec, session.scope.resource) if session.scope else None
-        out("".join(line + "\n" for line in lines or info_all(config, session.world.dialect)))
-        return
-    if len(command.words) != 1 or not isinstance(command.arguments[0], str):
-        _usage(session, command)
-        return
-    topic = command.words[0]
-    if topic in TOP:
-        out(f"{topic}: {top_value(config, topic)}\n")
-    elif topic in ALIASES:
-        out("".join(line + "\n" for line in info_alias(config, topic)))
-    elif topic in NOT_EMULATED:
-        pass  # such a resource can not have been added: none is there
-    else:
-        spec = session.specs.get(topic)
-        if spec is None or (wanted := _qualifiers(session, command, spec)) is None:
-            _usage(session, command)
-            return
-        lines_found = list(info_type(config, spec, wanted))
-        if not lines_found and wanted:
-            lines_found = [f"No such {spec.name} resource."]
-        out("".join(line + "\n" for line in lines_found))
-
-
-def export(session: Session, command: Command) -> None:
-    words = command.words
-    if command.pairs or (words and (len(words) != 2 or words[0] != "-f")):
-        _usage(session, command)
-        return
-    if (config := session.initialize()) is None:
-        return
-    text = "".join(line + "\n" for line in export_lines(config, session.world.dialect))
-    if words:
-        session.world.path(words[1]).write_text(text)
-    else:
-        session.call.out(text)
+        show_usage(session, command)
 
 
 def leave(session: Session, command: Command) -> None:
-    force = _force(session, command)
+    force = force_given(session, command)
     if force is None:
         return
     if session.scope is not None and not force:
@@ -355,10 +262,6 @@ def leave(session: Session, command: Command) -> None:
             return
     session.scope = None
     session.done = True
-
-
-def show_help(session: Session, command: Command) -> None:
-    session.call.out("".join(f"{usage}\n" for usage in USAGE.values()))
 
 
 COMMANDS: dict[str, Callable[[Session, Command], None]] = {
@@ -378,7 +281,7 @@ def perform(session: Session, command: Command) -> None:
         if session.scope is None:
             session.error(f"The {verb} command only makes sense in the resource scope.")
         elif command.arguments:
-            _usage(session, command)
+            show_usage(session, command)
         else:
             (end if verb == "end" else cancel)(session)
         return

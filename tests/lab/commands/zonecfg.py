@@ -6,9 +6,10 @@ from pathlib import Path
 
 from lab.call import Call, Exit
 from lab.world import GLOBAL, NotEmulated
-from lab.zonecfg_commands import USAGE, perform
+from lab.zonecfg_commands import perform
 from lab.zonecfg_grammar import Reader, SyntaxTrouble
 from lab.zonecfg_session import BAD_NAME, Session, valid_name
+from lab.zonecfg_usage import USAGE
 
 HELP = (
     "usage:\tzonecfg help\n"

@@ -191,6 +191,17 @@ def test_the_arguments_of_a_state_hook(host: Host) -> None:
     assert log.read_text() == "4 web1 /zones/web1 2 0\n"
 
 
+def test_a_zone_that_is_up_keeps_the_state_hooks_it_started_with(host: Host) -> None:
+    host.zoneadm("web1", "boot")
+    config = host.file("/usr/lib/brand/sparse/config.xml")
+    config.write_text(config.read_text().replace("/sparse/prestate %z %R</pre", "/sparse/other %z %R</pre"))
+    log = record(host, "other")
+    host.zoneadm("web1", "halt")
+    assert steps(log) == []
+    host.zoneadm("web1", "ready")
+    assert steps(log) == ["other 2 0"]
+
+
 def test_hooks_run_without_the_worlds_lock(host: Host) -> None:
     """A command that comes in meanwhile, as from the hook itself, is served."""
     import threading
