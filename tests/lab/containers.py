@@ -79,8 +79,7 @@ def create(name: str, root: Path, own_network: bool) -> Container:
                 cwd="/",
                 check=False,
             )
-        pid = int(_hear(ours, "pid"))
-        _hear(ours, "ready")
+        pid = int(_hear(ours, "pid", "ready")["pid"])
         pidfd = os.pidfd_open(pid)
         undo.append(lambda: os.close(pidfd))
         network_fd = os.open(f"/proc/{pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
@@ -102,15 +101,19 @@ def unmount(mounts: list[str]) -> None:
     mounts.clear()
 
 
-def _hear(control: socket.socket, word: str) -> str:
-    """The rest of the next message that starts with `word`. Raises OSError when process 1 has trouble or is gone."""
-    while True:
+def _hear(control: socket.socket, *words: str) -> dict[str, str]:
+    """One message per word, in any order, and the rest of each: process 1 may be ready before its parent names it.
+
+    Raises OSError when process 1 has trouble or is gone.
+    """
+    heard: dict[str, str] = {}
+    while not all(word in heard for word in words):
         text = control.recv(1024).decode()
         first, _, rest = text.partition(" ")
-        if first == word:
-            return rest
         if first == "error" or not text:
             raise OSError(rest or "its process 1 is gone")
+        heard[first] = rest
+    return heard
 
 
 def _furnish(root: Path) -> None:
