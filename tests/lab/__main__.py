@@ -11,6 +11,8 @@ from typing import NoReturn
 from lab import control, door, enter, hosts, native_build
 from lab.world import Dialect
 
+_STEERING = ("fault", "log")
+
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="zonelab", description="An illumos-like host, for a test or for a while.")
@@ -31,10 +33,8 @@ def _parser() -> argparse.ArgumentParser:
     shell.add_argument("name", nargs="?", default=hosts.DEFAULT)
     commands.add_parser("list", help="the lasting hosts that are up")
     commands.add_parser("build", help="compile the launcher, if it is out of date")
-    for name in ("fault", "log"):
-        forwarded = commands.add_parser(name, help=f"zonelab {name} on a lasting host", add_help=False)
-        forwarded.add_argument("--host", metavar="NAME", default=hosts.DEFAULT)
-        forwarded.add_argument("rest", nargs=argparse.REMAINDER)
+    for name in _STEERING:
+        commands.add_parser(name, help=f"zonelab {name} on a lasting host (--host NAME)", add_help=False)
     return parser
 
 
@@ -51,6 +51,14 @@ def _enter(name: str, command: list[str]) -> NoReturn:
     os.execve(native / "zonelab-enter", argv, enter.environment(dict(os.environ)))  # noqa: S606
 
 
+def _steer(action: str, arguments: list[str]) -> NoReturn:
+    """The host's own `zonelab` understands everything but --host."""
+    parser = argparse.ArgumentParser(add_help=False)
+    parser.add_argument("--host", default=hosts.DEFAULT)
+    options, rest = parser.parse_known_args(arguments)
+    _enter(options.host, [control.NAME, action, *rest])
+
+
 def _plan(options: argparse.Namespace, name: str, command: list[str]) -> enter.Plan:
     dialect = Dialect.OMNIOS if options.omnios else Dialect.VANILLA
     shown = tuple(str(Path(folder).resolve()) for folder in options.show)
@@ -61,9 +69,10 @@ def main() -> int:
     """Exit status; 125 for the lab's own trouble."""
     if Path(door.DOOR).exists():
         os.execv(f"{enter.COMMANDS}/{control.NAME}", [control.NAME, *sys.argv[1:]])  # noqa: S606
-    options = _parser().parse_args()
     try:
-        return _act(options)
+        if sys.argv[1:2] and sys.argv[1] in _STEERING:
+            _steer(sys.argv[1], sys.argv[2:])
+        return _act(_parser().parse_args())
     except (enter.CannotEnter, native_build.CannotBuild) as problem:
         print(f"zonelab: {problem}", file=sys.stderr)
         return 125
@@ -87,9 +96,6 @@ def _act(options: argparse.Namespace) -> int:
             print("".join(f"{name}\n" for name in sorted(hosts.running())), end="")
         case "build":
             print(native_build.build())
-        case _:
-            rest = [word for word in options.rest if word != "--"] if options.action == "log" else options.rest
-            _enter(options.host, [control.NAME, options.action, *rest])
     return 0
 
 

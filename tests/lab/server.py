@@ -241,9 +241,7 @@ class Server:
         status: int | None = None
         became: Become | None = None
         try:
-            status = (
-                control.main(call, Path(self.journal.path), self.stop) if call.argv[0] == control.NAME else run(call)
-            )
+            status = self._own(call) if call.argv[0] == control.NAME else run(call)
             if status == SIGKILLED:
                 status = None
                 out.forget()
@@ -265,6 +263,9 @@ class Server:
             self.journal.write(call, caller, status, began)
         if became is None and status is not None:  # last: whoever saw the command end finds it in the journal
             door.send_exit(connection, status)
+
+    def _own(self, call: Call) -> int:
+        return control.main(call, Path(self.journal.path), self.stop)
 
     def _become(self, connection: socket.socket, become: Become, err: Outlet) -> int | None:
         """What the caller ends with: None if it was killed, 0 if it turned into the program and is no longer ours."""

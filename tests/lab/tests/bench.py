@@ -94,7 +94,7 @@ class Machine:
         """Output of a shell script on a throw-away host; it stops at the first command that fails."""
         done = self.zonelab("run", *options, "--", "sh", "-e", "-c", text)
         assert done.returncode == 0, f"exit {done.returncode}\n{done.stdout}\n{done.stderr}"
-        assert done.stderr == ""
+        assert done.stderr == "", done.stderr
         return done.stdout
 
 
