@@ -1,0 +1,83 @@
+#!/bin/sh
+# The story of `make demo`, told by real commands on a throw-away illumos-like host. Everything you see is their output.
+set -u
+here=$(cd "$(dirname "$0")/.." && pwd)
+PATH="$PATH:$here/.venv/bin"
+export PYTHONUNBUFFERED=1
+if [ -t 1 ]; then bold=$(printf '\033[1m') dim=$(printf '\033[36m') plain=$(printf '\033[0m'); else bold= dim= plain=; fi
+
+say() { printf '\n%s%s%s\n' "$dim" "── $*" "$plain"; }
+prompt() { # shows the command as one would type it
+    printf '%s#' "$bold"
+    for word; do case $word in *[\ \;]*) printf " '%s'" "$word" ;; *) printf ' %s' "$word" ;; esac; done
+    printf '%s\n' "$plain"
+}
+run() { prompt "$@"; "$@"; }
+wait_for() { # LINK there|gone
+    tries=0
+    while dladm show-link "$1" >/dev/null 2>&1; [ $? != "$([ "$2" = there ] && echo 0 || echo 1)" ]; do
+        tries=$((tries + 1))
+        [ $tries -lt 200 ] || { echo "demo: $1 is not $2 after 10 s" >&2; cat /var/log/zonehookd.log >&2; exit 1; }
+        sleep 0.05
+    done
+}
+zone() { # NAME LINK ADDRESS
+    run zonecfg -z "$1" "create -b; set zonepath=/zones/$1; set brand=sparse; set ip-type=exclusive; add net; set physical=$2; set allowed-address=$3; end"
+}
+
+say "An illumos host as it comes: no etherstub, no VNIC, no zone."
+run dladm show-link
+
+say "Declare one network, and start the daemon."
+cat >/etc/zonehookd.toml <<'TOML'
+[network.dmz]
+cidr = "10.1.0.0/24"
+TOML
+run cat /etc/zonehookd.toml
+prompt zonehookd --config /etc/zonehookd.toml '&'
+zonehookd --config /etc/zonehookd.toml 2>/var/log/zonehookd.log &
+daemon=$!
+trap 'kill $daemon 2>/dev/null' EXIT
+ctl() { prompt zonehookctl "$@"; zonehookctl --config /etc/zonehookd.toml "$@"; }
+wait_for dmz0 there
+
+say "Three zones, configured with zonecfg alone. Nobody makes a VNIC."
+zone web1 web1_0 10.1.0.11/24
+zone web2 web2_0 10.1.0.12/24
+zone db1 db1_0 10.1.0.21/24
+wait_for web1_0 there; wait_for web2_0 there; wait_for db1_0 there
+run dladm show-vnic
+
+say "They boot, and they talk."
+for name in web1 web2 db1; do run zoneadm -z $name install; run zoneadm -z $name boot; done
+run zoneadm list -cv
+run zlogin web1 ping -c 2 -i 0.2 10.1.0.21 || exit 1
+ctl zones
+
+say "Break it by hand: delete a VNIC behind the daemon's back. A plan shows what is to be done, apply does it."
+run zoneadm -z web2 halt
+sleep 2 # the daemon looks once more after each zone event, and would mend it before we can show the plan
+run dladm delete-vnic web2_0
+ctl plan
+ctl apply
+run dladm show-vnic web2_0
+run zoneadm -z web2 boot
+run zlogin web2 ping -c 1 10.1.0.11 || exit 1
+
+say "Why is it so?"
+ctl explain web2
+
+say "Halt, uninstall, delete: the links follow."
+for name in web1 web2 db1; do
+    run zoneadm -z $name halt
+    run zoneadm -z $name uninstall -F
+    run zonecfg -z $name delete -F
+done
+wait_for web1_0 gone; wait_for web2_0 gone; wait_for db1_0 gone
+say "And with the network's declaration goes its etherstub: nothing is left."
+run cp /dev/null /etc/zonehookd.toml
+run kill -HUP $daemon
+wait_for dmz0 gone
+run dladm show-link
+say "What the daemon wrote to its audit log: $(wc -l </var/log/zonehookd/audit.jsonl) commands, of which it changed something with these:"
+grep '"kind": "change"' /var/log/zonehookd/audit.jsonl | sed 's/.*"argv": \[\([^]]*\)\].*"why": "\([^"]*\)".*/  \1   # \2/; s/", "/ /g; s/"//g'
