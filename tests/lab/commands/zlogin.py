@@ -94,7 +94,7 @@ def _run(call: Call, zone: str, command: list[str], safe: bool, no_stdin: bool, 
 
 def _interactive(call: Call, shell: str) -> list[str]:
     """A login shell; with a terminal, on a pseudo-terminal of its own. The connection messages are not printed."""
-    return ["/usr/bin/script", "-q", "-c", shell, "/dev/null"] if call.stdin_tty else [shell]
+    return ["/usr/bin/script", "-qec", shell, "/dev/null"] if call.stdin_tty else [shell]
 
 
 def _environment(user: _User) -> dict[str, str]:
