@@ -134,7 +134,6 @@ class Dispatcher:
                     break
                 began = time.monotonic()
                 await self._look(tasks)
-                self._announce_settled()
                 spent = time.monotonic() - began
                 await asyncio.sleep(min(max(self.timing.pace_s, spent / 2), _PAUSE_MAX_S))
 
@@ -150,6 +149,7 @@ class Dispatcher:
             next_full = (self._last_full_s or 0.0) + self.timing.full_look_s if self._last_full_s else now
             at = min([*waits, next_full])
             self._report_queue(now)
+            self._announce_settled()
             if self._anything or self._everything or self._hinted or at <= now:
                 return
             self._wake.clear()

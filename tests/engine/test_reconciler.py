@@ -1,0 +1,75 @@
+"""A wall around each plugin, and one owner for each thing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fixtures import Admin, Build
+
+from zonehookd.errors import CannotObserve
+from zonehookd.model.outcome import Result
+from zonehookd.model.plan import Plan, Record, Remember, nothing
+from zonehookd.plugin.contract import PluginOptions, ZonePlugin, ZoneView
+
+
+class Stubborn(ZonePlugin[None]):
+    name = "stubborn"
+    trouble = "raise"
+
+    async def observe(self, zone: ZoneView, host: Any) -> None:
+        if zone.zone.name == "web1" and self.trouble == "blind":
+            raise CannotObserve("the fog is thick")
+
+    def plan(self, zone: ZoneView, seen: None) -> Plan:
+        if zone.zone.name == "web1" and self.trouble == "raise":
+            raise KeyError("oops")
+        if zone.zone.name == "web1" and self.trouble == "steal":
+            return Plan((Remember(Record("vnic", "web1_0", zone.subject, self.name), "mine"),))
+        return "no plan" if self.trouble == "nonsense" else nothing("content")  # type: ignore[return-value]
+
+
+def trouble(admin: Admin, engine: Build, kind: str) -> dict[str, Any]:
+    admin.by_address("web1", "web1_0", "10.1.0.5/24")
+    admin.by_address("web2", "web2_0", "10.1.0.6/24")
+    ours = engine(dmz="10.1.0.0/24")
+    plugin = Stubborn(PluginOptions())
+    plugin.trouble = kind
+    ours.reconciler.plugins = [*ours.reconciler.plugins, plugin]
+    return ours.look()
+
+
+def test_a_plugin_that_breaks_costs_its_subject_only(admin: Admin, engine: Build) -> None:
+    applied = trouble(admin, engine, "raise")
+    assert (
+        applied["zone:web1"].result is Result.FAILED
+        and "plugin stubborn broke: KeyError('oops')" in applied["zone:web1"].error
+    )
+    assert Path(__file__).name in applied["zone:web1"].error, "and where it broke"
+    assert "web2_0" in admin.links() and "web1_0" not in admin.links()
+
+
+def test_could_not_look_is_never_is_not_there(admin: Admin, engine: Build) -> None:
+    applied = trouble(admin, engine, "blind")
+    assert applied["zone:web1"].result is Result.BLIND and "the fog is thick" in applied["zone:web1"].error
+    assert "web1_0" not in admin.links() and "web2_0" in admin.links()
+
+
+def test_two_plugins_that_want_one_thing_are_both_named(admin: Admin, engine: Build) -> None:
+    error = trouble(admin, engine, "steal")["zone:web1"].error
+    assert error == ("vnic web1_0 is wanted by plugin stubborn for zone:web1 and by plugin vnic for zone:web1")
+
+
+def test_a_plan_that_is_none_is_said(admin: Admin, engine: Build) -> None:
+    assert "plan returned str, not a Plan" in trouble(admin, engine, "nonsense")["zone:web2"].error
+
+
+def test_a_look_that_fails_plans_nothing(admin: Admin, engine: Build) -> None:
+    admin.by_address("web1", "web1_0", "10.1.0.5/24")
+    ours = engine(dmz="10.1.0.0/24")
+    ours.converge()
+    admin.world.path("/etc/zones/index").rename(admin.world.path("/etc/zones/away"))
+    with pytest.raises(CannotObserve, match="index is missing"):
+        ours.look()
+    assert "web1_0" in admin.links()

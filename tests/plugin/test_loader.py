@@ -1,0 +1,95 @@
+"""A plugin that does not fit is refused with plugin, method and rule; never silently ignored."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from zonehookd.errors import PluginRefused
+from zonehookd.plugin import loader
+
+GOOD = """
+from zonehookd.plugin import Plan, PluginOptions, ZonePlugin, nothing
+
+class Good(ZonePlugin):
+    name = "good"
+
+    class Options(PluginOptions):
+        colour: str = "red"
+
+    async def observe(self, zone, host):
+        return None
+
+    def plan(self, zone, seen):
+        return nothing("nothing is wanted")
+"""
+
+
+def refused(folder: Path, text: str, name: str = "good", enabled: list[str] | None = None,
+            options: dict[str, dict[str, object]] | None = None) -> str:  # fmt: skip
+    place(folder, text, name)
+    with pytest.raises(PluginRefused) as refusal:
+        loader.load([folder], enabled or [name], options or {})
+    return str(refusal.value)
+
+
+def place(folder: Path, text: str, name: str = "good") -> None:
+    (folder / name).mkdir(exist_ok=True)
+    (folder / name / "plugin.py").write_text(text)
+
+
+def test_a_plugin_that_fits(tmp_path: Path) -> None:
+    place(tmp_path, GOOD)
+    (plugin,) = loader.load([tmp_path], ["good"], {"good": {"colour": "blue"}})
+    assert plugin.name == "good" and plugin.options.colour == "blue"
+
+
+def test_our_own_fit_and_come_in_order() -> None:
+    names = [plugin.name for plugin in loader.load([], ["hello", "vnic", "etherstub"], {})]
+    assert names.index("vnic") < names.index("hello") and set(names) == {"hello", "vnic", "etherstub"}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("async def observe", "async def obsreve", "observe is missing"),
+        ("async def observe", "def observe", "observe must be async"),
+        ("def plan(self, zone, seen)", "async def plan(self, zone, seen)", "plan must not be async"),
+        ("def plan(self, zone, seen)", "def plan(self, zone)", "plan(self, zone) must take two arguments"),
+        ("    def plan", "    def on_boot(self): ...\n\n    def plan", "nobody would ever use 'on_boot'"),
+        ("    def plan", "    def reclaims(self): ...\n\n    def plan", "did you mean 'reclaim'?"),
+        ('name = "good"', 'name = "better"', "its name is 'better' (hint: name it as its folder)"),
+        ('name = "good"', 'name = "good"\n    api = 7', "made for contract 7, and this is 1"),
+        ("class Good(ZonePlugin)", "class Good", "expected one subclass of ZonePlugin or NetworkPlugin"),
+        ("from zonehookd.plugin", "import nonsense_that_is_not_there\nfrom zonehookd.plugin", "cannot be imported"),
+    ],
+)
+def test_one_that_does_not_fit_is_told_why(tmp_path: Path, old: str, new: str, said: str) -> None:
+    text = refused(tmp_path, GOOD.replace(old, new))
+    assert text.startswith("plugin good") and said in text
+
+
+def test_unknown_names_come_with_the_nearest_known(tmp_path: Path) -> None:
+    assert "did you mean 'vnic'?" in refused(tmp_path, GOOD, enabled=["vnci"])
+    assert (
+        "plugins.options.good.color: extra inputs are not permitted, found 'blue' (did you mean 'colour'?)"
+        in refused(tmp_path, GOOD, options={"good": {"color": "blue"}})
+    )
+    assert "which is not enabled" in refused(tmp_path, GOOD, options={"vnic": {}})
+
+
+def test_a_ring_is_refused_with_its_path(tmp_path: Path) -> None:
+    other = GOOD.replace('name = "good"', 'name = "evil"\n    after = ("good",)')
+    place(tmp_path, other, "evil")
+    ring = GOOD.replace('name = "good"', 'name = "good"\n    after = ("evil",)')
+    assert "plugins wait for each other: " in refused(tmp_path, ring, enabled=["good", "evil"])
+
+
+def test_one_name_twice_is_refused(tmp_path: Path) -> None:
+    assert "plugin vnic: both " in refused(tmp_path, GOOD, name="vnic")
+
+
+def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(PluginRefused, match=r"\[plugins\] folders"):
+        loader.load([tmp_path / "nowhere"], [], {})
