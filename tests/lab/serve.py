@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
+import signal
 import sys
 import traceback
 from pathlib import Path
@@ -22,6 +23,7 @@ def become_server(real: bool, dialect: Dialect, ready: int) -> NoReturn:
     """For a freshly forked child whose root is the host's. Writes one byte to `ready` once commands can come."""
     try:
         os.setsid()
+        signal.pthread_sigmask(signal.SIG_SETMASK, [])  # `run` blocks some, and hooks would inherit that
         os.dup2(os.open("/dev/null", os.O_RDONLY), 0)
         os.umask(0o022)
         sys.setswitchinterval(0.001)  # a short command need not wait long behind a busy one

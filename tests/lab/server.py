@@ -7,6 +7,7 @@ for a hook, for a scripted delay).
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
 import json
 import os
@@ -30,6 +31,7 @@ from lab.world import GLOBAL, World
 
 WORKERS_MAX = 2000
 BACKLOG = 4096
+_PASSING = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.ECONNABORTED)
 
 
 class Outlet(io.RawIOBase):
@@ -158,8 +160,11 @@ class Server:
         while True:
             try:
                 connection, _ = self._listener.accept()
-            except OSError:
-                return
+            except OSError as problem:
+                if problem.errno not in _PASSING:
+                    return
+                time.sleep(0.01)
+                continue
             self._hand_over(connection)
 
     def stop(self) -> None:

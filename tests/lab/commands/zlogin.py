@@ -14,7 +14,7 @@ from pathlib import PurePath
 from lab import dispatch
 from lab.call import Become, Call
 from lab.getopt import getopt
-from lab.world import GLOBAL, NotEmulated
+from lab.world import GLOBAL, NotEmulated, Refused
 from lab.zonefiles import ZonecfgError, index_entry, state_of
 
 USAGE = "usage: zlogin [ -dnQCES ] [ -e cmdchar ] [-l user] zonename [command [args ...] ]\n"
@@ -47,6 +47,12 @@ def main(call: Call) -> int:
     logins = [option.value for option in options if option.letter == "l"]
     if logins and "S" in letters:
         raise NotEmulated("zlogin -S together with -l")
+    try:
+        call.operate()
+    except Refused as fault:
+        call.err(f"zlogin: {fault.status}\n")
+        return 1
+    call.half_way()
     return _run(call, operands[0], operands[1:], "S" in letters, "n" in letters, logins[-1] if logins else None)
 
 
@@ -73,7 +79,6 @@ def _refusal(call: Call, name: str) -> str:
 
 def _run(call: Call, zone: str, command: list[str], safe: bool, no_stdin: bool, login: str | None) -> int:
     """Arguments are joined with blanks, plus a trailing one, for a shell inside to take apart again."""
-    call.operate()
     text = "".join(f"{word} " for word in command)
     if not call.world.floor.real:
         return _play(call, zone, text, no_stdin)

@@ -206,6 +206,33 @@ ls /sys/class/net
     ]  # fmt: skip
 
 
+def test_a_gateway_forwards_when_it_is_told_to(machine: Machine) -> None:
+    out = machine.script(
+        """
+for n in 1 2; do
+    dladm create-etherstub s$n
+    dladm create-vnic -l s$n gw_$n
+    dladm create-vnic -l s$n z${n}_0
+    zonecfg -z z$n "create; set zonepath=/zones/z$n; set ip-type=exclusive; add net; set physical=z${n}_0; end; commit"
+done
+zonecfg -z gw "create; set zonepath=/zones/gw; set ip-type=exclusive; add net; set physical=gw_1; end;\
+    add net; set physical=gw_2; end; commit"
+for z in z1 z2 gw; do zoneadm -z $z install; zoneadm -z $z boot; done >/dev/null
+for n in 1 2; do
+    zlogin z$n ipadm create-addr -T static -a 10.$n.0.2/24 z${n}_0/v4
+    zlogin gw ipadm create-addr -T static -a 10.$n.0.1/24 gw_$n/v4
+    zlogin z$n route add default 10.$n.0.1 >/dev/null
+done
+zlogin z1 ping -c1 -W1 10.2.0.2 >/dev/null || echo closed
+zlogin gw ipadm set-prop -p forwarding=on ipv4
+zlogin z1 ping -c1 -W2 10.2.0.2 | grep -o ttl=63
+zlogin z1 route delete default 10.1.0.1 >/dev/null
+zlogin z1 ping -c1 -W1 10.2.0.2 >/dev/null 2>&1 || echo no route
+"""
+    )
+    assert out.splitlines() == ["closed", "ttl=63", "no route"]
+
+
 def test_tcp_with_large_packets_over_the_stub(machine: Machine) -> None:
     """MTU 9000 on both ends, and no checksum trouble."""
     out = machine.script(

@@ -7,6 +7,7 @@ import pytest
 from lab.call import Become
 from lab.commands.zlogin import USAGE
 from lab.dispatch import run_text
+from lab.faults import Fault
 from lab.world import KernelZone, Status, World
 
 
@@ -70,6 +71,12 @@ def test_on_paper_anything_else_is_refused(host: World, command: str) -> None:
     done = run_text(host, ["zlogin", "web1", command])
     assert done.status != 0
     assert done.err == f"zonelab: not emulated: zlogin to run {command!r} on the data-only floor\n"
+
+
+def test_a_scripted_failure(host: World) -> None:
+    host.faults.add(Fault("fail", "zlogin web1 *", status="cannot enter"))
+    done = run_text(host, ["zlogin", "web1", "zonename"])
+    assert (done.status, done.out, done.err) == (1, "", "zlogin: cannot enter\n")
 
 
 class TestBecome:
