@@ -1,8 +1,8 @@
 """/etc/zones: what zonecfg, zoneadm install and their friends leave there, which no kernel event tells.
 
 Every commit and every change of state renames a file over another, so the folder's own mtime moves (zones sheet 2.7).
-Two `stat` calls twenty times a second cost nothing to speak of and need no private interface; the sheet holds them equal
-to event ports. A file written in place, by hand, is found by the full look.
+Two `stat` calls twenty times a second cost nothing to speak of and need no private interface; the sheet holds them
+equal to event ports. A file written in place, by hand, is found by the full look.
 """
 
 from __future__ import annotations
