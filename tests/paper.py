@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
@@ -94,9 +95,13 @@ class Engine:
         self.dialect = asyncio.run(self._ask(dladm.probe_dialect()))
         self.survey = Survey(self.config.paths.zones, 0.0)
         plugins = self.config.plugins
-        self.reconciler = Reconciler(loader.load(plugins.folders, plugins.enabled, plugins.options))
+        self.planned: Counter[tuple[str, str, str]] = Counter()
+        self.reconciler = Reconciler(loader.load(plugins.folders, plugins.enabled, plugins.options), self._count)
         self.applier = Applier(self.commands, self.files, self.store)
         self.commands.looks.clear()
+
+    def _count(self, plugin: str, verb: str, result: str, times: int) -> None:
+        self.planned[(plugin, verb, result)] += times
 
     def redeclare(self, networks: dict[str, object]) -> None:
         self.config = self.config.model_copy(update={"network": Config.model_validate({"network": networks}).network})

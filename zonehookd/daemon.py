@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import signal
 import time
 from collections.abc import Mapping
@@ -41,6 +42,7 @@ from zonehookd.sources.zone_files import ZoneFiles
 from zonehookd.store.store import Store
 from zonehookd.supervisor import Supervisor
 
+_COUNT_EVERY_S = 1.0
 _HUNG_S = 60.0  # without a beat of the loop: /healthz says no
 
 
@@ -64,15 +66,19 @@ class Daemon:
         self._files = LocalFiles()
         self._dialect = dladm.Dialect()
         config.paths.run.mkdir(mode=0o700, parents=True, exist_ok=True)
+        os.umask(
+            0o077
+        )  # whatever we make is ours alone, from its first moment; files that plugins write say their mode
         self._context = zmq.asyncio.Context()
         self._publisher = Publisher(self._context, config.paths.run / "events.sock")
         self._beat_s = time.monotonic()
+        self._counted_s = 0.0
         self._listeners: list[Listener] = [_Lines(self._log), self._metrics, self._publisher, self._condition]
         self._dispatcher = Dispatcher(
             self._look,
             self._store,
             Survey(config.paths.zones, config.timing.absence_s),
-            Reconciler(plugins),
+            Reconciler(plugins, self._metrics.called),
             Applier(self._host, self._files, self._store),
             _timing(config, self._supervisor.watchdog_s),
             self._listeners,
@@ -90,6 +96,9 @@ class Daemon:
         self._supervisor.beat()
         latest = self._dispatcher.latest.values()
         busy = sum(outcome.result not in (Result.NOOP, Result.CHANGED) for outcome in latest)
+        if self._beat_s - self._counted_s > _COUNT_EVERY_S:
+            self._counted_s = self._beat_s
+            self._metrics.count_resources(self._store.all(), self._dispatcher.latest)
         self._supervisor.status(f"{len(latest)} subjects, {busy} in trouble, {self._condition.working} at work")
 
     async def run(self) -> None:
@@ -218,7 +227,7 @@ class Daemon:
             self._condition.config_error = ""
             self._metrics.config_ok.set(1)
             self._metrics.config_when.set_to_current_time()
-            self._dispatcher.reconciler = Reconciler(plugins)
+            self._dispatcher.reconciler = Reconciler(plugins, self._metrics.called)
             self._dispatcher.declare(networks)
             self._log.info("configuration taken", networks=len(networks), plugins=[each.name for each in plugins])
         self._audit.reopen()

@@ -5,7 +5,8 @@ from __future__ import annotations
 import platform
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections import Counter as Counts
+from collections.abc import Callable, Iterable, Mapping
 from socketserver import ThreadingMixIn
 from threading import Thread
 from typing import Any
@@ -20,6 +21,8 @@ from zonehookd.errors import ConfigError
 from zonehookd.model.command import Change
 from zonehookd.model.event import Event
 from zonehookd.model.outcome import Outcome, Result
+from zonehookd.model.plan import Record
+from zonehookd.model.subject import Subject
 
 _BUCKETS_S = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 
@@ -64,19 +67,19 @@ class Metrics:
         self.converge = histogram("converge_seconds", "From the first hint to the end of the last step", "kind")
         self.full_success = gauge("last_full_reconcile_timestamp_seconds", "Last full look that could see")
         self.full_attempt = gauge("last_full_reconcile_attempt_timestamp_seconds", "Last look tried")
-        self.steps = counter("plugin_steps_total", "Steps carried out", "plugin", "result")
-        self.step_seconds = histogram("plugin_step_duration_seconds", "One step", "plugin")
+        self.calls = counter("plugin_calls_total", "Plans made and steps carried out", "plugin", "verb", "result")
+        self.call_seconds = histogram("plugin_call_duration_seconds", "One step carried out", "plugin", "verb")
+        self.retries = counter("queue_retries_total", "Subjects put back to be tried again", "result")
         self.repairs = counter("drift_repairs_total", "Things put right that were right before", "plugin", "cause")
-        self.zones = gauge("zones", "Zones by state", "state")
+        self.zones = gauge("zones", "Zones by state and brand", "state", "brand")
         self.attachments = gauge("attachments", "NICs placed on declared networks")
-        self.refused = gauge("refusals", "NICs and networks set aside, by reason", "code")
         self.degraded = gauge("zone_degraded", "1 for each zone in trouble, capped", "zone")
         self.commands = counter("commands_total", "External commands", "command", "result")
         self.command_seconds = histogram("command_duration_seconds", "External commands", "command")
         self.config_ok = gauge("config_last_reload_successful", "1 when the last reload was taken")
         self.config_ok.set(1)
         self.config_when = gauge("config_last_reload_success_timestamp_seconds", "Last reload taken")
-        self.records = gauge("records", "Things our books say we made", "kind")
+        self.resources = gauge("resources", "Things our books say we made", "plugin", "kind", "state")
         for result in Result:
             for kind in ("network", "zone"):
                 self.reconciles.labels(kind, result.value)
@@ -95,12 +98,10 @@ class Metrics:
         if full:
             self.full_success.set_to_current_time()
         self.missed.inc(unannounced)
-        states: dict[str, int] = {}
-        for zone in site.zones.values():
-            states[zone.state.value] = states.get(zone.state.value, 0) + 1
         self.zones.clear()
-        for state, count in states.items():
-            self.zones.labels(state).set(count)
+        kinds = Counts((zone.state.value, zone.config.brand if zone.config else "") for zone in site.zones.values())
+        for (state, brand), count in kinds.items():
+            self.zones.labels(state, brand).set(count)
         self.attachments.set(sum(map(len, site.on_network.values())))
 
     def blind(self, error: str) -> None:
@@ -111,14 +112,26 @@ class Metrics:
         self.reconciles.labels(outcome.subject.kind, outcome.result.value).inc()
         self.wait.observe(outcome.waited_s)
         for done in outcome.steps:
-            self.steps.labels(done.plugin, "ok" if done.ok else "failed").inc()
-            self.step_seconds.labels(done.plugin).observe(done.seconds)
+            result = "ok" if done.ok else outcome.result.value
+            self.calls.labels(done.plugin, "apply", result).inc()
+            self.call_seconds.labels(done.plugin, "apply").observe(done.seconds)
             if done.ok and isinstance(done.step, Change) and done.step.cause:
                 self.repairs.labels(done.plugin, done.step.cause).inc()
+        if outcome.result not in (Result.NOOP, Result.CHANGED):
+            self.retries.labels(outcome.result.value).inc()
         if outcome.steps:
             self.converge.labels(outcome.subject.kind).observe(outcome.waited_s + outcome.seconds)
         if outcome.subject.kind == "zone":
             self._mark(outcome)
+
+    def called(self, plugin: str, verb: str, result: str, times: int) -> None:
+        self.calls.labels(plugin, verb, result).inc(times)
+
+    def count_resources(self, records: Iterable[Record], latest: Mapping[Subject, Outcome]) -> None:
+        """By the state of their owner: ok, busy, failed, or orphan when nobody looks after them any more."""
+        self.resources.clear()
+        for key, count in Counts((each.plugin, each.kind, _state(latest.get(each.owner))) for each in records).items():
+            self.resources.labels(*key).set(count)
 
     def _mark(self, outcome: Outcome) -> None:
         """One gauge per zone in trouble, at most `zones_max` of them."""
@@ -150,6 +163,14 @@ class Metrics:
     def ran(self, command: str, result: str, seconds: float) -> None:
         self.commands.labels(command, result).inc()
         self.command_seconds.labels(command).observe(seconds)
+
+
+def _state(outcome: Outcome | None) -> str:
+    if outcome is None:
+        return "orphan"
+    if outcome.result in (Result.NOOP, Result.CHANGED):
+        return "ok"
+    return "busy" if outcome.result is Result.BUSY else "failed"
 
 
 class _Server(ThreadingMixIn, WSGIServer):

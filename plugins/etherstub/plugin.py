@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from zonehookd.illumos import dladm, ipadm
+from zonehookd.illumos import dladm, ipadm, route
 from zonehookd.plugin import (
     Forget,
     HostReader,
@@ -31,7 +31,7 @@ class Seen:
     link: dladm.Link | None
     record: Record | None
     over: tuple[dladm.Link, ...] = ()
-    in_the_way: tuple[ipadm.AddressObject, ...] = ()
+    in_the_way: str = ""
 
 
 class Etherstub(NetworkPlugin[Seen]):
@@ -42,9 +42,8 @@ class Etherstub(NetworkPlugin[Seen]):
         if wanted is not None and wanted.internal:
             link = await host.ask(dladm.link(wanted.link))
             record = host.recall_one(KIND, wanted.link)
-            if link is None and not wanted.isolated:
-                taken = [each for each in await host.ask(ipadm.addresses()) if _overlaps(wanted, each)]
-                return Seen(None, record, in_the_way=tuple(taken))
+            if link is None:
+                return Seen(None, record, in_the_way="" if wanted.isolated else await _in_the_way(wanted, host))
             if link is not None and link.mtu == wanted.mtu:
                 return Seen(link, record)
             over = [each for each in (await host.ask(dladm.links())).values() if each.over == wanted.link]
@@ -69,19 +68,32 @@ class Etherstub(NetworkPlugin[Seen]):
             return Plan(notes=(Note("refused", text, "foreign-link", wanted.link, hint),))
         if seen.record is None:
             return nothing(f"etherstub {wanted.link} was there before us: used as it is, and never deleted")
+        if seen.record.owner != network.subject:
+            why = f"etherstub {wanted.link} went from {seen.record.owner} to {network.subject}"
+            return Plan((Remember(Record(KIND, wanted.link, network.subject, "etherstub", {}), why),))
         return _adjust(wanted, seen.link, seen.over)
 
 
-def _overlaps(network: Network, address: ipadm.AddressObject) -> bool:
-    return address.interface != network.link and network.holds(address.address.ip)
+async def _in_the_way(wanted: Network, host: HostReader) -> str:
+    """What of the global zone lies in the range, or the range in it: an address with its subnet, a static route."""
+    for address in await host.ask(ipadm.addresses()):
+        if any(
+            cidr.version == address.address.version and cidr.overlaps(address.address.network) for cidr in wanted.cidrs
+        ):
+            return f"overlaps {address.address}, which this host has on {address.interface}"
+    for static in await host.ask(route.static_routes()):
+        if any(
+            cidr.version == static.destination.version and cidr.overlaps(static.destination) for cidr in wanted.cidrs
+        ):
+            return f'overlaps the static route "{static.text}" of this host'
+    return ""
 
 
 def _build(network: NetworkView, wanted: Network, seen: Seen) -> Plan:
     if seen.in_the_way:
-        owner = seen.in_the_way[0]
-        text = f"network {network.name} would contain {owner.address}, which this host has on {owner.interface}"
+        text = f"network {network.name} ({', '.join(map(str, wanted.cidrs))}) {seen.in_the_way}"
         hint = "choose another range, or isolated = true if the two must never meet"
-        return Plan(notes=(Note("refused", text, "overlaps-host", str(owner.address), hint),))
+        return Plan(notes=(Note("refused", text, "overlaps-host", network.name, hint),))
     why = f"network {network.name} has no etherstub"
     record = Record(KIND, wanted.link, network.subject, "etherstub", {})
     mtu = f"network {network.name} has MTU {wanted.mtu}"
@@ -109,6 +121,8 @@ def _clear(network: NetworkView, seen: Seen) -> Plan:
     if seen.record is None:
         return nothing(f"network {network.name} is not declared and has nothing of ours")
     name = seen.record.name
+    if name in network.holders:
+        return nothing(f"etherstub {name} now belongs to network {network.holders[name]}")
     gone = f"network {network.name} is no longer declared"
     if seen.link is None or seen.link.klass != KIND:
         return Plan((Forget(KIND, name, f"{gone}, and {name} is gone"),))

@@ -178,11 +178,14 @@ def test_metrics_health_and_readiness(machine: Machine, daemon: Daemon) -> None:
     text = machine.do("python3", "-c", fetch, "/metrics")
     samples = dict(line.rsplit(" ", 1) for line in text.splitlines() if line and not line.startswith("#"))
     assert float(samples["zonehookd_ready"]) == 1
-    assert float(samples['zonehookd_zones{state="configured"}']) == 1
+    assert float(samples['zonehookd_zones{brand="sparse",state="configured"}']) == 1
     assert float(samples['zonehookd_event_source_up{source="zone-channel"}']) == 1
     assert float(samples['zonehookd_reconcile_total{kind="zone",result="changed"}']) == 2
     assert float(samples['zonehookd_drift_repairs_total{cause="missing",plugin="vnic"}']) == 1
     assert float(samples['zonehookd_commands_total{command="dladm",result="ok"}']) > 3
+    assert float(samples['zonehookd_resources{kind="vnic",plugin="vnic",state="ok"}']) == 1
+    assert float(samples['zonehookd_plugin_calls_total{plugin="vnic",result="ok",verb="apply"}']) >= 4
+    assert float(samples['zonehookd_plugin_calls_total{plugin="vnic",result="ok",verb="plan"}']) >= 2
     assert not [name for name in samples if "zone=" in name and "zone_degraded" not in name], "no label without a bound"
     assert machine.do("python3", "-c", fetch, "/healthz").strip() == "ok"
     assert machine.do("python3", "-c", fetch, "/readyz").strip() == "ok"
@@ -194,7 +197,7 @@ def test_the_audit_log_has_every_command_with_its_why(machine: Machine, daemon: 
     daemon.settle()
     assert daemon.stop() == 0
     audit = daemon.audit()
-    ours = [entry["argv"] for entry in machine.journal() if entry["argv"][0] in ("dladm", "zoneadm", "ipadm")]
+    ours = [entry["argv"] for entry in machine.journal() if entry["argv"][0] in ("dladm", "zoneadm", "ipadm", "route")]
     for entry in audit:
         assert entry["argv"] in ours
     (create,) = [entry for entry in audit if "create-vnic" in entry["argv"]]

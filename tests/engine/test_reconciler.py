@@ -37,7 +37,10 @@ def trouble(admin: Admin, engine: Build, kind: str) -> dict[str, Any]:
     plugin = Stubborn(PluginOptions())
     plugin.trouble = kind
     ours.reconciler.plugins = [*ours.reconciler.plugins, plugin]
-    return ours.look()
+    applied = ours.look()
+    if kind == "raise":
+        assert ours.planned[("stubborn", "plan", "failed")] == 1 and ours.planned[("vnic", "plan", "ok")] == 2
+    return applied
 
 
 def test_a_plugin_that_breaks_costs_its_subject_only(admin: Admin, engine: Build) -> None:

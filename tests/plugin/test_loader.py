@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -93,3 +94,16 @@ def test_one_name_twice_is_refused(tmp_path: Path) -> None:
 def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(PluginRefused, match=r"\[plugins\] folders"):
         loader.load([tmp_path / "nowhere"], [], {})
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root runs the code of others by accident")
+def test_root_loads_no_code_that_others_may_write(tmp_path: Path) -> None:
+    place(tmp_path, GOOD)
+    (tmp_path / "good" / "plugin.py").chmod(0o666)
+    assert "could be changed by somebody else" in refused_as_it_is(tmp_path)
+
+
+def refused_as_it_is(folder: Path) -> str:
+    with pytest.raises(PluginRefused) as refusal:
+        loader.load([folder], ["good"], {})
+    return str(refusal.value)

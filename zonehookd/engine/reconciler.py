@@ -7,7 +7,8 @@ machine; the same code serves the dry run.
 from __future__ import annotations
 
 import traceback
-from collections.abc import Collection, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,6 +20,8 @@ from zonehookd.model.network import Network
 from zonehookd.model.plan import Note, Plan, Remember, Step
 from zonehookd.model.subject import Subject
 from zonehookd.plugin.contract import AnyPlugin, NetworkView, ZoneView
+
+Called = Callable[[str, str, str, int], None]  # plugin, verb, result (ok|blind|failed), how often
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,21 +47,24 @@ class SubjectPlan:
 
 
 class Reconciler:
-    def __init__(self, plugins: Sequence[AnyPlugin]) -> None:
+    def __init__(self, plugins: Sequence[AnyPlugin], called: Called) -> None:
         self.plugins = plugins
+        self._called = called
 
     async def plan(
         self, look: Look, site: Site, due: Collection[Subject], networks: Mapping[str, Network]
     ) -> list[SubjectPlan]:
         """One plan per subject, networks first. A subject that cannot be seen or planned harms no other."""
         look.wide = len(due) > NARROW_MAX
+        on_link = {network.link: network.name for network in networks.values()}
         readers = {plugin.name: PluginReader(look, plugin.name) for plugin in self.plugins}
         claims: dict[tuple[str, str], tuple[Subject, str]] = {}
         plans: list[SubjectPlan] = []
+        calls: Counter[tuple[str, str]] = Counter()
         for each in sorted(due, key=lambda one: (one.kind != "network", one.name)):
             view: NetworkView | ZoneView
             if each.kind == "network":
-                view = NetworkView(each.name, networks.get(each.name), site.on_network.get(each.name, ()))
+                view = NetworkView(each.name, networks.get(each.name), site.on_network.get(each.name, ()), on_link)
                 plan = SubjectPlan(each)
             else:
                 zone = site.zones.get(each.name)
@@ -74,9 +80,15 @@ class Reconciler:
                     continue
                 view = ZoneView(zone, attached.attachments, attached.refusals, attached.left_alone, site.holders)
             for plugin in self.plugins:
-                if plugin.kind == each.kind and not await _plan_one(plugin, view, readers[plugin.name], plan, claims):
+                if plugin.kind != each.kind:
+                    continue
+                good = await _plan_one(plugin, view, readers[plugin.name], plan, claims)
+                calls[(plugin.name, "ok" if good else "blind" if plan.blind else "failed")] += 1
+                if not good:
                     break
             plans.append(plan)
+        for (name, result), times in calls.items():
+            self._called(name, "plan", result, times)
         return plans
 
 

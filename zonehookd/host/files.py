@@ -38,7 +38,9 @@ def read_bounded(path: Path, max_bytes: int) -> bytes:
 
 def write_atomically(path: Path, content: str, mode: int) -> None:
     """The old file or the new one, never half of one, also after a power cut; missing folders are made (0755)."""
-    path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+    for folder_path in reversed([each for each in path.parents if not each.exists()]):
+        folder_path.mkdir(exist_ok=True)
+        folder_path.chmod(0o755)  # the file's own mode says who may read it, whatever our umask
     handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:

@@ -55,11 +55,15 @@ class ZoneView:
 
 @dataclass(frozen=True, slots=True)
 class NetworkView:
-    """A network by name; `network` None when it is no longer declared. `attachments` are those of all zones."""
+    """A network by name; `network` None when it is no longer declared. `attachments` are those of all zones.
+
+    `holders`: link name -> the declared network that lives on it.
+    """
 
     name: str
     network: Network | None
     attachments: tuple[Attachment, ...]
+    holders: Mapping[str, str]
 
     @property
     def subject(self) -> Subject:

@@ -10,6 +10,7 @@ import difflib
 import graphlib
 import importlib.util
 import inspect
+import os
 import sys
 import sysconfig
 from collections.abc import Iterable, Mapping, Sequence
@@ -87,6 +88,11 @@ def _import(name: str, file: Path) -> ModuleType:
     full_name = f"zonehookd_plugin_{name}"
     spec = importlib.util.spec_from_file_location(full_name, file)
     assert spec is not None and spec.loader is not None
+    if os.geteuid() == 0:
+        for place in (file, file.parent):
+            found = place.stat()
+            if found.st_mode & 0o002 or found.st_uid not in (0, Path(__file__).stat().st_uid):
+                raise PluginRefused(f"plugin {name}: {place} could be changed by somebody else than root")
     module = importlib.util.module_from_spec(spec)
     sys.modules[full_name] = module  # dataclasses look their module up there
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from fixtures import Admin, Build
 
 
@@ -38,13 +39,37 @@ def test_a_link_of_another_class_is_refused(admin: Admin, engine: Build) -> None
     )
 
 
-def test_a_range_the_host_itself_uses_is_refused_before_anything_is_built(admin: Admin, engine: Build) -> None:
-    admin.do("ipadm", "create-addr", "-T", "static", "-a", "10.1.0.7/24", "net0/v4")
-    ours = engine(dmz="10.1.0.0/24", back="10.2.0.0/24")
+@pytest.mark.parametrize("address", ["10.1.0.7/24", "10.0.0.7/8"], ids=["inside", "around"])
+def test_a_range_the_host_itself_uses_is_refused_before_anything_is_built(
+    admin: Admin, engine: Build, address: str
+) -> None:
+    admin.do("ipadm", "create-addr", "-T", "static", "-a", address, "net0/v4")
+    ours = engine(dmz="10.1.0.0/24", back="172.16.2.0/24")
     ours.converge()
     (note,) = ours.notes()
-    assert note.code == "overlaps-host" and "10.1.0.7/24" in note.text and "on net0" in note.text
+    assert note.code == "overlaps-host" and f"overlaps {address}, which this host has on net0" in note.text
     assert "dmz0" not in admin.links() and "back0" in admin.links()
+
+
+def test_a_range_the_host_routes_elsewhere_is_refused(admin: Admin, engine: Build) -> None:
+    admin.do("ipadm", "create-addr", "-T", "static", "-a", "192.168.1.7/24", "net0/v4")
+    admin.do("route", "-p", "add", "10.1.0.0/16", "192.168.1.1")
+    ours = engine(dmz="10.1.0.0/24")
+    ours.converge()
+    (note,) = ours.notes()
+    assert 'overlaps the static route "10.1.0.0/16 192.168.1.1" of this host' in note.text
+    assert "dmz0" not in admin.links()
+
+
+def test_a_renamed_network_keeps_its_etherstub(admin: Admin, engine: Build) -> None:
+    ours = engine(dmz={"cidr": "10.1.0.0/24", "etherstub": "stub0"})
+    ours.converge()
+    ours.redeclare({"front": {"cidr": "10.1.0.0/24", "etherstub": "stub0"}})
+    ours.converge()
+    assert ("dladm", "delete-etherstub", "stub0") not in ours.commands.changes
+    ours.redeclare({})
+    ours.converge()
+    assert "stub0" not in admin.links(), "the new owner clears it away"
 
 
 def test_broken_by_hand_is_put_right(admin: Admin, engine: Build) -> None:
