@@ -93,6 +93,7 @@ class Engine:
         self.commands = PaperCommands(world)
         self.files: Files = PaperFiles()
         self.dialect = asyncio.run(self._ask(dladm.probe_dialect()))
+        self.missed: frozenset[str] = frozenset()  # zones whose boot was missed
         self.survey = Survey(self.config.paths.zones, 0.0)
         plugins = self.config.plugins
         self.planned: Counter[tuple[str, str, str]] = Counter()
@@ -121,7 +122,7 @@ class Engine:
         look = self._look()
         taken = await self.survey.take(look, self.networks, time.monotonic())
         self.survey.keep(taken)
-        return await self.reconciler.plan(look, taken.site, only or self._all(taken.site), self.networks)
+        return await self.reconciler.plan(look, taken.site, only or self._all(taken.site), self.missed)
 
     def _all(self, site: Site) -> list[Subject]:
         owners = [owner for owner in self.store.owners() if owner.kind == "network"]

@@ -19,6 +19,7 @@ PYTHON = ["zonehookd", "plugins", "tests"]
         ["ruff", "format", "--check", *PYTHON],
         ["mypy", "-p", "zonehookd"],
         ["mypy", "-p", "lab"],
+        ["mypy", "-p", "bench"],
         ["mypy", *(str(each) for each in sorted((ROOT / "plugins").glob("*/plugin.py")))],
     ],
     ids=lambda argv: " ".join(argv[:3]),

@@ -52,7 +52,7 @@ class CommandsSection(Section):
 class TimingSection(Section):
     poll_s: float = Field(10.0, ge=0.05, le=3600, description="zoneadm list at least this often")
     full_look_s: float = Field(60.0, ge=0.1, le=86400, description="every subject looked at, changed or not")
-    files_s: float = Field(0.05, ge=0.01, le=60, description="stat of /etc/zones and its index")
+    files_s: float = Field(0.1, ge=0.01, le=60, description="stat of /etc/zones")
     pace_s: float = Field(0.02, ge=0.0, le=10, description="shortest pause between two looks; bursts gather in it")
     absence_s: float = Field(1.0, ge=0.0, le=3600, description="a zone is gone when missing for this long, seen twice")
     retry_max_s: float = Field(30.0, ge=0.1, le=3600, description="longest pause between two tries")
@@ -65,7 +65,7 @@ class MetricsSection(Section):
 
 class PluginsSection(Section):
     folders: list[Path] = Field(default_factory=list, description="further folders of plugins; ours are always there")
-    enabled: list[str] = Field(default=["etherstub", "vnic"], description="which plugins work")
+    enabled: list[str] = Field(default=["etherstub", "vnic", "boot_again"], description="which plugins work")
     options: Mapping[str, dict[str, Any]] = Field(default_factory=dict, description="one table per plugin")
 
 

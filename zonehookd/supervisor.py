@@ -15,6 +15,10 @@ import sdnotify
 class Supervisor:
     def __init__(self) -> None:
         self._notifier = sdnotify.SystemdNotifier()
+        channel = getattr(self._notifier, "socket", None)
+        if channel is not None:
+            channel.setblocking(False)  # a supervisor that does not read must not stop the loop that works
+        self._said_s = 0.0
         limit_us = os.environ.get("WATCHDOG_USEC", "")
         self._every_s = int(limit_us) / 2e6 if limit_us.isdigit() and int(limit_us) else None
         self._fed_s = 0.0
@@ -42,6 +46,8 @@ class Supervisor:
         self._notifier.notify("STOPPING=1")
 
     def status(self, text: str) -> None:
-        if text != self._status:
-            self._status = text
+        """At most one a second."""
+        now = time.monotonic()
+        if text != self._status and now - self._said_s >= 1.0:
+            self._status, self._said_s = text, now
             self._notifier.notify(f"STATUS={text}")

@@ -39,7 +39,7 @@ class SeenNic:
     vnic: dladm.Vnic | None
     record: Record | None
     new_mac: str = ""
-    lower_mtu: int | None = None
+    lower: dladm.Link | None = None  # what the VNIC is to lie on; asked only where something is to be done
     protection: dladm.Protection | None = None
 
 
@@ -86,26 +86,25 @@ async def _observe_nic(name: str, wanted: Attachment | None, zone: ZoneView, hos
     link = await host.ask(dladm.link(name))
     vnic = await host.ask(dladm.vnic(name, host.dialect)) if link is not None and link.klass == KIND else None
     record = host.recall_one(KIND, name)
-    new_mac, lower_mtu, protection = "", None, None
+    new_mac, lower, protection = "", None, None
+    if wanted is not None and not (
+        link and vnic and vnic.over == wanted.network.link and link.mtu == wanted.network.mtu
+    ):
+        lower = await host.ask(dladm.link(wanted.network.link))
     if wanted is not None and (vnic is None or vnic.over != wanted.network.link):
         new_mac = wanted.nic.mac or await _free_mac(name, wanted, record, host)
-    if wanted is not None and wanted.network.mtu is not None and link is not None and link.mtu != wanted.network.mtu:
-        lower = await host.ask(dladm.link(wanted.network.link))
-        lower_mtu = lower.mtu if lower else None
     if link is not None and (_we_protect(zone, wanted) or (vnic is not None and wanted is None and vnic.zone is None)):
         protection = (await host.ask(dladm.protections())).get(name)
-    return SeenNic(link, vnic, record, new_mac, lower_mtu, protection)
+    return SeenNic(link, vnic, record, new_mac, lower, protection)
 
 
 async def _free_mac(name: str, wanted: Attachment, record: Record | None, host: HostReader) -> str:
-    """The recorded MAC for ever; for a new link the first derived one that nobody on the same lower link has."""
-    if record is not None and record.facts.get("mac"):
-        return record.facts["mac"]
-    first = linkname.derived_mac(host.site, name)
-    used = {
-        each.mac for each in (await host.ask(dladm.vnics(host.dialect))).values() if each.over == wanted.network.link
-    }
-    return next((mac for n in range(_ATTEMPTS) if (mac := linkname.derived_mac(host.site, name, n)) not in used), first)
+    """The recorded MAC for life, else the first derived one, that no other VNIC on the same lower link has."""
+    recorded = record.facts.get("mac", "") if record is not None else ""
+    used = await host.ask(dladm.vnics(host.dialect))
+    derived = [linkname.derived_mac(host.site, name, attempt) for attempt in range(_ATTEMPTS)]
+    free = (mac for mac in (recorded, *derived) if mac and used.mac_holder(wanted.network.link, mac) in ("", name))
+    return next(free, derived[0])
 
 
 def _we_protect(zone: ZoneView, wanted: Attachment | None) -> bool:
@@ -148,7 +147,8 @@ def _nic(zone: ZoneView, wanted: Attachment, seen: SeenNic) -> Plan:
             text = f"{name} is {is_now}, should be {should}: moves when the zone has halted"
             return Plan(notes=(Note("waiting", text, "in-use", name),))
         why = f"{name} is {is_now}, should be {should}"
-        return Plan((dladm.delete_vnic(name, why=why), *_create(zone, wanted, seen, why).steps))
+        anew = _create(zone, wanted, seen, why)
+        return Plan((dladm.delete_vnic(name, why=why), *anew.steps)) if anew.steps else anew
     steps: list[Change | Remember] = [*_book(zone, wanted, seen), *_mtu(wanted, seen), *_protect(zone, wanted, seen)]
     if steps:
         return Plan(tuple(steps))
@@ -158,6 +158,15 @@ def _nic(zone: ZoneView, wanted: Attachment, seen: SeenNic) -> Plan:
 
 def _create(zone: ZoneView, wanted: Attachment, seen: SeenNic, why: str) -> Plan:
     name, over = wanted.link, wanted.network.link
+    if wanted.network.name in zone.network_trouble:
+        text = f"{name} waits for network {wanted.network.name}: {zone.network_trouble[wanted.network.name]}"
+        return Plan(notes=(Note("waiting", text, "network-trouble", name, again_after_s=5.0),))
+    if wanted.network.internal and seen.lower is not None and seen.lower.klass != "etherstub":
+        text = f"{name} belongs on network {wanted.network.name}, but {over} is a {seen.lower.klass} and no etherstub"
+        return _refuse(wanted, text, "foreign-link", f"set another etherstub in [network.{wanted.network.name}]")
+    if not wanted.network.internal and seen.lower is None:
+        text = f"{name} waits for {over}, the uplink of network {wanted.network.name}, which is not there"
+        return Plan(notes=(Note("waiting", text, "uplink-missing", name, again_after_s=5.0),))
     record = Record(KIND, name, zone.subject, "vnic", {"over": over, "mac": seen.new_mac})
     steps: list[Change | Remember] = [
         Remember(record, why),
@@ -207,7 +216,7 @@ def _mtu(wanted: Attachment, seen: SeenNic) -> Iterator[Change]:
     mtu = wanted.network.mtu
     if seen.link is None or mtu is None or seen.link.mtu == mtu or not (seen.record or wanted.on_demand):
         return
-    if seen.lower_mtu is None or seen.lower_mtu >= mtu:
+    if seen.lower is None or seen.lower.mtu >= mtu:
         why = f"MTU is {seen.link.mtu}, network {wanted.network.name} has {mtu}"
         yield dladm.set_linkprop(wanted.link, "mtu", str(mtu), why=why)
 

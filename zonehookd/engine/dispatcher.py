@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from zonehookd.engine.applier import Applied, Applier
 from zonehookd.engine.attach import Site
 from zonehookd.engine.backoff import Backoff
+from zonehookd.engine.boots import Boots
 from zonehookd.engine.listeners import Listener
 from zonehookd.engine.look import Look
 from zonehookd.engine.reconciler import Reconciler, SubjectPlan
@@ -28,6 +29,8 @@ from zonehookd.model.subject import Subject
 from zonehookd.store.store import Store
 
 _PAUSE_MAX_S = 1.0
+_CONFIRM_S = 0.25  # while others still work, what has worked is confirmed together, this often
+_SOON_S = 0.3  # who is due within this is not settled
 POLL = "poll"  # the source that announces nothing: it only makes us look
 
 
@@ -73,6 +76,9 @@ class Dispatcher:
         self._due_since: dict[Subject, float] = {}
         self._working: dict[Subject, asyncio.Task[None]] = {}
         self._backoffs: dict[Subject, Backoff] = {}
+        self._boots = Boots()
+        self._confirming: set[Subject] = set()
+        self._confirm_at = 0.0
         self._settled: list[tuple[float, asyncio.Future[None]]] = []
         self._last_full_s: float | None = None
         self._blindness = Backoff(timing.retry_max_s)
@@ -95,6 +101,7 @@ class Dispatcher:
         else:
             new = event.zone not in self._hinted
             self._hinted.setdefault(event.zone, now)
+            self._boots.heard(event.zone, event.kind)
         self._wake.set()
         for listener in self._listeners:
             listener.hinted(event, new)
@@ -116,7 +123,7 @@ class Dispatcher:
         look = self._make_look()
         taken = await self.survey.take(look, self.networks, time.monotonic())
         due = self._all_subjects(taken.site)
-        return taken.site, await self.reconciler.plan(look, taken.site, due, self.networks)
+        return taken.site, await self.reconciler.plan(look, taken.site, due, self._boots.missed)
 
     def stop(self) -> None:
         """No further look; steps that run are finished by `run` before it returns."""
@@ -173,7 +180,7 @@ class Dispatcher:
             taken = await self.survey.take(look, self.networks, began)
             site = taken.site
             due = self._due(site, taken.changed, hinted, full, anything or full_asked or began, began)
-            plans = await self.reconciler.plan(look, site, due, self.networks)
+            plans = await self.reconciler.plan(look, site, due, self._boots.missed)
         except CannotObserve as problem:
             self._hinted = {**self._hinted, **hinted}  # nothing was learnt: every hint is put back
             self._everything = self._everything or full_asked
@@ -192,6 +199,7 @@ class Dispatcher:
             self._last_full_s = began
         unannounced = len(taken.changed - hinted.keys()) if self.latest and not announced else 0
         for plan in plans:
+            self._confirming.discard(plan.subject)
             since = self._due_since.pop(plan.subject, began)
             self._due_at.pop(plan.subject, None)
             if plan.steps:
@@ -254,14 +262,19 @@ class Dispatcher:
 
     async def _work(self, plan: SubjectPlan, needs: Sequence[asyncio.Task[None]], since: float, began: float) -> None:
         """Never raises: whatever happens to one subject is an outcome of that subject."""
+        name = plan.subject.name
         try:
             if needs:
                 await asyncio.wait(needs)
+            if plan.subject.kind == "zone" and name in self._boots.missed:
+                self._boots.forget(name)  # this is the second chance, however it ends
             applied = await self._applier.apply(plan.subject, plan.steps)
         except Exception as problem:
             applied = Applied(Result.FAILED, (), f"{plan.subject}: {problem!r}")
         finally:
             del self._working[plan.subject]
+        if plan.subject.kind == "zone" and any(done.ok for done in applied.steps):
+            self._boots.made(name)
         self._end(plan, applied, since, began)
         self._wake.set()
 
@@ -272,6 +285,8 @@ class Dispatcher:
         pauses = [note.again_after_s for note in plan.notes if note.again_after_s is not None]
         if pause_s is None and pauses:
             pause_s = min(pauses)
+        if result is Result.CHANGED:
+            pause_s = self._confirm(plan.subject, now)
         if pause_s is not None:
             self._due_at[plan.subject] = now + pause_s
             if result is Result.CHANGED:
@@ -289,6 +304,19 @@ class Dispatcher:
         for listener in self._listeners:
             listener.ended(outcome)
 
+    def _confirm(self, changed: Subject, now: float) -> float:
+        """The pause until the look that sees whether its steps did what they should: one look confirms many."""
+        self._confirming.add(changed)
+        if self._working:
+            if self._confirm_at <= now:
+                self._confirm_at = now + _CONFIRM_S
+            return self._confirm_at - now
+        for each in self._confirming:
+            self._due_at[each] = now
+        self._confirming.clear()
+        self._confirm_at = 0.0
+        return 0.0
+
     def _report_queue(self, now: float) -> None:
         waiting = [at for each, at in self._due_since.items() if each not in self._working]
         waiting += self._hinted.values()
@@ -298,7 +326,7 @@ class Dispatcher:
     def _announce_settled(self) -> None:
         """Settled: a full look began after the question, nobody works, and nobody is due at once."""
         now = time.monotonic()
-        busy = bool(self._working) or any(at <= now + self.timing.pace_s for at in self._due_at.values())
+        busy = bool(self._working) or any(at <= now + _SOON_S for at in self._due_at.values())
         if busy or self._everything is not None:
             return
         waiting = [entry for entry in self._settled if self._last_full_s is None or entry[0] > self._last_full_s]

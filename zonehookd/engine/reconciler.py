@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import traceback
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,7 +16,6 @@ from zonehookd.engine.attach import Site
 from zonehookd.engine.look import NARROW_MAX, Look, PluginReader
 from zonehookd.errors import CannotObserve, PluginFailed
 from zonehookd.model import subject
-from zonehookd.model.network import Network
 from zonehookd.model.plan import Note, Plan, Remember, Step
 from zonehookd.model.subject import Subject
 from zonehookd.plugin.contract import AnyPlugin, NetworkView, ZoneView
@@ -52,14 +51,19 @@ class Reconciler:
         self._called = called
 
     async def plan(
-        self, look: Look, site: Site, due: Collection[Subject], networks: Mapping[str, Network]
+        self, look: Look, site: Site, due: Collection[Subject], missed: Collection[str] = ()
     ) -> list[SubjectPlan]:
-        """One plan per subject, networks first. A subject that cannot be seen or planned harms no other."""
+        """One plan per subject, networks first. A subject that cannot be seen or planned harms no other.
+
+        `missed`: zones whose boot was missed (boots.py).
+        """
+        networks = site.networks
         look.wide = len(due) > NARROW_MAX
         on_link = {network.link: network.name for network in networks.values()}
         readers = {plugin.name: PluginReader(look, plugin.name) for plugin in self.plugins}
         claims: dict[tuple[str, str], tuple[Subject, str]] = {}
         plans: list[SubjectPlan] = []
+        trouble: dict[str, str] = {}  # network -> why it cannot be had now
         calls: Counter[tuple[str, str]] = Counter()
         for each in sorted(due, key=lambda one: (one.kind != "network", one.name)):
             view: NetworkView | ZoneView
@@ -78,7 +82,15 @@ class Reconciler:
                     plan.notes.append(Note("refused", zone.trouble, "unreadable", zone.name))
                     plans.append(plan)
                     continue
-                view = ZoneView(zone, attached.attachments, attached.refusals, attached.left_alone, site.holders)
+                view = ZoneView(
+                    zone,
+                    attached.attachments,
+                    attached.refusals,
+                    attached.left_alone,
+                    site.holders,
+                    each.name in missed,
+                    trouble,
+                )
             for plugin in self.plugins:
                 if plugin.kind != each.kind:
                     continue
@@ -86,6 +98,10 @@ class Reconciler:
                 calls[(plugin.name, "ok" if good else "blind" if plan.blind else "failed")] += 1
                 if not good:
                     break
+            if each.kind == "network":
+                stopped = [note.text for note in plan.notes if note.kind == "refused"] or [plan.blind or plan.failed]
+                if stopped[0]:
+                    trouble[each.name] = stopped[0]
             plans.append(plan)
         for (name, result), times in calls.items():
             self._called(name, "plan", result, times)

@@ -31,18 +31,20 @@ class LocalHost:
         began = time.monotonic()
         status: int | None = None
         error = ""
+        seconds = 0.0  # of the command itself, not of waiting for its turn
         try:
             finished = await self._processes.run(
                 asked.argv, lane="change" if change else "look", stdin=stdin, timeout_s=asked.timeout_s
             )
-            status = finished.reply.status
+            status, seconds = finished.reply.status, finished.seconds
             error = finished.reply.stderr.strip() if status else ""
             return finished
         except CommandError as problem:
             error = str(problem)
             raise
         finally:
-            seconds = time.monotonic() - began
+            if status is None:
+                seconds = time.monotonic() - began
             self._heard(asked.argv[0], "error" if status is None else "failed" if status else "ok", seconds)
             self._audit.write(
                 asked.argv,

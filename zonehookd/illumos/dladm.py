@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from zonehookd.errors import CannotObserve
 from zonehookd.illumos.linkname import normal_mac
@@ -58,6 +59,21 @@ class Dialect:
     vnic_zone_field: bool = False
 
 
+class Vnics(dict[str, Vnic]):
+    """Every VNIC by name; and which MACs are in use over a link, which dladm checks per lower link (sheet 3.6)."""
+
+    @cached_property
+    def _macs(self) -> Mapping[str, Mapping[str, str]]:
+        table: dict[str, dict[str, str]] = {}
+        for vnic in self.values():
+            table.setdefault(vnic.over, {})[vnic.mac] = vnic.name
+        return table
+
+    def mac_holder(self, over: str, mac: str) -> str:
+        """The VNIC that has this MAC over this link, or nothing."""
+        return self._macs.get(over, {}).get(mac, "")
+
+
 @dataclass(slots=True)
 class _PropertyRow:
     values: dict[str, str] = field(default_factory=dict)
@@ -110,11 +126,11 @@ def link(name: str) -> Query[Link | None]:
     return Query(argv, parse, wide=links(), pick=lambda every: every.get(name))
 
 
-def vnics(dialect: Dialect) -> Query[Mapping[str, Vnic]]:
+def vnics(dialect: Dialect) -> Query[Vnics]:
     """Every VNIC of the host, those in zones included."""
     argv = ("dladm", "show-vnic", "-p", "-o", _vnic_fields(dialect))
 
-    def parse(reply: Reply) -> Mapping[str, Vnic]:
+    def parse(reply: Reply) -> Vnics:
         _must_succeed(argv, reply)
         return _vnic_rows(reply.stdout, dialect)
 
@@ -169,9 +185,9 @@ def _vnic_fields(dialect: Dialect) -> str:
     return "link,over,macaddress,vid,zone" if dialect.vnic_zone_field else "link,over,macaddress,vid"
 
 
-def _vnic_rows(text: str, dialect: Dialect) -> dict[str, Vnic]:
+def _vnic_rows(text: str, dialect: Dialect) -> Vnics:
     width = 5 if dialect.vnic_zone_field else 4
-    found: dict[str, Vnic] = {}
+    found = Vnics()
     for row in rows(text, width):
         where = _global_as_empty(row[4]) if dialect.vnic_zone_field else None
         found[row[0]] = Vnic(row[0], row[1], normal_mac(row[2]), _number(row[3]), where)

@@ -32,7 +32,7 @@ def normal_mac(text: str) -> str:
     """`2:8:20:a:b:c` and `02:08:20:0A:0B:0C` are one address: padded, lower case. Raises ValueError."""
     if not _MAC.fullmatch(text):
         raise ValueError(f"not a MAC address: {text!r}")
-    return ":".join(f"{int(octet, 16):02x}" for octet in text.split(":"))
+    return ":".join([octet.zfill(2) for octet in text.lower().split(":")])
 
 
 def derived_mac(site: str, link: str, attempt: int = 0) -> str:

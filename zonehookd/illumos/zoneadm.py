@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from zonehookd.errors import CannotObserve
 from zonehookd.illumos.parseable import rows
-from zonehookd.model.command import Query, Reply
+from zonehookd.model.command import Change, Query, Reply
 from zonehookd.model.zone import ZoneState
 
 GLOBAL = "global"
@@ -44,3 +44,8 @@ def zones() -> Query[Mapping[str, Listed]]:
         return found
 
     return Query(argv, parse)
+
+
+def boot(name: str, *, why: str) -> Change:
+    """Blocks until the zone is booted, its brand's hooks included; they have no time limit of their own (sheet 5.5)."""
+    return Change(("zoneadm", "-z", name, "boot"), why, timeout_s=600.0)

@@ -15,7 +15,7 @@ place that acts, which a dry run cannot show.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict
@@ -40,13 +40,19 @@ class PluginOptions(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class ZoneView:
-    """A zone with its NICs placed. `holders`: link name -> the zone whose configuration names it, over all zones."""
+    """A zone with its NICs placed. `holders`: link name -> the zone whose configuration names it, over all zones.
+
+    `boot_missed`: its last boot failed, and something was made for it since. `network_trouble`: network -> why it
+    cannot be had now, as its own plan in this look says.
+    """
 
     zone: Zone
     attachments: tuple[Attachment, ...]
     refusals: tuple[Refusal, ...]
     left_alone: tuple[str, ...]
     holders: Mapping[str, str]
+    boot_missed: bool = False
+    network_trouble: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def subject(self) -> Subject:

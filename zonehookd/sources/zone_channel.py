@@ -1,8 +1,8 @@
 """The kernel's zone status channel, through libzonecfg's private interface (zones sheet 2.1, 2.5).
 
 The callback runs on a thread of libsysevent and must return in microseconds: a subscriber that stalls loses events for
-every subscriber of the host (2.6). It stores one name and wakes the loop; names merge, so the store is bounded by the
-number of zones.
+every subscriber of the host (2.6). It stores one word and wakes the loop; the last few words of each zone are kept, so
+the store is bounded by the number of zones.
 
 An event comes *before* the state it announces can be seen (2.1), and may be the last one: so each is repeated a little
 later, twice. The kernel may drop events without a word; the poll finds what was lost.
@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import ctypes
 import threading
+from collections import deque
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -20,6 +21,7 @@ from zonehookd.model.event import Event
 from zonehookd.sources.source import Unavailable
 
 LIBRARY = "libzonecfg.so.1"
+_STATES_MAX = 16  # of one zone, between two rounds of the loop
 _ECHOES_S = (0.15, 1.5)  # when to look once more after an event
 _CALLBACK = ctypes.CFUNCTYPE(
     ctypes.c_int, ctypes.c_char_p, ctypes.c_int32, ctypes.c_char_p, ctypes.c_char_p, ctypes.c_longlong, ctypes.c_void_p
@@ -38,12 +40,13 @@ class ZoneChannel:
         loop = asyncio.get_running_loop()
         arrived = asyncio.Event()
         lock = threading.Lock()
-        pending: dict[str, str] = {}
+        pending: dict[str, deque[str]] = {}
 
         def heard(name: bytes, zoneid: int, new: bytes, old: bytes, when: int, cookie: Any) -> int:
             with lock:
                 first = not pending
-                pending[name.decode(errors="replace")] = new.decode(errors="replace")
+                states = pending.setdefault(name.decode(errors="replace"), deque(maxlen=_STATES_MAX))
+                states.append(new.decode(errors="replace"))
             if first:
                 loop.call_soon_threadsafe(arrived.set)
             return 0
@@ -68,10 +71,11 @@ class ZoneChannel:
                     batch = dict(pending)
                     pending.clear()
                 now = loop.time()
-                for name, state in batch.items():
+                for name, states in batch.items():
                     if name != "global":
                         echoes[name] = [now + pause for pause in _ECHOES_S]
-                        yield Event(self.name, state, zone=name)
+                        for state in dict.fromkeys(states):
+                            yield Event(self.name, state, zone=name)
                 for name, times in list(echoes.items()):
                     later = [at for at in times if at > now]
                     if len(later) < len(times):

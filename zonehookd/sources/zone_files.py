@@ -1,8 +1,8 @@
 """/etc/zones: what zonecfg, zoneadm install and their friends leave there, which no kernel event tells.
 
 Every commit and every change of state renames a file over another, so the folder's own mtime moves (zones sheet 2.7).
-Two `stat` calls twenty times a second cost nothing to speak of and need no private interface; the sheet holds them
-equal to event ports. A file written in place, by hand, is found by the full look.
+One `stat` ten times a second costs nothing to speak of and needs no private interface; the sheet holds it equal to
+event ports. A file written in place, by hand, is found by the full look.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-from zonehookd.host.files import Stamp, stamp
+from zonehookd.host.files import stamp
 from zonehookd.model.event import Event
 
 
@@ -23,14 +23,11 @@ class ZoneFiles:
         self._every_s = every_s
 
     async def events(self) -> AsyncIterator[Event]:
-        before = self._stamps()
+        before = stamp(self._folder)
         yield Event(self.name, "subscribed")
         while True:
             await asyncio.sleep(self._every_s)
-            now = self._stamps()
+            now = stamp(self._folder)
             if now != before:
                 before = now
                 yield Event(self.name, "files")
-
-    def _stamps(self) -> tuple[Stamp | None, Stamp | None]:
-        return stamp(self._folder), stamp(self._folder / "index")

@@ -9,8 +9,10 @@ from fixtures import Admin, Build
 from lab.faults import Fault
 from lab.world import Dialect
 
+from zonehookd.illumos.linkname import derived_mac
 from zonehookd.model import subject
 from zonehookd.model.outcome import Result
+from zonehookd.model.plan import Remember
 
 
 def test_each_nic_gets_its_vnic_on_the_matching_etherstub(admin: Admin, engine: Build) -> None:
@@ -226,8 +228,6 @@ def test_a_vlan_is_tagged(admin: Admin, engine: Build) -> None:
 
 
 def test_two_links_never_get_one_mac(admin: Admin, engine: Build) -> None:
-    from zonehookd.illumos.linkname import derived_mac
-
     ours = engine(dmz="10.1.0.0/24")
     ours.converge()
     admin.do("dladm", "create-vnic", "-l", "dmz0", "-m", derived_mac("paper", "web1_0"), "squatter0")
@@ -322,3 +322,48 @@ def test_mtu_of_the_network_reaches_every_vnic(admin: Admin, engine: Build) -> N
         ours.redeclare({"dmz": {"cidr": "10.1.0.0/24", "mtu": size}})
         ours.converge()
         assert (mtu("dmz0"), mtu("web1_0")) == (str(size), str(size))
+
+
+def test_a_recorded_mac_that_another_took_first_is_given_up(admin: Admin, engine: Build) -> None:
+    """Two new links whose derived MACs are one: the second to be made is refused, and gets the next."""
+    admin.by_address("web1", "web1_0", "10.1.0.5/24")
+    ours = engine(dmz="10.1.0.0/24")
+    plans = ours.plan()
+    admin.do("dladm", "create-etherstub", "dmz0")
+    admin.do("dladm", "create-vnic", "-l", "dmz0", "-m", derived_mac("paper", "web1_0"), "squatter0")
+    remember = plans[-1].steps[0].step  # the record was written, and then we were too late
+    assert isinstance(remember, Remember)
+    ours.store.remember(remember.record)
+    ours.converge()
+    assert admin.vnic("web1_0").startswith("dmz0:") and admin.vnic("web1_0") != admin.vnic("squatter0")
+
+
+def test_an_internal_network_never_lands_on_a_physical_link(admin: Admin, engine: Build) -> None:
+    admin.by_address("web1", "web1_0", "10.1.0.5/24")
+    ours = engine(net="10.1.0.0/24")  # the etherstub made of this name is net0, and net0 is the physical link
+    ours.converge()
+    assert "web1_0" not in admin.links()
+    assert [note.code for note in ours.notes("waiting")] == ["network-trouble"]
+    alone = engine({"plugins": {"enabled": ["vnic"]}}, net="10.1.0.0/24")
+    alone.converge()
+    assert "web1_0" not in admin.links() and alone.notes()[0].code == "foreign-link"
+
+
+def test_a_missing_uplink_is_waited_for(admin: Admin, engine: Build) -> None:
+    admin.by_address("web1", "web1_0", "192.168.1.5/24")
+    ours = engine(lan={"cidr": "192.168.1.0/24", "uplink": "aggr7"})
+    ours.converge()
+    (note,) = ours.notes("waiting")
+    assert note.code == "uplink-missing" and "aggr7" in note.text
+
+
+def test_a_network_that_is_refused_is_waited_for(admin: Admin, engine: Build) -> None:
+    admin.do("ipadm", "create-addr", "-T", "static", "-a", "10.1.0.7/24", "net0/v4")
+    admin.by_address("web1", "web1_0", "10.1.0.5/24")
+    ours = engine(dmz="10.1.0.0/24")
+    ours.converge()
+    (note,) = ours.notes("waiting")
+    assert note.code == "network-trouble" and "overlaps 10.1.0.7/24" in note.text
+    admin.do("ipadm", "delete-addr", "net0/v4")
+    ours.converge()
+    assert "web1_0" in admin.links()

@@ -1,0 +1,69 @@
+"""One second chance, and only where we can say why."""
+
+from __future__ import annotations
+
+import pytest
+from fixtures import Admin, Build
+
+from zonehookd.engine.boots import Boots
+
+FAILED = ("initialized", "ready", "shutting_down", "shutting_down", "uninitialized")
+
+
+def boots(*story: str) -> bool:
+    kept = Boots()
+    for word in story:
+        if word == "made":
+            kept.made("web1")
+        else:
+            kept.heard("web1", word)
+    return "web1" in kept.missed
+
+
+@pytest.mark.parametrize(
+    ("story", "missed"),
+    [
+        ((*FAILED, "made"), True),
+        (("initialized", "ready", "made", "shutting_down", "uninitialized"), True),
+        (FAILED, False),  # it failed, and not for want of anything of ours
+        (("made", *FAILED), False),  # what it lacked was there before
+        (
+            ("initialized", "ready", "running", "shutting_down", "uninitialized", "made"),
+            False,
+        ),  # it ran, and was halted
+        ((*FAILED, "made", "initialized", "ready", "running"), False),  # the admin was faster
+        ((*FAILED, "made", *FAILED), False),  # the second chance did not help
+        (("uninitialized", "made"), False),  # the end of something whose beginning we did not hear
+    ],
+)
+def test_which_boots_are_missed(story: tuple[str, ...], missed: bool) -> None:
+    assert boots(*story) is missed
+
+
+def test_a_second_chance_is_given_once() -> None:
+    kept = Boots()
+    for word in FAILED:
+        kept.heard("web1", word)
+    kept.made("web1")
+    assert kept.missed == {"web1"}
+    kept.forget("web1")
+    kept.made("web1")
+    assert kept.missed == frozenset()
+
+
+def test_the_zone_is_booted_when_its_link_is_there(admin: Admin, engine: Build) -> None:
+    admin.by_address("web1", "web1_0", "10.1.0.5/24")
+    assert admin.sh("zoneadm", "-z", "web1", "boot").status == 1, "there is no link yet"
+    ours = engine({"plugins": {"enabled": ["etherstub", "vnic", "boot_again"]}}, dmz="10.1.0.0/24")
+    ours.missed = frozenset({"web1"})
+    assert ours.steps()[-1] == "zoneadm -z web1 boot"
+    ours.look()
+    assert admin.do("zoneadm", "-z", "web1", "list", "-p").split(":")[2] == "running"
+    assert not [step for step in ours.steps() if "zoneadm" in step], "a zone that runs is left alone"
+
+
+def test_a_zone_that_nobody_booted_is_not_booted(admin: Admin, engine: Build) -> None:
+    admin.by_address("web1", "web1_0", "10.1.0.5/24")
+    ours = engine({"plugins": {"enabled": ["etherstub", "vnic", "boot_again"]}}, dmz="10.1.0.0/24")
+    ours.converge()
+    assert admin.do("zoneadm", "-z", "web1", "list", "-p").split(":")[2] == "installed"
