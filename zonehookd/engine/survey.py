@@ -7,7 +7,9 @@ apart. A zone that cannot be read keeps everything it has.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+import gc
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -59,9 +61,10 @@ class Survey:
         indexed = self._index(look)  # after the list: what was deleted in between is then missing, not half there
         zones: dict[str, Zone] = {}
         read: dict[str, _Read] = {}
-        for name, line in indexed.items():
-            read[name] = self._zone_file(look, name, last.read.get(name) if last else None)
-            zones[name] = _zone(line, listed.get(name), read[name])
+        with _no_collection():
+            for name, line in indexed.items():
+                read[name] = self._zone_file(look, name, last.read.get(name) if last else None)
+                zones[name] = _zone(line, listed.get(name), read[name])
         missing = self._missing(look, zones, now_s)
         for name, since_s in missing.items():
             zones[name] = self._missing_zone(name, now_s - since_s)
@@ -129,6 +132,19 @@ class Survey:
         before = self._last.site.zones.get(name) if self._last else None
         trouble = "missing from the zone index; looking again before believing it"
         return replace(before, trouble=trouble) if before else Zone(name, ZoneState.UNKNOWN, trouble=trouble)
+
+
+@contextlib.contextmanager
+def _no_collection() -> Iterator[None]:
+    """Ten thousand parsed files are a million objects without a cycle among them: an eighth of the time of a first look
+    went into looking for one."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def _zone(line: zonefiles.Indexed, listed: zoneadm.Listed | None, read: _Read) -> Zone:

@@ -6,10 +6,10 @@ not `zonecfg info`, which is for people (sheet 4.6). Both files are replaced by 
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from ipaddress import IPv4Interface, IPv6Interface
 from xml.etree import ElementTree
 
 from zonehookd.illumos.linkname import normal_mac
@@ -55,7 +55,7 @@ def parse_zone(text: bytes) -> ZoneConfig:
         raise ValueError(f"not well-formed: {problem}") from problem
     if root.tag != "zone":
         raise ValueError(f"expected <zone>, found <{root.tag}>")
-    attrs = {element.get("name", ""): element.get("value", "") for element in root.iter("attr")}
+    attrs = {element.get("name", ""): element.get("value", "") for element in root.findall("attr")}
     return ZoneConfig(
         brand=root.get("brand", ""),
         exclusive=root.get("ip-type", "shared") == "exclusive",
@@ -67,7 +67,7 @@ def parse_zone(text: bytes) -> ZoneConfig:
 def _nics(root: ElementTree.Element) -> Iterator[Nic]:
     """`net` resources grouped by their link: a second address on a link is a second resource (sheet 4.5)."""
     grouped: dict[str, list[ElementTree.Element]] = {}
-    for element in root.iter("network"):
+    for element in root.findall("network"):
         grouped.setdefault(element.get("physical", ""), []).append(element)
     for index, (link, elements) in enumerate(grouped.items()):
         addresses: list[Address] = []
@@ -77,12 +77,12 @@ def _nics(root: ElementTree.Element) -> Iterator[Nic]:
             allowed = element.get("allowed-address", "")
             enforced = enforced or bool(allowed)
             listed = [allowed, element.get("address", "")]
-            for extra in element.iter("net-attr"):
+            for extra in element.findall("net-attr"):
                 if extra.get("name") == "ips":  # LX: a comma list, which may hold words (seed contract A2)
                     listed += [word for word in extra.get("value", "").split(",") if word not in ("dhcp", "addrconf")]
             for text in filter(None, listed):
                 try:
-                    addresses.append(ipaddress.ip_interface(text))
+                    addresses.append(IPv6Interface(text) if ":" in text else IPv4Interface(text))
                 except ValueError:
                     malformed.append(text)
         first = elements[0]
