@@ -42,7 +42,6 @@ from zonehookd.sources.zone_files import ZoneFiles
 from zonehookd.store.store import Store
 from zonehookd.supervisor import Supervisor
 
-_COUNT_EVERY_S = 1.0
 _HUNG_S = 60.0  # without a beat of the loop: /healthz says no
 
 
@@ -72,7 +71,6 @@ class Daemon:
         self._context = zmq.asyncio.Context()
         self._publisher = Publisher(self._context, config.paths.run / "events.sock")
         self._beat_s = time.monotonic()
-        self._counted_s = 0.0
         self._listeners: list[Listener] = [_Lines(self._log), self._metrics, self._publisher, self._condition]
         self._dispatcher = Dispatcher(
             self._look,
@@ -84,6 +82,7 @@ class Daemon:
             self._listeners,
             self._beat,
         )
+        self._metrics.show_resources(self._store.all, self._dispatcher.latest)
         answers = Answers(self._dispatcher, self._look, self._store, self._condition)
         self._control = ControlServer(self._context, config.paths.run / "control.sock", answers.handlers())
         self._networks: Mapping[str, Network] = networks
@@ -96,9 +95,6 @@ class Daemon:
         self._supervisor.beat()
         latest = self._dispatcher.latest.values()
         busy = sum(outcome.result not in (Result.NOOP, Result.CHANGED) for outcome in latest)
-        if self._beat_s - self._counted_s > _COUNT_EVERY_S:
-            self._counted_s = self._beat_s
-            self._metrics.count_resources(self._store.all(), self._dispatcher.latest)
         self._supervisor.status(f"{len(latest)} subjects, {busy} in trouble, {self._condition.working} at work")
 
     async def run(self) -> None:

@@ -13,7 +13,10 @@ from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, PlatformCollector, ProcessCollector
+from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.exposition import make_wsgi_app
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
 
 from zonehookd import __version__
 from zonehookd.engine.attach import Site
@@ -79,7 +82,6 @@ class Metrics:
         self.config_ok = gauge("config_last_reload_successful", "1 when the last reload was taken")
         self.config_ok.set(1)
         self.config_when = gauge("config_last_reload_success_timestamp_seconds", "Last reload taken")
-        self.resources = gauge("resources", "Things our books say we made", "plugin", "kind", "state")
         for result in Result:
             for kind in ("network", "zone"):
                 self.reconciles.labels(kind, result.value)
@@ -127,11 +129,9 @@ class Metrics:
     def called(self, plugin: str, verb: str, result: str, times: int) -> None:
         self.calls.labels(plugin, verb, result).inc(times)
 
-    def count_resources(self, records: Iterable[Record], latest: Mapping[Subject, Outcome]) -> None:
-        """By the state of their owner: ok, busy, failed, or orphan when nobody looks after them any more."""
-        self.resources.clear()
-        for key, count in Counts((each.plugin, each.kind, _state(latest.get(each.owner))) for each in records).items():
-            self.resources.labels(*key).set(count)
+    def show_resources(self, records: Callable[[], Iterable[Record]], latest: Mapping[Subject, Outcome]) -> None:
+        """Counted when somebody asks, from the books themselves."""
+        self.registry.register(_Resources(records, latest))
 
     def _mark(self, outcome: Outcome) -> None:
         """One gauge per zone in trouble, at most `zones_max` of them."""
@@ -163,6 +163,23 @@ class Metrics:
     def ran(self, command: str, result: str, seconds: float) -> None:
         self.commands.labels(command, result).inc()
         self.command_seconds.labels(command).observe(seconds)
+
+
+class _Resources(Collector):
+    """Our records by the state of their owner: ok, busy, failed, or orphan when nobody looks after them any more."""
+
+    def __init__(self, records: Callable[[], Iterable[Record]], latest: Mapping[Subject, Outcome]) -> None:
+        self._records = records
+        self._latest = latest
+
+    def collect(self) -> Iterable[Metric]:
+        family = GaugeMetricFamily(
+            "zonehookd_resources", "Things our books say we made", labels=("plugin", "kind", "state")
+        )
+        states = Counts((each.plugin, each.kind, _state(self._latest.get(each.owner))) for each in self._records())
+        for labels, count in states.items():
+            family.add_metric(labels, count)
+        yield family
 
 
 def _state(outcome: Outcome | None) -> str:

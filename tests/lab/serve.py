@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import resource
 import signal
 import sys
 import traceback
@@ -27,8 +26,6 @@ def become_server(real: bool, dialect: Dialect, ready: int) -> NoReturn:
         os.dup2(os.open("/dev/null", os.O_RDONLY), 0)
         os.umask(0o022)
         sys.setswitchinterval(0.001)  # a short command need not wait long behind a busy one
-        most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # a zone takes some six descriptors
         server = _make(real, dialect)
         log = os.open(f"{door.STATE}/server.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
         os.dup2(log, 1)

@@ -12,6 +12,7 @@ import io
 import json
 import os
 import queue
+import resource
 import select
 import signal
 import socket
@@ -152,6 +153,8 @@ class Server:
         self._count = threading.Lock()
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._listener.bind(address)
+        most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # a zone takes some six descriptors, a command four
         os.chmod(address, 0o777)  # noqa: PTH101, S103 - who may do what is decided per command
         self._listener.listen(BACKLOG)
 
