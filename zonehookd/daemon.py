@@ -7,7 +7,7 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +49,7 @@ class Daemon:
     """Raises ConfigError or PluginRefused while it is built; then `run` until told to stop."""
 
     def __init__(self, file: Path) -> None:
+        os.umask(0o077)  # what we make is ours alone from its first moment; files that plugins write say their mode
         self._file = file
         self.config = config = load(file)
         networks = declare(config)
@@ -65,9 +66,6 @@ class Daemon:
         self._files = LocalFiles()
         self._dialect = dladm.Dialect()
         config.paths.run.mkdir(mode=0o700, parents=True, exist_ok=True)
-        os.umask(
-            0o077
-        )  # whatever we make is ours alone, from its first moment; files that plugins write say their mode
         self._context = zmq.asyncio.Context()
         self._publisher = Publisher(self._context, config.paths.run / "events.sock")
         self._beat_s = time.monotonic()
@@ -114,10 +112,10 @@ class Daemon:
         try:
             async with asyncio.TaskGroup() as tasks:
                 aside = [tasks.create_task(self._control.run())]
-                await self._learn_dialect()
+                await self._patiently(self._learn_dialect)
                 aside += [tasks.create_task(self._source(source)) for source in self._sources()]
                 await self._subscribed()
-                await self._reclaim()
+                await self._patiently(self._reclaim)
                 self._dispatcher.declare(self._networks)
                 aside.append(tasks.create_task(self._say_ready()))
                 await self._dispatcher.run()
@@ -149,17 +147,20 @@ class Daemon:
                 while not names <= self._condition.sources.keys():
                     await asyncio.sleep(0.01)
 
-    async def _learn_dialect(self) -> None:
-        """Once; tried again until the host answers, for the daemon may start before dlmgmtd."""
+    async def _patiently(self, seeing: Callable[[], Awaitable[None]]) -> None:
+        """Tried again until the host answers, for the daemon may start before dlmgmtd does."""
         while not self._dispatcher.stopping:
             try:
-                self._dialect = await self._look().ask(dladm.probe_dialect())
+                await seeing()
                 return
             except CannotObserve as problem:
                 self._log.error("cannot look", error=str(problem))
                 self._condition.blind(str(problem))
                 self._supervisor.status(str(problem))
                 await asyncio.sleep(1.0)
+
+    async def _learn_dialect(self) -> None:
+        self._dialect = await self._look().ask(dladm.probe_dialect())
 
     async def _reclaim(self) -> None:
         """The books were lost or never were: ask each plugin what bears its mark, and say so loudly."""
@@ -173,7 +174,10 @@ class Daemon:
                 self._store.remember(record)
                 self._log.warning("reclaimed", kind=record.kind, name=record.name, owner=str(record.owner))
                 found += 1
-        say = self._log.warning if found or "unreadable" in self._store.rebuilt else self._log.info
+        loud = bool(found) or "unreadable" in self._store.rebuilt
+        if not loud:
+            self._condition.rebuilt = ""  # a first start: there were no books to lose
+        say = self._log.warning if loud else self._log.info
         say("records begun anew", why=self._store.rebuilt, reclaimed=found)
 
     async def _say_ready(self) -> None:

@@ -65,12 +65,23 @@ def test_readiness_is_true_and_the_watchdog_is_fed_by_the_loop(machine: Machine,
 
 
 def test_not_ready_while_the_host_cannot_be_read(machine: Machine, daemon: Daemon) -> None:
-    machine.fault("add", "slow", "zoneadm list *", "--seconds", "2")
+    machine.do("mv", "/etc/zones/index", "/etc/zones/away")  # and the books are missing too: nothing can be rebuilt
+    daemon.start(wait=False)
+    until(lambda: (answer := daemon.ctl("status")) and answer["blind"], "an answer that says why")
+    assert daemon.ctl("status")["ready"] is False and "index is missing" in daemon.ctl("status")["blind"]
+    assert daemon.ask("zones").status == 1
+    machine.do("mv", "/etc/zones/away", "/etc/zones/index")
+    daemon.until_ready()
+    assert daemon.ctl("status")["blind"] == ""
+
+
+@pytest.mark.parametrize("when", ["blind", "working"])
+def test_sigterm_ends_it_whatever_it_is_at(machine: Machine, daemon: Daemon, when: str) -> None:
+    if when == "blind":
+        machine.do("mv", "/etc/zones/index", "/etc/zones/away")
     daemon.start(wait=False)
     until(lambda: daemon.ctl("status"), "an answer")
-    assert daemon.ctl("status")["ready"] is False
-    assert daemon.ask("zones").status == 1
-    daemon.until_ready()
+    assert daemon.stop() == 0
 
 
 def test_reload_takes_the_new_and_keeps_the_old_when_the_new_is_wrong(machine: Machine, daemon: Daemon) -> None:

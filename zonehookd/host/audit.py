@@ -14,7 +14,7 @@ _TEXT_MAX = 4096
 
 
 class Audit:
-    """Appends to `path` (mode 0640). `reopen` after rotation."""
+    """Appends to `path` (mode 0600). `reopen` after rotation."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -24,7 +24,7 @@ class Audit:
     def reopen(self) -> None:
         self.close()
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        self._fd = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o640)
+        self._fd = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
 
     def close(self) -> None:
         if self._fd >= 0:
