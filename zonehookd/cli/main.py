@@ -143,7 +143,9 @@ def apply(context: click.Context, as_json: bool) -> None:
 def _applied(out: Any, rows: list[dict[str, Any]]) -> None:
     tables.subjects(out, rows)
     good = sum(row["result"] in ("noop", "changed") for row in rows)
-    out.print(f"{good} of {len(rows)} subjects are as planned")
+    held = sum(any(note["kind"] != "nothing" for note in row["notes"]) for row in rows)
+    rest = f"; {held} wait or were refused, as said above" if held else ""
+    out.print(f"{good} of {len(rows)} subjects are as planned{rest}")
 
 
 @main.command()

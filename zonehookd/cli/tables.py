@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -14,8 +15,12 @@ _RESULTS = {"noop": "green", "changed": "green", "busy": "yellow", "failed": "re
 _NOTES = {"nothing": "dim", "waiting": "yellow", "refused": "red", "failed": "red"}
 
 
+_PIPED_COLUMNS = 1000  # nobody looks: lines are for programs, and stay whole
+
+
 def console() -> Console:
-    return Console(highlight=False, soft_wrap=True)
+    width = None if sys.stdout.isatty() else _PIPED_COLUMNS
+    return Console(highlight=False, soft_wrap=True, width=width)
 
 
 def table(out: Console, columns: Sequence[str], rows: Iterable[Sequence[Text | str]], empty: str) -> None:
@@ -25,11 +30,13 @@ def table(out: Console, columns: Sequence[str], rows: Iterable[Sequence[Text | s
         out.print(Text(empty, "dim"))
         return
     shown = Table(box=None, pad_edge=False, header_style="bold", show_edge=False)
-    for column in columns:
-        shown.add_column(column, no_wrap=True, overflow="ignore")
+    for number, column in enumerate(columns[:-1]):  # names are never cut
+        widest = max(len(column), *(len(row[number]) for row in listed))
+        shown.add_column(column, no_wrap=True, min_width=widest)
+    shown.add_column(columns[-1], overflow="fold")  # what there is to say goes on below
     for row in listed:
         shown.add_row(*(cell if isinstance(cell, Text) else Text(cell) for cell in row))
-    out.print(shown, soft_wrap=True, crop=False)
+    out.print(shown, soft_wrap=False)
 
 
 def zones(out: Console, rows: list[dict[str, Any]]) -> None:
