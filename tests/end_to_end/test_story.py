@@ -103,3 +103,26 @@ def test_a_zone_on_demand(flavour: list[str]) -> None:
         assert "dem0" not in host.links()
     finally:
         host.close()
+
+
+def test_reboot_and_halt_from_inside_the_zone(machine: Machine, daemon: Daemon) -> None:
+    daemon.start()
+    machine.zone("web1", "web1_0", "10.1.0.5/24")
+    machine.zone("web2", "web2_0", "10.1.0.6/24")
+    until(lambda: {"web1_0", "web2_0"} <= set(machine.links()), "the VNICs")
+    for name in ("web1", "web2"):
+        machine.do("zoneadm", "-z", name, "install")
+        machine.do("zoneadm", "-z", name, "boot")
+
+    def listed() -> list[str]:
+        return machine.do("zoneadm", "-z", "web1", "list", "-p").split(":")[:3]
+
+    before = listed()
+    machine.run("zlogin", "web1", "reboot")
+    until(lambda: listed()[2] == "running" and listed()[0] != before[0], "another incarnation")
+    assert machine.run("zlogin", "web1", "ping", "-c", "1", "-W", "5", "10.1.0.6").status == 0
+    machine.run("zlogin", "web1", "halt")
+    until(lambda: listed()[2] == "installed", "it is down")
+    daemon.settle()
+    assert "web1_0" in machine.links() and daemon.ctl("plan")["changes"] == 0
+    assert listed()[2] == "installed", "who halts a zone wants it halted"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -199,3 +200,26 @@ def test_what_never_settles_is_said_and_slowed() -> None:
 def test_pauses_double_up_to_the_longest() -> None:
     backoff = Backoff(retry_max_s=3.0)
     assert [backoff.after(Result.FAILED)[1] for _ in range(5)] == [0.5, 1.0, 2.0, 3.0, 3.0]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_events_doubled_out_of_order_and_about_nobody_change_nothing_but_the_time(stage: Stage, seed: int) -> None:
+    kinds = ["initialized", "ready", "running", "shutting_down", "uninitialized", "echo", "free", ""]
+    chance = random.Random(seed)  # noqa: S311 - a script of events, the same each time
+
+    async def scene(dispatcher: Dispatcher) -> None:
+        for number in range(6):
+            stage.admin.by_address(f"z{number}", f"z{number}_0", f"10.1.0.{number + 5}/24")
+        stage.admin.delete("z5")
+        words = [(f"z{chance.randrange(9)}", chance.choice(kinds)) for _ in range(60)]
+        for name, kind in [*words, *chance.sample(words, 30)]:
+            dispatcher.hint(Event("zone-channel", kind, zone=name))
+            if chance.random() < 0.3:
+                await asyncio.sleep(0.001)
+        await dispatcher.settled()
+        assert set(stage.admin.links()) == {"net0", "dmz0", *(f"z{number}_0" for number in range(5))}
+        assert not [argv for argv in stage.engine.commands.changes if argv[0] == "zoneadm"], (
+            "nobody is booted by rumour"
+        )
+
+    stage.play(scene)

@@ -15,7 +15,8 @@ from lab.paper import PaperFloor
 from lab.world import Dialect, NotEmulated, World
 
 COMMANDS = (
-    "dladm", "ipadm", "kstat", "pfexec", "route", "zlogin", "zoneadm", "zonecfg", "zonename",
+    "dladm", "halt", "ipadm", "kstat", "pfexec", "poweroff", "reboot", "route",
+    "zlogin", "zoneadm", "zonecfg", "zonename",
 )  # fmt: skip
 SIGKILLED = 137
 NOT_EMULATED = 125
