@@ -7,25 +7,33 @@ the zone after that boot began, the boot was *missed*: it would go well now.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+
+from zonehookd.model.zone import Zone, ZoneState
+
+
+_FORGOTTEN_AFTER_S = 60.0  # who tried to boot a zone longer ago than this may have changed his mind
 
 
 @dataclass(slots=True)
 class _Attempt:
+    began_s: float
     failed: bool = False
     mended: bool = False
 
 
 class Boots:
-    """Bounded by the zones that boot just now; a zone leaves when it runs, or when its second chance was given."""
+    """Bounded by the zones that boot just now: a zone leaves when it runs, when its second chance was given, when it is
+    no longer installed, or after a minute. Times are monotonic seconds."""
 
     def __init__(self) -> None:
         self._attempts: dict[str, _Attempt] = {}
 
-    def heard(self, zone: str, kind: str) -> None:
+    def heard(self, zone: str, kind: str, now_s: float) -> None:
         """`kind` is the new state of a kernel event."""
         if kind == "initialized":
-            self._attempts[zone] = _Attempt()
+            self._attempts[zone] = _Attempt(now_s)
         elif kind == "running":
             self._attempts.pop(zone, None)
         elif kind == "uninitialized" and zone in self._attempts:
@@ -39,6 +47,15 @@ class Boots:
     def forget(self, zone: str) -> None:
         self._attempts.pop(zone, None)
 
-    @property
-    def missed(self) -> frozenset[str]:
+    def seen(self, zones: Mapping[str, Zone]) -> None:
+        """What a look found: who is no longer installed is not waiting for a boot, whatever its name will be later."""
+        for name in list(self._attempts):
+            zone = zones.get(name)
+            if zone is None or zone.state in (ZoneState.ABSENT, ZoneState.CONFIGURED, ZoneState.INCOMPLETE):
+                del self._attempts[name]
+
+    def missed(self, now_s: float) -> frozenset[str]:
+        """Zones that would boot now, and whose admin wanted them to."""
+        for name in [each for each, one in self._attempts.items() if now_s - one.began_s > _FORGOTTEN_AFTER_S]:
+            del self._attempts[name]
         return frozenset(name for name, attempt in self._attempts.items() if attempt.failed and attempt.mended)

@@ -101,7 +101,7 @@ class Dispatcher:
         else:
             new = event.zone not in self._hinted
             self._hinted.setdefault(event.zone, now)
-            self._boots.heard(event.zone, event.kind)
+            self._boots.heard(event.zone, event.kind, now)
         self._wake.set()
         for listener in self._listeners:
             listener.hinted(event, new)
@@ -123,7 +123,7 @@ class Dispatcher:
         look = self._make_look()
         taken = await self.survey.take(look, self.networks, time.monotonic())
         due = self._all_subjects(taken.site)
-        return taken.site, await self.reconciler.plan(look, taken.site, due, self._boots.missed)
+        return taken.site, await self.reconciler.plan(look, taken.site, due, self._boots.missed(time.monotonic()))
 
     def stop(self) -> None:
         """No further look; steps that run are finished by `run` before it returns."""
@@ -180,7 +180,7 @@ class Dispatcher:
             taken = await self.survey.take(look, self.networks, began)
             site = taken.site
             due = self._due(site, taken.changed, hinted, full, anything or full_asked or began, began)
-            plans = await self.reconciler.plan(look, site, due, self._boots.missed)
+            plans = await self.reconciler.plan(look, site, due, self._boots.missed(began))
         except CannotObserve as problem:
             self._hinted = {**self._hinted, **hinted}  # nothing was learnt: every hint is put back
             self._everything = self._everything or full_asked
@@ -191,6 +191,7 @@ class Dispatcher:
             return
         self._blindness.after(Result.NOOP)
         self.survey.keep(taken)
+        self._boots.seen(site.zones)
         if taken.again_after_s is not None:
             asyncio.get_running_loop().call_later(
                 taken.again_after_s + 0.01, self.hint, Event("survey", "missing zone")
@@ -266,7 +267,7 @@ class Dispatcher:
         try:
             if needs:
                 await asyncio.wait(needs)
-            if plan.subject.kind == "zone" and name in self._boots.missed:
+            if plan.subject.kind == "zone" and name in self._boots.missed(began):
                 self._boots.forget(name)  # this is the second chance, however it ends
             applied = await self._applier.apply(plan.subject, plan.steps)
         except Exception as problem:

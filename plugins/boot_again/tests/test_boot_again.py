@@ -6,6 +6,7 @@ import pytest
 from fixtures import Admin, Build
 
 from zonehookd.engine.boots import Boots
+from zonehookd.model.zone import Zone, ZoneState
 
 FAILED = ("initialized", "ready", "shutting_down", "shutting_down", "uninitialized")
 
@@ -16,8 +17,8 @@ def boots(*story: str) -> bool:
         if word == "made":
             kept.made("web1")
         else:
-            kept.heard("web1", word)
-    return "web1" in kept.missed
+            kept.heard("web1", word, 0.0)
+    return "web1" in kept.missed(1.0)
 
 
 @pytest.mark.parametrize(
@@ -43,12 +44,30 @@ def test_which_boots_are_missed(story: tuple[str, ...], missed: bool) -> None:
 def test_a_second_chance_is_given_once() -> None:
     kept = Boots()
     for word in FAILED:
-        kept.heard("web1", word)
+        kept.heard("web1", word, 0.0)
     kept.made("web1")
-    assert kept.missed == {"web1"}
+    assert kept.missed(1.0) == {"web1"}
     kept.forget("web1")
     kept.made("web1")
-    assert kept.missed == frozenset()
+    assert kept.missed(1.0) == frozenset()
+
+
+@pytest.mark.parametrize("state", [ZoneState.ABSENT, ZoneState.CONFIGURED, None])
+def test_a_zone_that_is_not_installed_any_more_is_forgotten(state: ZoneState | None) -> None:
+    kept = Boots()
+    for word in FAILED:
+        kept.heard("web1", word, 0.0)
+    kept.seen({"web1": Zone("web1", state)} if state else {})
+    kept.made("web1")
+    assert kept.missed(1.0) == frozenset()
+
+
+def test_after_a_minute_it_is_forgotten() -> None:
+    kept = Boots()
+    for word in FAILED:
+        kept.heard("web1", word, 100.0)
+    kept.made("web1")
+    assert kept.missed(159.0) == {"web1"} and kept.missed(161.0) == frozenset() and kept.missed(159.0) == frozenset()
 
 
 def test_the_zone_is_booted_when_its_link_is_there(admin: Admin, engine: Build) -> None:
