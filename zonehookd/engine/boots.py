@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 from zonehookd.model.zone import Zone, ZoneState
 
-
 _FORGOTTEN_AFTER_S = 60.0  # who tried to boot a zone longer ago than this may have changed his mind
 
 
@@ -47,9 +46,10 @@ class Boots:
     def forget(self, zone: str) -> None:
         self._attempts.pop(zone, None)
 
-    def seen(self, zones: Mapping[str, Zone]) -> None:
-        """What a look found: who is no longer installed is not waiting for a boot, whatever its name will be later."""
-        for name in list(self._attempts):
+    def seen(self, zones: Mapping[str, Zone], looked_s: float) -> None:
+        """What a look begun at `looked_s` found: who is no longer installed is not waiting for a boot, whoever will have
+        its name later. An attempt younger than the look may be about an installation it did not see yet."""
+        for name in [each for each, one in self._attempts.items() if one.began_s < looked_s]:
             zone = zones.get(name)
             if zone is None or zone.state in (ZoneState.ABSENT, ZoneState.CONFIGURED, ZoneState.INCOMPLETE):
                 del self._attempts[name]

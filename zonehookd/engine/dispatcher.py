@@ -191,7 +191,7 @@ class Dispatcher:
             return
         self._blindness.after(Result.NOOP)
         self.survey.keep(taken)
-        self._boots.seen(site.zones)
+        self._boots.seen(site.zones, began)
         if taken.again_after_s is not None:
             asyncio.get_running_loop().call_later(
                 taken.again_after_s + 0.01, self.hint, Event("survey", "missing zone")

@@ -57,8 +57,11 @@ def test_a_zone_that_is_not_installed_any_more_is_forgotten(state: ZoneState | N
     kept = Boots()
     for word in FAILED:
         kept.heard("web1", word, 0.0)
-    kept.seen({"web1": Zone("web1", state)} if state else {})
     kept.made("web1")
+    found = {"web1": Zone("web1", state)} if state else {}
+    kept.seen(found, -1.0)
+    assert kept.missed(1.0) == {"web1"}, "a look that began before the boot knows nothing of it"
+    kept.seen(found, 1.0)
     assert kept.missed(1.0) == frozenset()
 
 
