@@ -47,7 +47,7 @@ class Boots:
         self._attempts.pop(zone, None)
 
     def seen(self, zones: Mapping[str, Zone], looked_s: float) -> None:
-        """What a look begun at `looked_s` found: who is no longer installed is not waiting for a boot, whoever will have
+        """What a look begun at `looked_s` found: who is not installed any more waits for no boot, whoever will have
         its name later. An attempt younger than the look may be about an installation it did not see yet."""
         for name in [each for each, one in self._attempts.items() if one.began_s < looked_s]:
             zone = zones.get(name)
