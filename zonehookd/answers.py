@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 import time
 from collections.abc import Callable
@@ -33,6 +34,8 @@ from zonehookd.model.event import Event
 from zonehookd.model.outcome import Outcome
 from zonehookd.plugin.contract import AnyPlugin
 from zonehookd.store.store import Store
+
+_APPLY_MAX_S = 600.0  # a question must not hold its place for ever
 
 
 class Condition:
@@ -146,7 +149,11 @@ class Answers:
         return PlanReply(changes=changes, subjects=[views.plan_row(plan) for plan in plans])
 
     async def apply(self, request: Request) -> BaseModel:
-        await self._dispatcher.settled()
+        try:
+            async with asyncio.timeout(_APPLY_MAX_S):
+                await self._dispatcher.settled()
+        except TimeoutError:
+            raise ZonehookError(f"not done after {_APPLY_MAX_S:g} s", hint="see zonehookctl status") from None
         outcomes = [outcome for _, outcome in sorted(self._dispatcher.latest.items())]
         return PlanReply(changes=0, subjects=[views.outcome_row(each) for each in outcomes])
 

@@ -181,7 +181,7 @@ class Daemon:
         say("records begun anew", why=self._store.rebuilt, reclaimed=found)
 
     async def _say_ready(self) -> None:
-        await self._dispatcher.settled()
+        await self._patiently(self._dispatcher.settled)
         self._condition.ready = True
         self._metrics.ready.set(1)
         self._supervisor.ready()

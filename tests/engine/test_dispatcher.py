@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from paper import Engine
 
 from zonehookd.engine.backoff import Backoff
 from zonehookd.engine.dispatcher import Dispatcher, Timing
+from zonehookd.errors import CannotObserve
 from zonehookd.model import subject
 from zonehookd.model.event import Event
 from zonehookd.model.outcome import Outcome, Result
@@ -160,6 +162,65 @@ def test_a_blind_look_concludes_nothing_and_loses_no_hint(stage: Stage) -> None:
         await until(lambda: stage.ears.blindness)
         assert "web1_0" not in stage.admin.links()
         index.write_text(text)
+        await until(lambda: "web1_0" in stage.admin.links())
+
+    stage.play(scene)
+
+
+def test_apply_says_when_nothing_can_be_seen(stage: Stage) -> None:
+    async def scene(dispatcher: Dispatcher) -> None:
+        index = stage.admin.world.path("/etc/zones/index")
+        text = index.read_text()
+        index.unlink()
+        with pytest.raises(CannotObserve, match="index is missing"):
+            await dispatcher.settled()
+        index.write_text(text)
+        await dispatcher.settled()
+
+    stage.play(scene)
+
+
+def test_a_bug_in_a_look_does_not_end_the_loop(stage: Stage) -> None:
+    async def scene(dispatcher: Dispatcher) -> None:
+        stage.admin.by_address("web1", "web1_0", "10.1.0.5/24")
+        good = dispatcher.networks
+        dispatcher.networks = {"dmz": None}  # type: ignore[dict-item]
+        dispatcher.hint(Event("test", "files"))
+        await until(lambda: stage.ears.blindness)
+        assert "internal error" in stage.ears.blindness[0]
+        dispatcher.declare(good)
+        await until(lambda: "web1_0" in stage.admin.links())
+
+    stage.play(scene)
+
+
+def test_zones_that_go_at_once_leave_the_loop_at_rest(stage: Stage) -> None:
+    async def scene(dispatcher: Dispatcher) -> None:
+        for number in range(5):
+            stage.admin.by_address(f"z{number}", f"z{number}_0", f"10.1.0.{number + 5}/24", state="configured")
+        await dispatcher.settled()
+        for number in range(5):
+            stage.admin.delete(f"z{number}")
+        dispatcher.hint(Event("test", "files"))
+        await until(lambda: stage.admin.links() == ["net0", "dmz0"])
+        await dispatcher.settled()
+        await asyncio.sleep(0.5)
+        before = stage.ears.looks
+        await asyncio.sleep(0.3)
+        assert stage.ears.looks == before and list(dispatcher.latest) == [subject.network("dmz")]
+
+    stage.play(scene)
+
+
+def test_a_hint_during_a_failure_is_not_put_off_by_it(stage: Stage) -> None:
+    async def scene(dispatcher: Dispatcher) -> None:
+        stage.admin.by_address("web1", "web1_0", "10.1.0.5/24")
+        stage.admin.world.faults.add(Fault("fail", "dladm create-vnic *", times=4))
+        dispatcher.timing = replace(dispatcher.timing, retry_max_s=3600.0)
+        for _ in range(5):
+            dispatcher.hint(Event("test", "running", zone="web1"))
+            count = len(stage.ears.outcomes)
+            await until(lambda count=count: len(stage.ears.outcomes) > count)  # type: ignore[misc]
         await until(lambda: "web1_0" in stage.admin.links())
 
     stage.play(scene)

@@ -29,6 +29,7 @@ from zonehookd.model.subject import Subject
 from zonehookd.store.store import Store
 
 _PAUSE_MAX_S = 1.0
+_STOP_HEARD_S = 0.5  # how soon a stop is heard while we wait for sight
 _CONFIRM_S = 0.25  # while others still work, what has worked is confirmed together, this often
 _SOON_S = 0.3  # who is due within this is not settled
 POLL = "poll"  # the source that announces nothing: it only makes us look
@@ -112,7 +113,10 @@ class Dispatcher:
         self.hint(Event("config", "networks", everything=True))
 
     async def settled(self) -> None:
-        """Returns when a full look that began after this call is over, with its steps and the look after them."""
+        """Returns when a full look that began after this call is over, with its steps and the look after them.
+
+        Raises CannotObserve when the look fails as a whole.
+        """
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._settled.append((time.monotonic(), future))
         self.hint(Event("control", "apply", everything=True))
@@ -149,7 +153,7 @@ class Dispatcher:
         while not self.stopping:
             now = time.monotonic()
             if now < self._blind_until_s:
-                await asyncio.sleep(min(self._blind_until_s - now, self.timing.heartbeat_s))
+                await asyncio.sleep(min(self._blind_until_s - now, _STOP_HEARD_S))
                 self._beat()
                 continue
             waits = [at for each, at in self._due_at.items() if each not in self._working]
@@ -181,13 +185,15 @@ class Dispatcher:
             site = taken.site
             due = self._due(site, taken.changed, hinted, full, anything or full_asked or began, began)
             plans = await self.reconciler.plan(look, site, due, self._boots.missed(began))
-        except CannotObserve as problem:
+        except Exception as problem:  # a bug in a look must not cut the steps that run; it is said, and tried again
             self._hinted = {**self._hinted, **hinted}  # nothing was learnt: every hint is put back
             self._everything = self._everything or full_asked
             self._anything = self._anything or anything
             self._blind_until_s = time.monotonic() + (self._blindness.after(Result.BLIND)[1] or 0.0)
+            seen = problem if isinstance(problem, CannotObserve) else CannotObserve(f"internal error: {problem!r}")
+            self._fail_settled(seen)
             for listener in self._listeners:
-                listener.blind(str(problem))
+                listener.blind(str(seen))
             return
         self._blindness.after(Result.NOOP)
         self.survey.keep(taken)
@@ -199,10 +205,12 @@ class Dispatcher:
         if full:
             self._last_full_s = began
         unannounced = len(taken.changed - hinted.keys()) if self.latest and not announced else 0
+        since_s = {each: self._due_since.pop(each, began) for each in due}
+        for each in due:  # also those that turned out to be gone
+            self._due_at.pop(each, None)
+            self._confirming.discard(each)
         for plan in plans:
-            self._confirming.discard(plan.subject)
-            since = self._due_since.pop(plan.subject, began)
-            self._due_at.pop(plan.subject, None)
+            since = since_s[plan.subject]
             if plan.steps:
                 needs = [self._working[each] for each in plan.needs if each in self._working]
                 self._working[plan.subject] = tasks.create_task(self._work(plan, needs, since, began))
@@ -289,7 +297,8 @@ class Dispatcher:
         if result is Result.CHANGED:
             pause_s = self._confirm(plan.subject, now)
         if pause_s is not None:
-            self._due_at[plan.subject] = now + pause_s
+            # A hint that came while we worked has made it due already, and is not put off by a failure.
+            self._due_at[plan.subject] = min(now + pause_s, self._due_at.get(plan.subject, now + pause_s))
             if result is Result.CHANGED:
                 self._due_since[plan.subject] = now
         outcome = Outcome(
@@ -335,6 +344,12 @@ class Dispatcher:
             if not future.done():
                 future.set_result(None)
         self._settled = waiting
+
+    def _fail_settled(self, problem: CannotObserve) -> None:
+        for _, future in self._settled:
+            if not future.done():
+                future.set_exception(problem)
+        self._settled = []
 
 
 def _without_steps(plan: SubjectPlan) -> Result:
