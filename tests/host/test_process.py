@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import stat
 import time
@@ -91,6 +92,25 @@ def test_too_much_output_is_a_failure_and_not_a_full_memory(folder: Path) -> Non
     script(folder, "flood", "yes")
     with pytest.raises(CommandError, match="printed more than 100000 bytes"):
         run(folder, "flood", most=100_000)
+
+
+def test_no_descriptor_stays_open_with_us(folder: Path) -> None:
+    script(folder, "flood", "yes")
+    script(folder, "hang", "sleep 1000")
+
+    async def go() -> tuple[int, int]:
+        processes = Processes(f"{folder}:/usr/bin:/bin", Limits(output_max_bytes=10_000))
+        counts = []
+        for _ in range(2):
+            for argv in (["flood"], ["hang"], ["true"]):
+                with contextlib.suppress(CommandError):
+                    await processes.run(argv, lane="look", timeout_s=0.2)
+            await asyncio.sleep(0.1)
+            counts.append(len(list(Path("/proc/self/fd").iterdir())))
+        return counts[0], counts[1]
+
+    first, second = asyncio.run(go())
+    assert first == second
 
 
 def test_no_descriptor_leaks_into_a_child(folder: Path) -> None:

@@ -88,6 +88,10 @@ class Processes:
             except BaseException:
                 await _stop(child)
                 raise
+            finally:
+                # asyncio has no public way to say it: pipes that nobody read to their end would stay open for ever.
+                child._transport.close()  # type: ignore[attr-defined]
+                await asyncio.sleep(0)
         return Finished(Reply(status, out, err), time.monotonic() - began)
 
     async def _read(self, stream: asyncio.StreamReader | None, argv: Sequence[str]) -> str:
