@@ -19,6 +19,7 @@ from lab.world import World
 from zonehookd.config import Config
 from zonehookd.engine.applier import Applied, Applier
 from zonehookd.engine.attach import Site
+from zonehookd.engine.boots import Motion
 from zonehookd.engine.look import Look
 from zonehookd.engine.reconciler import Reconciler, SubjectPlan
 from zonehookd.engine.survey import Survey
@@ -93,12 +94,12 @@ class Engine:
         self.commands = PaperCommands(world)
         self.files: Files = PaperFiles()
         self.dialect = asyncio.run(self._ask(dladm.probe_dialect()))
-        self.missed: frozenset[str] = frozenset()  # zones whose boot was missed
+        self.motion = Motion()  # what the kernel said of zones
         self.survey = Survey(self.config.paths.zones, 0.0)
         plugins = self.config.plugins
         self.planned: Counter[tuple[str, str, str]] = Counter()
         self.reconciler = Reconciler(loader.load(plugins.folders, plugins.enabled, plugins.options), self._count)
-        self.applier = Applier(self.commands, self.files, self.store)
+        self.applier = Applier(self.commands, self.files, self.store, lambda: False)
         self.commands.looks.clear()
 
     def _count(self, plugin: str, verb: str, result: str, times: int) -> None:
@@ -122,7 +123,7 @@ class Engine:
         look = self._look()
         taken = await self.survey.take(look, self.networks, time.monotonic())
         self.survey.keep(taken)
-        return await self.reconciler.plan(look, taken.site, only or self._all(taken.site), self.missed)
+        return await self.reconciler.plan(look, taken.site, only or self._all(taken.site), self.motion)
 
     def _all(self, site: Site) -> list[Subject]:
         owners = [owner for owner in self.store.owners() if owner.kind == "network"]

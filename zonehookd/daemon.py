@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import fcntl
 import os
 import signal
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+import zmq
 import zmq.asyncio
 
 from zonehookd import log, metrics
@@ -25,7 +27,7 @@ from zonehookd.engine.listeners import Listener
 from zonehookd.engine.look import Look, PluginReader
 from zonehookd.engine.reconciler import Reconciler
 from zonehookd.engine.survey import Survey
-from zonehookd.errors import CannotObserve, ZonehookError
+from zonehookd.errors import CannotObserve, ConfigError, ZonehookError
 from zonehookd.host.audit import Audit
 from zonehookd.host.local import LocalFiles, LocalHost
 from zonehookd.host.process import Limits, Processes
@@ -35,6 +37,7 @@ from zonehookd.model.network import Network
 from zonehookd.model.outcome import Outcome, Result
 from zonehookd.networks import declare
 from zonehookd.plugin import loader
+from zonehookd.plugin.contract import NOBODY
 from zonehookd.sources.poll import Poll
 from zonehookd.sources.source import Source, supervise
 from zonehookd.sources.zone_channel import ZoneChannel
@@ -42,6 +45,7 @@ from zonehookd.sources.zone_files import ZoneFiles
 from zonehookd.store.store import Store
 from zonehookd.supervisor import Supervisor
 
+Socket = TypeVar("Socket")
 _HUNG_S = 60.0  # without a beat of the loop: /healthz says no
 
 
@@ -58,16 +62,18 @@ class Daemon:
         self._log = log.get()
         self._supervisor = Supervisor()
         self._metrics = metrics.Metrics(config.metrics.zones_max)
+        self._lock = _sole(config.paths.state / "lock")
         self._audit = Audit(config.paths.audit)
         self._store = Store(config.paths.state / "state.db")
         self._condition = Condition(file, self._store.rebuilt)
         limits = Limits(config.commands.output_max_bytes, config.commands.parallel)
-        self._host = LocalHost(Processes(config.commands.search_path, limits), self._audit, self._metrics.ran)
+        self._processes = Processes(config.commands.search_path, limits)
+        self._host = LocalHost(self._processes, self._audit, self._metrics.ran)
         self._files = LocalFiles()
         self._dialect = dladm.Dialect()
         config.paths.run.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._context = zmq.asyncio.Context()
-        self._publisher = Publisher(self._context, config.paths.run / "events.sock")
+        self._publisher = _bound(lambda: Publisher(self._context, config.paths.run / "events.sock"), config.paths.run)
         self._beat_s = time.monotonic()
         self._listeners: list[Listener] = [_Lines(self._log), self._metrics, self._publisher, self._condition]
         self._dispatcher = Dispatcher(
@@ -75,14 +81,15 @@ class Daemon:
             self._store,
             Survey(config.paths.zones, config.timing.absence_s),
             Reconciler(plugins, self._metrics.called),
-            Applier(self._host, self._files, self._store),
+            Applier(self._host, self._files, self._store, lambda: self._dispatcher.stopping),
             _timing(config, self._supervisor.watchdog_s),
             self._listeners,
             self._beat,
         )
         self._metrics.show_resources(self._store.all, self._dispatcher.latest)
         answers = Answers(self._dispatcher, self._look, self._store, self._condition)
-        self._control = ControlServer(self._context, config.paths.run / "control.sock", answers.handlers())
+        control = config.paths.run / "control.sock"
+        self._control = _bound(lambda: ControlServer(self._context, control, answers.handlers()), config.paths.run)
         self._networks: Mapping[str, Network] = networks
 
     def _look(self) -> Look:
@@ -130,6 +137,7 @@ class Daemon:
             self._context.term()
             self._store.close()
             self._audit.close()
+            os.close(self._lock)
             self._log.info("stopped")
 
     def _sources(self) -> list[Source]:
@@ -147,11 +155,11 @@ class Daemon:
                 while not names <= self._condition.sources.keys():
                     await asyncio.sleep(0.01)
 
-    async def _patiently(self, seeing: Callable[[], Awaitable[None]]) -> None:
+    async def _patiently(self, seeing: Callable[[], Coroutine[None, None, None]]) -> None:
         """Tried again until the host answers, for the daemon may start before dlmgmtd does."""
         while not self._dispatcher.stopping:
             try:
-                await seeing()
+                await self._dispatcher.until_stopped(seeing())
                 return
             except CannotObserve as problem:
                 self._log.error("cannot look", error=str(problem))
@@ -169,11 +177,17 @@ class Daemon:
         look = self._look()
         taken = await self._dispatcher.survey.take(look, self._networks, time.monotonic())
         found = 0
+        unread = [zone.name for zone in taken.site.zones.values() if zone.trouble]
         for plugin in self._dispatcher.reconciler.plugins:
             for record in await plugin.reclaim(taken.site.holders, PluginReader(look, plugin.name)):
+                if record.owner == NOBODY and unread:  # it may be a link of the zone that cannot be read
+                    self._log.warning("not reclaimed yet", kind=record.kind, name=record.name, unread=unread)
+                    continue
                 self._store.remember(record)
                 self._log.warning("reclaimed", kind=record.kind, name=record.name, owner=str(record.owner))
                 found += 1
+        if not unread:  # else the next start asks again
+            self._store.reclaimed()
         loud = bool(found) or "unreadable" in self._store.rebuilt
         if not loud:
             self._condition.rebuilt = ""  # a first start: there were no books to lose
@@ -205,6 +219,7 @@ class Daemon:
     def _stop(self) -> None:
         self._log.info("stopping")
         self._supervisor.stopping()
+        self._processes.begin_no_change()
         self._dispatcher.stop()
 
     def _reload(self) -> None:
@@ -227,11 +242,38 @@ class Daemon:
             self._condition.config_error = ""
             self._metrics.config_ok.set(1)
             self._metrics.config_when.set_to_current_time()
+            self._networks = networks
             self._dispatcher.reconciler = Reconciler(plugins, self._metrics.called)
             self._dispatcher.declare(networks)
             self._log.info("configuration taken", networks=len(networks), plugins=[each.name for each in plugins])
-        self._audit.reopen()
-        self._supervisor.ready()
+        try:
+            self._audit.reopen()
+        except OSError as problem:
+            self._log.error("audit log not reopened, the old one goes on", error=str(problem))
+        if self._condition.ready:
+            self._supervisor.ready()
+
+
+def _sole(path: Path) -> int:
+    """One daemon per state folder: two would take each other's sockets, and keep books that disagree."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        fcntl.lockf(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as problem:
+        owner = os.read(handle, 20).decode(errors="replace").strip() or "unknown"
+        os.close(handle)
+        raise ConfigError(f"zonehookd is running already, as process {owner}", hint=f"it holds {path}") from problem
+    os.ftruncate(handle, 0)
+    os.write(handle, f"{os.getpid()}\n".encode())
+    return handle
+
+
+def _bound(make: Callable[[], Socket], folder: Path) -> Socket:
+    try:
+        return make()
+    except (zmq.ZMQError, OSError) as problem:
+        raise ConfigError(f"cannot make a socket in {folder}: {problem}", hint="see [paths] run") from problem
 
 
 def _timing(config: Config, watchdog_s: float | None) -> Timing:

@@ -24,7 +24,7 @@ from zonehookd.errors import ConfigError
 from zonehookd.model.command import Change
 from zonehookd.model.event import Event
 from zonehookd.model.outcome import Outcome, Result
-from zonehookd.model.plan import Record
+from zonehookd.model.record import Record
 from zonehookd.model.subject import Subject
 
 _BUCKETS_S = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
@@ -156,7 +156,8 @@ class Metrics:
 
     def source_down(self, name: str, reason: str, final: bool) -> None:
         self.source_is_up.labels(name).set(0)
-        self.source_restarts.labels(name).inc()
+        if not final:
+            self.source_restarts.labels(name).inc()
 
     # -- commands
 

@@ -25,6 +25,13 @@ KIND = "etherstub"
 
 
 @dataclass(frozen=True)
+class Former:
+    record: Record
+    link: dladm.Link | None
+    over: tuple[dladm.Link, ...]
+
+
+@dataclass(frozen=True)
 class Seen:
     """`link`: what bears the name now. `over`: VNICs on it, asked only where the stub is to go or to change."""
 
@@ -32,46 +39,59 @@ class Seen:
     record: Record | None
     over: tuple[dladm.Link, ...] = ()
     in_the_way: str = ""
+    former: tuple[Former, ...] = ()  # etherstubs of ours that the network had before
 
 
 class Etherstub(NetworkPlugin[Seen]):
     name = "etherstub"
 
     async def observe(self, network: NetworkView, host: HostReader) -> Seen:
-        wanted = network.network
-        if wanted is not None and wanted.internal:
-            link = await host.ask(dladm.link(wanted.link))
-            record = host.recall_one(KIND, wanted.link)
-            if link is None:
-                return Seen(None, record, in_the_way="" if wanted.isolated else await _in_the_way(wanted, host))
-            if link is not None and link.mtu == wanted.mtu:
-                return Seen(link, record)
-            over = [each for each in (await host.ask(dladm.links())).values() if each.over == wanted.link]
-            return Seen(link, record, tuple(over))
-        record = next(iter(host.recall(network.subject)), None)
-        if record is None:
-            return Seen(None, None)
-        every = await host.ask(dladm.links())
-        return Seen(every.get(record.name), record, tuple(each for each in every.values() if each.over == record.name))
+        wanted = network.network if network.network is not None and network.network.internal else None
+        former = []
+        for record in host.recall(network.subject):
+            if wanted is None or record.name != wanted.link:
+                every = await host.ask(dladm.links())
+                over = tuple(each for each in every.values() if each.over == record.name)
+                former.append(Former(record, every.get(record.name), over))
+        if wanted is None:
+            return Seen(None, None, former=tuple(former))
+        link = await host.ask(dladm.link(wanted.link))
+        seen = Seen(link, host.recall_one(KIND, wanted.link), former=tuple(former))
+        if link is None:
+            return seen if wanted.isolated else replace(seen, in_the_way=await _in_the_way(wanted, host))
+        if link.mtu == wanted.mtu:
+            return seen
+        over = tuple(each for each in (await host.ask(dladm.links())).values() if each.over == wanted.link)
+        return replace(seen, over=over)
 
     def plan(self, network: NetworkView, seen: Seen) -> Plan:
+        plans = [_clear(network, former) for former in seen.former]
         wanted = network.network
-        if wanted is None:
-            return _clear(network, seen)
-        if not wanted.internal:
-            return nothing(f"network {network.name} lies over {wanted.link}, which is not ours to make")
-        if seen.link is None:
-            return _build(network, wanted, seen)
-        if seen.link.klass != KIND:
-            text = f"{wanted.link} is to be the etherstub of network {network.name}, but is a {seen.link.klass}"
-            hint = f"set another etherstub in [network.{network.name}]"
-            return Plan(notes=(Note("refused", text, "foreign-link", wanted.link, hint),))
-        if seen.record is None:
-            return nothing(f"etherstub {wanted.link} was there before us: used as it is, and never deleted")
-        if seen.record.owner != network.subject:
-            why = f"etherstub {wanted.link} went from {seen.record.owner} to {network.subject}"
-            return Plan((Remember(Record(KIND, wanted.link, network.subject, "etherstub", {}), why),))
-        return _adjust(wanted, seen.link, seen.over)
+        if wanted is None and not plans:
+            return nothing(f"network {network.name} is not declared and has nothing of ours")
+        if wanted is not None:
+            plans.insert(0, _keep(network, wanted, seen))
+        return Plan(
+            tuple(step for plan in plans for step in plan.steps), tuple(note for plan in plans for note in plan.notes)
+        )
+
+
+def _keep(network: NetworkView, wanted: Network, seen: Seen) -> Plan:
+    """The etherstub of a declared network."""
+    if not wanted.internal:
+        return nothing(f"network {network.name} lies over {wanted.link}, which is not ours to make")
+    if seen.link is None:
+        return _build(network, wanted, seen)
+    if seen.link.klass != KIND:
+        text = f"{wanted.link} is to be the etherstub of network {network.name}, but is a {seen.link.klass}"
+        hint = f"set another etherstub in [network.{network.name}]"
+        return Plan(notes=(Note("refused", text, "foreign-link", wanted.link, hint),))
+    if seen.record is None:
+        return nothing(f"etherstub {wanted.link} was there before us: used as it is, and never deleted")
+    if seen.record.owner != network.subject:
+        why = f"etherstub {wanted.link} went from {seen.record.owner} to {network.subject}"
+        return Plan((Remember(Record(KIND, wanted.link, network.subject, "etherstub", {}), why),))
+    return _adjust(wanted, seen.link, seen.over)
 
 
 async def _in_the_way(wanted: Network, host: HostReader) -> str:
@@ -117,16 +137,16 @@ def _adjust(wanted: Network, link: dladm.Link, over: tuple[dladm.Link, ...]) -> 
     return Plan((replace(dladm.set_linkprop(link.name, "mtu", str(wanted.mtu), why=why), cause="altered"),))
 
 
-def _clear(network: NetworkView, seen: Seen) -> Plan:
-    if seen.record is None:
-        return nothing(f"network {network.name} is not declared and has nothing of ours")
-    name = seen.record.name
+def _clear(network: NetworkView, former: Former) -> Plan:
+    """An etherstub of ours that its network does not use any more."""
+    name = former.record.name
     if name in network.holders:
         return nothing(f"etherstub {name} now belongs to network {network.holders[name]}")
-    gone = f"network {network.name} is no longer declared"
-    if seen.link is None or seen.link.klass != KIND:
-        return Plan((Forget(KIND, name, f"{gone}, and {name} is gone"),))
-    if seen.over:
-        text = f"etherstub {name} stays: {', '.join(sorted(each.name for each in seen.over))} still on it"
+    no_longer = f"uses {name}" if network.network else "is declared"
+    gone = f"network {network.name} no longer {no_longer}"
+    if former.link is None or former.link.klass != KIND:
+        return Plan((Forget(KIND, name, f"{gone}, and it is gone"),))
+    if former.over:
+        text = f"etherstub {name} stays: {', '.join(sorted(each.name for each in former.over))} still on it"
         return Plan(notes=(Note("waiting", text, "vnics-on-etherstub", name, again_after_s=5.0),))
-    return Plan((dladm.delete_etherstub(name, why=gone), Forget(KIND, name, gone)))
+    return Plan((dladm.delete_etherstub(name, ours=former.record, why=gone), Forget(KIND, name, gone)))

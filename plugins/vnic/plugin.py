@@ -39,6 +39,7 @@ class SeenNic:
     vnic: dladm.Vnic | None
     record: Record | None
     new_mac: str = ""
+    mac_holder: str = ""  # another VNIC that has this MAC on the same lower link
     lower: dladm.Link | None = None  # what the VNIC is to lie on; asked only where something is to be done
     protection: dladm.Protection | None = None
 
@@ -84,25 +85,34 @@ class Vnic(ZonePlugin[Seen]):
 
 async def _observe_nic(name: str, wanted: Attachment | None, zone: ZoneView, host: HostReader) -> SeenNic:
     link = await host.ask(dladm.link(name))
+    if link is None and wanted is None:  # to forget it on the word of one query would be rash (network sheet 8.1)
+        link = (await host.ask(dladm.links())).get(name)
     vnic = await host.ask(dladm.vnic(name, host.dialect)) if link is not None and link.klass == KIND else None
     record = host.recall_one(KIND, name)
-    new_mac, lower, protection = "", None, None
-    if wanted is not None and not (
-        link and vnic and vnic.over == wanted.network.link and link.mtu == wanted.network.mtu
-    ):
-        lower = await host.ask(dladm.link(wanted.network.link))
-    if wanted is not None and (vnic is None or vnic.over != wanted.network.link):
-        new_mac = wanted.nic.mac or await _free_mac(name, wanted, record, host)
+    new_mac, mac_holder, lower, protection = "", "", None, None
+    if wanted is not None:
+        fits = vnic is not None and _fits(vnic, wanted)
+        if not fits or link is None or link.mtu != wanted.network.mtu:
+            lower = await host.ask(dladm.link(wanted.network.link))
+        if not fits:
+            used = await host.ask(dladm.vnics(host.dialect))
+            new_mac = wanted.nic.mac or _free_mac(name, wanted, record, used, host.site)
+            mac_holder = used.mac_holder(wanted.network.link, new_mac).removeprefix(name)
     if link is not None and (_we_protect(zone, wanted) or (vnic is not None and wanted is None and vnic.zone is None)):
         protection = (await host.ask(dladm.protections())).get(name)
-    return SeenNic(link, vnic, record, new_mac, lower, protection)
+    return SeenNic(link, vnic, record, new_mac, mac_holder, lower, protection)
 
 
-async def _free_mac(name: str, wanted: Attachment, record: Record | None, host: HostReader) -> str:
+def _fits(vnic: dladm.Vnic, wanted: Attachment) -> bool:
+    """What cannot be changed of a VNIC once it is made: its lower link, its MAC where one is asked for, its VLAN."""
+    right_mac = not wanted.nic.mac or vnic.mac == wanted.nic.mac
+    return vnic.over == wanted.network.link and right_mac and vnic.vlan == wanted.nic.vlan
+
+
+def _free_mac(name: str, wanted: Attachment, record: Record | None, used: dladm.Vnics, site: str) -> str:
     """The recorded MAC for life, else the first derived one, that no other VNIC on the same lower link has."""
     recorded = record.facts.get("mac", "") if record is not None else ""
-    used = await host.ask(dladm.vnics(host.dialect))
-    derived = [linkname.derived_mac(host.site, name, attempt) for attempt in range(_ATTEMPTS)]
+    derived = [linkname.derived_mac(site, name, attempt) for attempt in range(_ATTEMPTS)]
     free = (mac for mac in (recorded, *derived) if mac and used.mac_holder(wanted.network.link, mac) in ("", name))
     return next(free, derived[0])
 
@@ -128,27 +138,33 @@ def _nic(zone: ZoneView, wanted: Attachment, seen: SeenNic) -> Plan:
     if seen.record is not None and seen.link is not None and not (seen.vnic and _is(seen.vnic, seen.record)):
         # Somebody put another link in its place, or was faster: it is theirs now, and our books say so.
         theirs = _nic(zone, wanted, replace(seen, record=None))
-        return Plan(
-            (Forget(KIND, name, f"the {name} that is there is not the one we made"), *theirs.steps), theirs.notes
-        )
+        if seen.record.owner != zone.subject:
+            return theirs  # its owner of before forgets it
+        forget = Forget(KIND, name, f"the {name} that is there is not the one we made")
+        return Plan((forget, *theirs.steps), theirs.notes)
     if wanted.on_demand:
         return _on_demand(zone, wanted, seen)
     if seen.link is None:
         return _create(zone, wanted, seen, f"{name} is missing on network {wanted.network.name}")
     if seen.vnic is None:
         return _refuse(wanted, f"{name} is a {seen.link.klass} and no VNIC", "foreign-link", "rename one of the two")
-    if seen.vnic.over != over or (wanted.nic.mac and seen.vnic.mac != wanted.nic.mac):
-        is_now = f"over {seen.vnic.over} with MAC {seen.vnic.mac}"
-        should = f"over {over}" + (f" with MAC {wanted.nic.mac}" if wanted.nic.mac else "")
+    if not _fits(seen.vnic, wanted):
+        is_now = _described(seen.vnic.over, seen.vnic.mac, seen.vnic.vlan)
+        should = _described(over, wanted.nic.mac, wanted.nic.vlan)
         if seen.record is None:
             hint = f'somebody else made it; if it may go: "dladm delete-vnic {name}", and it is made anew'
             return _refuse(wanted, f"{name} is {is_now}, should be {should}", "foreign-link", hint)
+        if (
+            zone.in_motion
+        ):  # between the two halves of a reboot its link must not be missing (network sheet 10, trap 16)
+            text = f"{name} is {is_now}, should be {should}: once the zone has come to rest"
+            return Plan(notes=(Note("waiting", text, "in-motion", name, again_after_s=1.0),))
         if zone.zone.state.in_kernel:
             text = f"{name} is {is_now}, should be {should}: moves when the zone has halted"
             return Plan(notes=(Note("waiting", text, "in-use", name),))
         why = f"{name} is {is_now}, should be {should}"
         anew = _create(zone, wanted, seen, why)
-        return Plan((dladm.delete_vnic(name, why=why), *anew.steps)) if anew.steps else anew
+        return Plan((dladm.delete_vnic(name, ours=seen.record, why=why), *anew.steps)) if anew.steps else anew
     steps: list[Change | Remember] = [*_book(zone, wanted, seen), *_mtu(wanted, seen), *_protect(zone, wanted, seen)]
     if steps:
         return Plan(tuple(steps))
@@ -167,6 +183,9 @@ def _create(zone: ZoneView, wanted: Attachment, seen: SeenNic, why: str) -> Plan
     if not wanted.network.internal and seen.lower is None:
         text = f"{name} waits for {over}, the uplink of network {wanted.network.name}, which is not there"
         return Plan(notes=(Note("waiting", text, "uplink-missing", name, again_after_s=5.0),))
+    if seen.mac_holder:
+        text = f"{name}: MAC {seen.new_mac} on {over} belongs to {seen.mac_holder}"
+        return _refuse(wanted, text, "mac-taken", f"give {name} or {seen.mac_holder} another")
     record = Record(KIND, name, zone.subject, "vnic", {"over": over, "mac": seen.new_mac})
     steps: list[Change | Remember] = [
         Remember(record, why),
@@ -176,6 +195,8 @@ def _create(zone: ZoneView, wanted: Attachment, seen: SeenNic, why: str) -> Plan
         ),
     ]
     if zone.zone.state is ZoneState.RUNNING:  # it was taken away under a running zone: given back without a reboot
+        if wanted.network.antispoof and wanted.addresses:  # zoneadmd protects at boot only
+            steps += _guard(zone, wanted, dladm.Protection())
         steps.append(
             dladm.set_linkprop(name, "zone", zone.zone.name, temporary=True, why=f"{why}, and the zone is running")
         )
@@ -222,15 +243,18 @@ def _mtu(wanted: Attachment, seen: SeenNic) -> Iterator[Change]:
 
 
 def _protect(zone: ZoneView, wanted: Attachment, seen: SeenNic) -> Iterator[Change]:
-    if not _we_protect(zone, wanted) or seen.protection is None:
-        return
+    if _we_protect(zone, wanted) and seen.protection is not None:
+        yield from _guard(zone, wanted, seen.protection)
+
+
+def _guard(zone: ZoneView, wanted: Attachment, now: dladm.Protection) -> Iterator[Change]:
     addresses = frozenset(f"{each.ip}/{each.max_prefixlen}" for each in wanted.addresses)
     why = f"zone {zone.zone.name} may send from {', '.join(sorted(addresses))} only"
-    if seen.protection.allowed_ips != addresses:
+    if now.allowed_ips != addresses:
         bare = ",".join(sorted(str(each.ip) for each in wanted.addresses))
         yield dladm.set_linkprop(wanted.link, "allowed-ips", bare, temporary=True, why=why)
-    if "ip-nospoof" not in seen.protection.protection:
-        wide = ",".join(sorted(seen.protection.protection | {"ip-nospoof"}))
+    if "ip-nospoof" not in now.protection:
+        wide = ",".join(sorted(now.protection | {"ip-nospoof"}))
         yield dladm.set_linkprop(wanted.link, "protection", wide, temporary=True, why=why)
 
 
@@ -247,16 +271,23 @@ def _leftover(zone: ZoneView, name: str, seen: SeenNic) -> Plan:
     assert seen.record is not None
     if seen.vnic is None or not _is(seen.vnic, seen.record):
         return Plan((Forget(KIND, name, f"{gone}; the {name} that is there now is not the one we made"),))
+    if seen.vnic.zone is None and seen.protection is None:
+        text = f"{name} is to go ({gone}); whether a zone has it could not be seen"
+        return Plan(notes=(Note("waiting", text, "zone-unseen", name, again_after_s=2.0),))
     inside = seen.vnic.zone if seen.vnic.zone is not None else seen.protection.zone if seen.protection else ""
     if inside:
         text = f"{name} is to go ({gone}), and is still in zone {inside}"
         return Plan(notes=(Note("waiting", text, "in-use", name, f"it goes when {inside} has halted", 5.0),))
-    return Plan((dladm.delete_vnic(name, why=gone), Forget(KIND, name, gone)))
+    return Plan((dladm.delete_vnic(name, ours=seen.record, why=gone), Forget(KIND, name, gone)))
 
 
 def _is(vnic: dladm.Vnic, record: Record) -> bool:
-    """The link that is there is the one we made: by lower link and MAC, not by its name alone."""
-    return vnic.over == record.facts.get("over") and vnic.mac == record.facts.get("mac")
+    """The link that is there is the one we made: it bears the MAC we gave it. Its lower link may have been renamed."""
+    return vnic.mac == record.facts.get("mac")
+
+
+def _described(over: str, mac: str, vlan: int) -> str:
+    return f"over {over}" + (f" with MAC {mac}" if mac else "") + (f" in VLAN {vlan}" if vlan else "")
 
 
 def _refuse(wanted: Attachment, text: str, code: str, hint: str) -> Plan:

@@ -44,9 +44,9 @@ def refused(each: Zone) -> tuple[str, str]:
     return refusal.code, str(refusal)
 
 
-def site(*zones: Zone, wired: frozenset[str] = frozenset()) -> Site:
+def site(*zones: Zone, held: dict[tuple[str, str], str] | None = None) -> Site:
     table = {each.name: each for each in zones}
-    return settle(NETWORKS, table, {name: attach_zone(each, NETWORKS) for name, each in table.items()}, wired)
+    return settle(NETWORKS, table, {name: attach_zone(each, NETWORKS) for name, each in table.items()}, held or {})
 
 
 def test_an_address_finds_the_network_that_contains_it() -> None:
@@ -135,9 +135,22 @@ def test_the_second_zone_with_an_address_is_told_whose_it_is() -> None:
     assert refusal.code == "address-taken" and refusal.owner == "zone b" and "belongs to zone b" in refusal.text
 
 
-def test_who_is_wired_already_keeps_the_address() -> None:
+def test_who_has_an_address_keeps_it_against_a_zone_that_runs() -> None:
     zones = (zone("a", nic("a0", "10.1.0.9/16"), state=ZoneState.RUNNING), zone("b", nic("b0", "10.1.0.9/16")))
-    assert [a.link for a in site(*zones, wired=frozenset({"b"})).of_zone("b").attachments] == ["b0"]
+    settled = site(*zones, held={("dmz0", "10.1.0.9"): "b"})
+    assert [a.link for a in settled.of_zone("b").attachments] == ["b0"]
+    assert [r.owner for r in settled.of_zone("a").refusals] == ["zone b"]
+
+
+def test_who_no_longer_asks_for_an_address_has_it_no_more() -> None:
+    zones = (zone("a", nic("a0", "10.1.0.9/16")), zone("b", nic("b0", "10.1.0.10/16")))
+    assert not site(*zones, held={("dmz0", "10.1.0.9"): "b"}).of_zone("a").refusals
+
+
+def test_a_zone_that_cannot_be_read_keeps_its_link_against_a_newcomer() -> None:
+    lost = Zone("b", ZoneState.INSTALLED, trouble="cannot read it")
+    settled = site(zone("a", nic("x0", "10.1.0.9/16")), lost, held={("link", "x0"): "b"})
+    assert [r.code for r in settled.of_zone("a").refusals] == ["link-taken"] and settled.holders["x0"] == "b"
 
 
 def test_one_link_name_serves_one_zone() -> None:

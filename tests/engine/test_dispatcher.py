@@ -7,19 +7,22 @@ import random
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fixtures import Admin
 from lab.dispatch import paper_world
 from lab.faults import Fault
-from paper import Engine
+from paper import Engine, PaperCommands
 
 from zonehookd.engine.backoff import Backoff
 from zonehookd.engine.dispatcher import Dispatcher, Timing
 from zonehookd.errors import CannotObserve
+from zonehookd.host.process import Finished
 from zonehookd.model import subject
 from zonehookd.model.event import Event
 from zonehookd.model.outcome import Outcome, Result
+from zonehookd.model.subject import Subject
 
 
 class Ears:
@@ -47,6 +50,27 @@ class Ears:
 
     def queued(self, waiting: int, oldest_s: float, working: int) -> None:
         pass
+
+
+class Slow:
+    """Commands, one of which takes its time: before it acts, or after."""
+
+    def __init__(self, inner: PaperCommands, pattern: str, seconds: float, when: str) -> None:
+        self.inner, self.pattern, self.seconds, self.when = inner, pattern, seconds, when
+        self.inside = asyncio.Event()
+
+    async def run(self, query_or_change: Any, *, why: str, subject: Subject | None) -> Finished:
+        struck = self.pattern in " ".join(query_or_change.argv)
+        if struck and self.when == "before":
+            await self.wait()
+        done = await self.inner.run(query_or_change, why=why, subject=subject)
+        if struck and self.when == "after":
+            await self.wait()
+        return done
+
+    async def wait(self) -> None:
+        self.inside.set()
+        await asyncio.sleep(self.seconds)
 
 
 class Stage:
@@ -222,6 +246,58 @@ def test_a_hint_during_a_failure_is_not_put_off_by_it(stage: Stage) -> None:
             count = len(stage.ears.outcomes)
             await until(lambda count=count: len(stage.ears.outcomes) > count)  # type: ignore[misc]
         await until(lambda: "web1_0" in stage.admin.links())
+
+    stage.play(scene)
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_plan_that_was_overtaken_takes_nothing_from_the_new_owner(stage: Stage, when: str) -> None:
+    """web1 and its two links go; while the first deletion hangs, web2 takes over the second link."""
+
+    async def scene(dispatcher: Dispatcher) -> None:
+        nets = [f"set physical={link}_0; set allowed-address=10.1.0.{last}/24" for link, last in (("a", 5), ("b", 6))]
+        stage.admin.zone("web1", *nets)
+        await dispatcher.settled()
+        slow = stage.engine.applier._commands = Slow(stage.engine.commands, "delete-vnic a_0", 0.5, when)
+        stage.admin.delete("web1")
+        dispatcher.hint(Event("test", "files"))
+        await slow.inside.wait()
+        stage.admin.by_address("web2", "b_0", "10.1.0.6/24")
+        dispatcher.hint(Event("test", "files"))
+        await until(lambda: subject.zone("web2") in dispatcher.latest)
+        await asyncio.sleep(0.8)
+        await dispatcher.settled()
+        assert "b_0" in stage.admin.links() and "a_0" not in stage.admin.links()
+        assert [record.name for record in stage.engine.store.of(subject.zone("web2"))] == ["b_0"]
+
+    stage.play(scene)
+
+
+def test_a_raised_mtu_reaches_the_vnics_at_once(stage: Stage) -> None:
+    async def scene(dispatcher: Dispatcher) -> None:
+        stage.admin.by_address("web1", "web1_0", "10.1.0.5/24")
+        await dispatcher.settled()
+        for size in (3000, 1400):
+            stage.engine.redeclare({"dmz": {"cidr": "10.1.0.0/24", "mtu": size}})
+            dispatcher.declare(stage.engine.networks)
+            argv = ("dladm", "show-link", "-p", "-o", "link,mtu")
+            wanted = {f"dmz0:{size}", f"web1_0:{size}"}
+            await until(lambda wanted=wanted, argv=argv: wanted <= set(stage.admin.do(*argv).split()))  # type: ignore[misc]
+
+    stage.play(scene)
+
+
+def test_a_listener_that_raises_harms_nobody(stage: Stage) -> None:
+    class Broken(Ears):
+        def ended(self, outcome: Outcome) -> None:
+            raise OSError("no space left on device")
+
+    stage.ears = Broken()
+
+    async def scene(dispatcher: Dispatcher) -> None:
+        stage.admin.by_address("web1", "web1_0", "10.1.0.5/24")
+        await dispatcher.settled()
+        assert "web1_0" in stage.admin.links() and dispatcher.deaf > 0
 
     stage.play(scene)
 

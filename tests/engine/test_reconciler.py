@@ -10,7 +10,8 @@ from fixtures import Admin, Build
 
 from zonehookd.errors import CannotObserve
 from zonehookd.model.outcome import Result
-from zonehookd.model.plan import Plan, Record, Remember, nothing
+from zonehookd.model.plan import Plan, Remember, nothing
+from zonehookd.model.record import Record
 from zonehookd.plugin.contract import PluginOptions, ZonePlugin, ZoneView
 
 

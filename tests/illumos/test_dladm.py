@@ -8,8 +8,11 @@ import pytest
 
 from zonehookd.errors import CannotObserve
 from zonehookd.illumos import dladm
+from zonehookd.model import subject
 from zonehookd.model.command import Change, Query, Reply
+from zonehookd.model.record import Record
 
+OURS = Record("vnic", "x0", subject.zone("z"), "vnic")
 VANILLA = dladm.Dialect(vnic_zone_field=False)
 OMNIOS = dladm.Dialect(vnic_zone_field=True)
 
@@ -29,6 +32,11 @@ def test_links() -> None:
     found = answer(dladm.links(), "stub0:etherstub:9000:up:\nweb1_0:vnic:1500:up:stub0\naggr0:aggr:1500:up:a0,b0\n")
     assert found["web1_0"] == dladm.Link("web1_0", "vnic", 1500, "up", "stub0")
     assert found["stub0"].over == ""
+
+
+def test_a_host_without_any_link_is_no_answer() -> None:
+    with pytest.raises(CannotObserve, match="is dlmgmtd well"):
+        answer(dladm.links(), "")
 
 
 def test_a_missing_link_is_an_answer_and_a_failure_is_not() -> None:
@@ -83,10 +91,14 @@ def verdict(change: Change, err: str) -> tuple[bool, bool, bool]:
 @pytest.mark.parametrize(
     ("change", "err", "expected"),
     [
-        (dladm.delete_vnic("x0", why=""), "dladm: invalid link name 'x0'\n", (False, False, True)),
-        (dladm.delete_vnic("x0", why=""), "dladm: vnic deletion failed: link busy\n", (True, True, False)),
-        (dladm.delete_vnic("x0", why=""), "dladm: 'x0' is not a vnic\n", (True, False, False)),
-        (dladm.delete_etherstub("x0", why=""), "dladm: vnic deletion failed: link busy\n", (True, True, False)),
+        (dladm.delete_vnic("x0", ours=OURS, why=""), "dladm: invalid link name 'x0'\n", (False, False, True)),
+        (dladm.delete_vnic("x0", ours=OURS, why=""), "dladm: vnic deletion failed: link busy\n", (True, True, False)),
+        (dladm.delete_vnic("x0", ours=OURS, why=""), "dladm: 'x0' is not a vnic\n", (True, False, False)),
+        (
+            dladm.delete_etherstub("x0", ours=OURS, why=""),
+            "dladm: vnic deletion failed: link busy\n",
+            (True, True, False),
+        ),
         (
             dladm.create_vnic("x0", over="s0", mac="2:8:20:0:0:1", why=""),
             "dladm: invalid link name 's0'\n",

@@ -43,6 +43,12 @@ def test_the_index() -> None:
         zonefiles.parse_index("half")
 
 
+@pytest.mark.parametrize("text", ["", "# all gone\n", "web1:installed:/zones/web1:\n"])
+def test_an_index_without_the_global_zone_is_no_index(text: str) -> None:
+    with pytest.raises(ValueError, match="the global zone is not in it"):
+        zonefiles.parse_index(text)
+
+
 def test_nets_of_one_link_are_one_nic() -> None:
     config = zonefiles.parse_zone(
         b'<?xml version="1.0"?><!DOCTYPE zone PUBLIC "-//x" "file:///usr/share/lib/xml/dtd/zonecfg.dtd.1">'

@@ -9,7 +9,7 @@ import pytest
 
 from zonehookd.errors import ConfigError
 from zonehookd.model import subject
-from zonehookd.model.plan import Record
+from zonehookd.model.record import Record
 from zonehookd.store.store import Store
 
 WEB1 = Record("vnic", "web1_0", subject.zone("web1"), "vnic", {"over": "dmz0", "mac": "02:08:20:00:00:01"})
@@ -18,6 +18,7 @@ WEB1 = Record("vnic", "web1_0", subject.zone("web1"), "vnic", {"over": "dmz0", "
 def test_what_is_remembered_is_there_after_a_crash(tmp_path: Path) -> None:
     store = Store(tmp_path / "state.db")
     store.remember(WEB1)
+    store.reclaimed()
     again = Store(tmp_path / "state.db")  # the first was never closed
     assert again.of(subject.zone("web1")) == [WEB1] and not again.rebuilt
     assert again.owners() == {subject.zone("web1")}
@@ -43,6 +44,14 @@ def test_forgetting_twice_is_no_error(tmp_path: Path) -> None:
 def test_a_missing_file_is_said(tmp_path: Path) -> None:
     assert "was missing" in Store(tmp_path / "deep" / "state.db").rebuilt
     assert (tmp_path / "deep").stat().st_mode & 0o777 == 0o700
+
+
+def test_killed_before_all_were_asked_the_next_start_knows_it(tmp_path: Path) -> None:
+    Store(tmp_path / "state.db").close()
+    again = Store(tmp_path / "state.db")
+    assert "was missing" in again.rebuilt
+    again.reclaimed()
+    assert Store(tmp_path / "state.db").rebuilt == ""
 
 
 def test_an_unreadable_file_is_kept_aside_and_said(tmp_path: Path) -> None:

@@ -12,7 +12,8 @@ from zonehookd.illumos.dladm import Link, Vnic
 from zonehookd.model import subject
 from zonehookd.model.attachment import Attachment
 from zonehookd.model.outcome import Outcome, Result
-from zonehookd.model.plan import Forget, Note, Record, Remember, Step, describe
+from zonehookd.model.plan import Forget, Note, Remember, Step, describe
+from zonehookd.model.record import Record
 from zonehookd.model.subject import Subject
 from zonehookd.store.store import Store
 

@@ -6,7 +6,7 @@ Do not put behaviour here: what to do, and whether, is for plans, which can be r
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from zonehookd.engine.reconciler import PlannedStep
@@ -29,7 +29,9 @@ class Applied:
 
 
 class Applier:
-    def __init__(self, commands: Commands, files: Files, store: Store) -> None:
+    def __init__(self, commands: Commands, files: Files, store: Store, stopping: Callable[[], bool]) -> None:
+        """`stopping` is asked before each step: told to stop, the running step is finished and no other begun."""
+        self._stopping = stopping
         self._commands = commands
         self._files = files
         self._store = store
@@ -38,6 +40,10 @@ class Applier:
         """Stops at the first step that fails: what comes after may rest on it, and the next look plans it again."""
         results: list[StepResult] = []
         for planned in steps:
+            if self._stopping():
+                return Applied(
+                    Result.CHANGED if results else Result.NOOP, tuple(results), "stopped before the next step"
+                )
             began = time.monotonic()
             verdict, error = await self._carry_out(planned, subject)
             ok = verdict is None or verdict.done
@@ -57,7 +63,9 @@ class Applier:
                 case Remember():
                     self._store.remember(step.record)
                 case Forget():
-                    self._store.forget(step.kind, step.name)
+                    record = self._store.one(step.kind, step.name)
+                    if record is not None and record.owner == subject:
+                        self._store.forget(step.kind, step.name)
                 case WriteFile():
                     self._files.write(step.path, step.content, step.mode)
                 case RemoveFile():
@@ -67,6 +75,12 @@ class Applier:
         return None, ""
 
     async def _command(self, change: Change, subject: Subject) -> tuple[Verdict | None, str]:
+        if change.only_if is not None:
+            ours = change.only_if
+            now = self._store.one(ours.kind, ours.name)
+            if now != ours:
+                owner = f"{now.owner}'s" if now else "nobody's"
+                return _AGAIN, f"{subject}: {change.why}: overtaken: {ours.kind} {ours.name} is {owner} by now"
         try:
             finished = await self._commands.run(change, why=change.why, subject=subject)
         except CommandError as problem:

@@ -23,6 +23,7 @@ from zonehookd.model.network import Network
 from zonehookd.model.zone import Address, Nic, Zone
 
 ATTRIBUTE = "zh.net"
+LINK = "link"
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +100,7 @@ def _place(zone: Zone, nic: Nic, wish: str | None, networks: Mapping[str, Networ
     by_link = [network for network in networks.values() if nic.global_nic and network.link == nic.global_nic]
     if by_link:
         network = _holding(nic, by_link)
+        _check_link(nic)
         _check_addresses(nic, nic.addresses, network)
         return Attachment(zone.name, nic, network, nic.addresses, "global-nic", on_demand=True)
     if not nic.addresses:
@@ -241,18 +243,30 @@ class Site:
     attached: Mapping[str, Attached] = field(default_factory=dict)
     holders: Mapping[str, str] = field(default_factory=dict)  # link -> the zone whose configuration names it
     on_network: Mapping[str, tuple[Attachment, ...]] = field(default_factory=dict)
+    claims: Mapping[Claim, str] = field(default_factory=dict)  # who has which link and address
 
     def of_zone(self, name: str) -> Attached:
         return self.attached.get(name, Attached())
 
 
+Claim = tuple[str, str]  # ("link", its name), or (lower link, address)
+
+
 def settle(
-    networks: Mapping[str, Network], zones: Mapping[str, Zone], alone: Mapping[str, Attached], wired: frozenset[str]
+    networks: Mapping[str, Network], zones: Mapping[str, Zone], alone: Mapping[str, Attached], held: Mapping[Claim, str]
 ) -> Site:
-    """Refuse the second claim to an address or a link. First come is first: a zone already `wired`, else one that is
-    active, else the first by name; so a new zone can never take what another has."""
-    order = sorted(alone, key=lambda name: (name not in wired, not zones[name].state.in_kernel, name))
-    claims: dict[tuple[str, str], str] = {}
+    """Refuse the second claim to an address or a link. Who `held` it before keeps it for as long as he asks for it, and
+    a zone that cannot be read keeps all it held; then comes a zone that is active, then the first by name. So nobody
+    ever takes what another has."""
+    claims: dict[Claim, str] = {}
+    for claim, owner in held.items():
+        zone = zones.get(owner)
+        if zone is not None and not zone.absent and zone.trouble:
+            claims[claim] = owner
+    order = sorted(alone, key=lambda name: (not zones[name].state.in_kernel, name))
+    for name in order:
+        for attachment in alone[name].attachments:
+            claims.update({claim: name for claim in _keys(attachment) if held.get(claim) == name})
     attached: dict[str, Attached] = {}
     for name in order:
         kept: list[Attachment] = []
@@ -263,8 +277,8 @@ def settle(
                 refused.append(clash)
                 continue
             kept.append(attachment)
-            for key in _keys(attachment):
-                claims[key] = name
+            for claim in _keys(attachment):
+                claims[claim] = name
         if len(kept) == len(alone[name].attachments):
             attached[name] = alone[name]
         else:
@@ -274,21 +288,22 @@ def settle(
         for attachment in each.attachments:
             on_network.setdefault(attachment.network.name, []).append(attachment)
     holders = {nic.link: name for name in reversed(order) if (it := zones[name].config) for nic in it.nics}
-    return Site(networks, zones, attached, holders, {name: tuple(every) for name, every in on_network.items()})
+    holders.update({thing: name for (place, thing), name in claims.items() if place == LINK})
+    return Site(networks, zones, attached, holders, {name: tuple(every) for name, every in on_network.items()}, claims)
 
 
-def _keys(attachment: Attachment) -> Iterator[tuple[str, str]]:
-    yield ("link", attachment.link)
+def _keys(attachment: Attachment) -> Iterator[Claim]:
+    yield (LINK, attachment.link)
     for address in attachment.addresses:
         yield (attachment.network.link, str(address.ip))
 
 
-def _clash(attachment: Attachment, claims: Mapping[tuple[str, str], str]) -> Refusal | None:
+def _clash(attachment: Attachment, claims: Mapping[Claim, str]) -> Refusal | None:
     for place, thing in _keys(attachment):
         owner = claims.get((place, thing))
         if owner is None or owner == attachment.zone:
             continue
-        if place == "link":
+        if place == LINK:
             text, code = f"{thing}: the link belongs to zone {owner}", "link-taken"
             hint = f"link names are unique over the host: give zone {attachment.zone} another"
         else:

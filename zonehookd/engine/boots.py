@@ -1,8 +1,8 @@
-"""Boots that failed before what they lacked was there. Told by kernel events; without them nothing is ever missed.
+"""What the kernel said of zones lately: which are in motion, and whose boot failed before what they lacked was there.
 
 A zone configured and booted in one breath reaches zoneadmd before we have made its link, and its boot fails (zones
 sheet 6.1). The events tell: `initialized`, and then `uninitialized` without `running` (2.2). When we made something for
-the zone after that boot began, the boot was *missed*: it would go well now.
+the zone after that boot began, the boot was *missed*: it would go well now. Without events nothing is ever missed.
 """
 
 from __future__ import annotations
@@ -12,7 +12,9 @@ from dataclasses import dataclass
 
 from zonehookd.model.zone import Zone, ZoneState
 
-_FORGOTTEN_AFTER_S = 60.0  # who tried to boot a zone longer ago than this may have changed his mind
+_KERNEL = frozenset({"initialized", "ready", "running", "shutting_down", "uninitialized"})
+_FORGOTTEN_AFTER_S = 20.0  # who tried to boot a zone longer ago than this may have changed his mind
+_MOVING_S = 2.0  # a reboot is seen as `installed` for a moment (zones sheet 1.2)
 
 
 @dataclass(slots=True)
@@ -22,18 +24,31 @@ class _Attempt:
     mended: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Motion:
+    """At one moment: zones that would boot now and whose admin wanted them to; zones between two states."""
+
+    missed: frozenset[str] = frozenset()
+    moving: frozenset[str] = frozenset()
+
+
 class Boots:
     """Bounded by the zones that boot just now: a zone leaves when it runs, when its second chance was given, when it is
-    no longer installed, or after a minute. Times are monotonic seconds."""
+    no longer installed, or after some seconds. Times are monotonic seconds."""
 
     def __init__(self) -> None:
         self._attempts: dict[str, _Attempt] = {}
+        self._last_s: dict[str, float] = {}
 
-    def heard(self, zone: str, kind: str, now_s: float) -> None:
-        """`kind` is the new state of a kernel event."""
-        if kind == "initialized":
+    def heard(self, zone: str, kind: str, now_s: float, *, at_rest: bool) -> None:
+        """`kind` is the new state of a kernel event. `at_rest`: the last look found nothing to do for this zone, so
+        whatever becomes of this boot, it lacks nothing of ours."""
+        if kind not in _KERNEL:
+            return
+        self._last_s[zone] = now_s
+        if kind == "initialized" and not at_rest:
             self._attempts[zone] = _Attempt(now_s)
-        elif kind == "running":
+        elif kind in ("initialized", "running"):
             self._attempts.pop(zone, None)
         elif kind == "uninitialized" and zone in self._attempts:
             self._attempts[zone].failed = True
@@ -47,15 +62,22 @@ class Boots:
         self._attempts.pop(zone, None)
 
     def seen(self, zones: Mapping[str, Zone], looked_s: float) -> None:
-        """What a look begun at `looked_s` found: who is not installed any more waits for no boot, whoever will have
-        its name later. An attempt younger than the look may be about an installation it did not see yet."""
+        """What a look begun at `looked_s` found: who runs, or is not installed any more, waits for no boot, whoever
+        will have its name later. An attempt younger than the look may be about what it did not see yet."""
         for name in [each for each, one in self._attempts.items() if one.began_s < looked_s]:
             zone = zones.get(name)
-            if zone is None or zone.state in (ZoneState.ABSENT, ZoneState.CONFIGURED, ZoneState.INCOMPLETE):
+            if zone is None or zone.state in (
+                ZoneState.ABSENT,
+                ZoneState.CONFIGURED,
+                ZoneState.INCOMPLETE,
+                ZoneState.RUNNING,
+            ):
                 del self._attempts[name]
 
-    def missed(self, now_s: float) -> frozenset[str]:
-        """Zones that would boot now, and whose admin wanted them to."""
+    def motion(self, now_s: float) -> Motion:
         for name in [each for each, one in self._attempts.items() if now_s - one.began_s > _FORGOTTEN_AFTER_S]:
             del self._attempts[name]
-        return frozenset(name for name, attempt in self._attempts.items() if attempt.failed and attempt.mended)
+        for name in [each for each, last_s in self._last_s.items() if now_s - last_s > _MOVING_S]:
+            del self._last_s[name]
+        missed = frozenset(name for name, attempt in self._attempts.items() if attempt.failed and attempt.mended)
+        return Motion(missed, frozenset(self._last_s))

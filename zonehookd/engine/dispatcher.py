@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 
 from zonehookd.engine.applier import Applied, Applier
@@ -70,6 +70,7 @@ class Dispatcher:
         self._listeners = listeners
         self._beat = beat
         self._wake = asyncio.Event()
+        self._stop: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._hinted: dict[str, float] = {}  # zone -> when first hinted, monotonic seconds
         self._anything: float | None = None  # something changed, a survey tells what: when first said
         self._everything: float | None = None  # look at all subjects: when first asked
@@ -85,6 +86,7 @@ class Dispatcher:
         self._blindness = Backoff(timing.retry_max_s)
         self._blind_until_s = 0.0
         self._announced = False  # somebody other than the poll said that something changed
+        self.deaf = 0  # times a listener raised
         self.stopping = False
 
     # -- what others may do
@@ -102,10 +104,9 @@ class Dispatcher:
         else:
             new = event.zone not in self._hinted
             self._hinted.setdefault(event.zone, now)
-            self._boots.heard(event.zone, event.kind, now)
+            self._boots.heard(event.zone, event.kind, now, at_rest=self._at_rest(event.zone))
         self._wake.set()
-        for listener in self._listeners:
-            listener.hinted(event, new)
+        self._tell(lambda listener: listener.hinted(event, new))
 
     def declare(self, networks: Mapping[str, Network]) -> None:
         """The declared networks, now. Takes effect with the next look, which is a full one."""
@@ -127,12 +128,14 @@ class Dispatcher:
         look = self._make_look()
         taken = await self.survey.take(look, self.networks, time.monotonic())
         due = self._all_subjects(taken.site)
-        return taken.site, await self.reconciler.plan(look, taken.site, due, self._boots.missed(time.monotonic()))
+        return taken.site, await self.reconciler.plan(look, taken.site, due, self._boots.motion(time.monotonic()))
 
     def stop(self) -> None:
         """No further look; steps that run are finished by `run` before it returns."""
         self.stopping = True
         self._wake.set()
+        if not self._stop.done():
+            self._stop.set_result(None)
 
     # -- the loop
 
@@ -144,9 +147,21 @@ class Dispatcher:
                 if self.stopping:
                     break
                 began = time.monotonic()
-                await self._look(tasks)
+                await self.until_stopped(self._look(tasks))
                 spent = time.monotonic() - began
                 await asyncio.sleep(min(max(self.timing.pace_s, spent / 2), _PAUSE_MAX_S))
+
+    async def until_stopped(self, look: Coroutine[None, None, None]) -> None:
+        """A look only reads: told to stop, it is given up at once. It beats meanwhile, for its commands are bounded."""
+        task = asyncio.ensure_future(look)
+        while not task.done():
+            await asyncio.wait([task, self._stop], timeout=self.timing.heartbeat_s, return_when=asyncio.FIRST_COMPLETED)
+            if self.stopping and not task.done():
+                task.cancel()
+                await asyncio.wait([task])
+                return
+            self._beat()
+        task.result()
 
     async def _until_due(self) -> None:
         """Until a hint, a retry, or a full look is due; woken by the heartbeat in between."""
@@ -184,7 +199,7 @@ class Dispatcher:
             taken = await self.survey.take(look, self.networks, began)
             site = taken.site
             due = self._due(site, taken.changed, hinted, full, anything or full_asked or began, began)
-            plans = await self.reconciler.plan(look, site, due, self._boots.missed(began))
+            plans = await self.reconciler.plan(look, site, due, self._boots.motion(began))
         except Exception as problem:  # a bug in a look must not cut the steps that run; it is said, and tried again
             self._hinted = {**self._hinted, **hinted}  # nothing was learnt: every hint is put back
             self._everything = self._everything or full_asked
@@ -192,8 +207,7 @@ class Dispatcher:
             self._blind_until_s = time.monotonic() + (self._blindness.after(Result.BLIND)[1] or 0.0)
             seen = problem if isinstance(problem, CannotObserve) else CannotObserve(f"internal error: {problem!r}")
             self._fail_settled(seen)
-            for listener in self._listeners:
-                listener.blind(str(seen))
+            self._tell(lambda listener: listener.blind(str(seen)))
             return
         self._blindness.after(Result.NOOP)
         self.survey.keep(taken)
@@ -221,8 +235,8 @@ class Dispatcher:
             self._backoffs.pop(gone, None)
             self._due_at.pop(gone, None)
             self._due_since.pop(gone, None)
-        for listener in self._listeners:
-            listener.looked(site, time.monotonic() - began, full, len(plans), unannounced)
+        seconds = time.monotonic() - began
+        self._tell(lambda listener: listener.looked(site, seconds, full, len(plans), unannounced))
 
     def _due(
         self,
@@ -275,7 +289,7 @@ class Dispatcher:
         try:
             if needs:
                 await asyncio.wait(needs)
-            if plan.subject.kind == "zone" and name in self._boots.missed(began):
+            if plan.subject.kind == "zone" and name in self._boots.motion(began).missed:
                 self._boots.forget(name)  # this is the second chance, however it ends
             applied = await self._applier.apply(plan.subject, plan.steps)
         except Exception as problem:
@@ -311,8 +325,12 @@ class Dispatcher:
             seconds=now - began,
         )
         self.latest[plan.subject] = outcome
-        for listener in self._listeners:
-            listener.ended(outcome)
+        if plan.subject.kind == "network" and result is Result.CHANGED and self.survey.site is not None:
+            for attachment in self.survey.site.on_network.get(
+                plan.subject.name, ()
+            ):  # an MTU, a stub that is there now
+                self._due_at.setdefault(subject.zone(attachment.zone), now + (pause_s or 0.0))
+        self._tell(lambda listener: listener.ended(outcome))
 
     def _confirm(self, changed: Subject, now: float) -> float:
         """The pause until the look that sees whether its steps did what they should: one look confirms many."""
@@ -330,8 +348,20 @@ class Dispatcher:
     def _report_queue(self, now: float) -> None:
         waiting = [at for each, at in self._due_since.items() if each not in self._working]
         waiting += self._hinted.values()
+        oldest_s = max((now - at for at in waiting), default=0.0)
+        self._tell(lambda listener: listener.queued(len(waiting), oldest_s, len(self._working)))
+
+    def _tell(self, what: Callable[[Listener], None]) -> None:
+        """Whoever listens badly harms nobody: a full disk under the log is no reason to leave a zone unwired."""
         for listener in self._listeners:
-            listener.queued(len(waiting), max((now - at for at in waiting), default=0.0), len(self._working))
+            try:
+                what(listener)
+            except Exception:
+                self.deaf += 1
+
+    def _at_rest(self, zone: str) -> bool:
+        last = self.latest.get(subject.zone(zone))
+        return last is not None and last.result is Result.NOOP and all(note.kind == "nothing" for note in last.notes)
 
     def _announce_settled(self) -> None:
         """Settled: a full look began after the question, nobody works, and nobody is due at once."""

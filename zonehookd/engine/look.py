@@ -15,7 +15,7 @@ from zonehookd.errors import CannotObserve, CommandError
 from zonehookd.host.doors import Commands, Files
 from zonehookd.illumos.dladm import Dialect
 from zonehookd.model.command import Query
-from zonehookd.model.plan import Record
+from zonehookd.model.record import Record
 from zonehookd.model.subject import Subject
 from zonehookd.store.store import Store
 

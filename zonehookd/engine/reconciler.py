@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from zonehookd.engine.attach import Site
+from zonehookd.engine.boots import Motion
 from zonehookd.engine.look import NARROW_MAX, Look, PluginReader
 from zonehookd.errors import CannotObserve, PluginFailed
 from zonehookd.model import subject
@@ -50,12 +51,10 @@ class Reconciler:
         self.plugins = plugins
         self._called = called
 
-    async def plan(
-        self, look: Look, site: Site, due: Collection[Subject], missed: Collection[str] = ()
-    ) -> list[SubjectPlan]:
+    async def plan(self, look: Look, site: Site, due: Collection[Subject], motion: Motion) -> list[SubjectPlan]:
         """One plan per subject, networks first. A subject that cannot be seen or planned harms no other.
 
-        `missed`: zones whose boot was missed (boots.py).
+        `motion`: what the kernel said of zones lately.
         """
         networks = site.networks
         look.wide = len(due) > NARROW_MAX
@@ -88,7 +87,8 @@ class Reconciler:
                     attached.refusals,
                     attached.left_alone,
                     site.holders,
-                    each.name in missed,
+                    each.name in motion.missed,
+                    each.name in motion.moving,
                     trouble,
                 )
             for plugin in self.plugins:

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from zonehookd.engine.attach import Attached, Site, attach_zone, settle
+from zonehookd.engine.attach import LINK, Attached, Claim, Site, attach_zone, settle
 from zonehookd.engine.look import Look
 from zonehookd.errors import CannotObserve
 from zonehookd.host.files import Stamp
@@ -76,8 +76,8 @@ class Survey:
         changed = frozenset(name for name, zone in zones.items() if not last or last.site.zones.get(name) != zone)
         site = last.site if last and last.networks is networks and not changed else None
         if site is None or site.zones.keys() != zones.keys():
-            wired = frozenset(owner.name for owner in look.store.owners() if owner.kind == "zone")
-            site = settle(networks, zones, {name: attached for name, (_, attached) in alone.items()}, wired)
+            held = last.site.claims if last else _on_record(look)
+            site = settle(networks, zones, {name: attached for name, (_, attached) in alone.items()}, held)
             changed |= _changed_neighbours(last.site if last else None, site)
         waiting = [since_s for name, since_s in missing.items() if not zones[name].absent]
         return Taken(
@@ -153,6 +153,11 @@ def _zone(line: zonefiles.Indexed, listed: zoneadm.Listed | None, read: _Read) -
     else:  # made since the list was printed; or its XML is unreadable to zoneadm too, and the kernel may well have it
         state, zoneid = (_STATES.get(line.state, ZoneState.UNKNOWN) if read.config else ZoneState.UNKNOWN), None
     return Zone(line.name, state, zoneid, line.uuid, line.zonepath, read.config, read.trouble)
+
+
+def _on_record(look: Look) -> Mapping[Claim, str]:
+    """Before the first survey: who has which link, as our books say."""
+    return {(LINK, record.name): record.owner.name for record in look.store.all() if record.owner.kind == "zone"}
 
 
 def _changed_neighbours(before: Site | None, now: Site) -> frozenset[str]:

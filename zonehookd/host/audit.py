@@ -14,17 +14,21 @@ _TEXT_MAX = 4096
 
 
 class Audit:
-    """Appends to `path` (mode 0600). `reopen` after rotation."""
+    """Appends to `path` (mode 0600). `reopen` after rotation. `lost` counts lines that could not be written: a full
+    disk under the log must not make us blind."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._fd = -1
+        self.lost = 0
         self.reopen()
 
     def reopen(self) -> None:
-        self.close()
+        """Raises OSError, and then goes on with the file it has."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        self._fd = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        opened = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        self.close()
+        self._fd = opened
 
     def close(self) -> None:
         if self._fd >= 0:
@@ -59,4 +63,7 @@ class Audit:
         }
         if error:
             entry["error"] = error[:_TEXT_MAX]
-        os.write(self._fd, (json.dumps(entry) + "\n").encode())
+        try:
+            os.write(self._fd, (json.dumps(entry) + "\n").encode())
+        except OSError:
+            self.lost += 1

@@ -10,7 +10,7 @@ from zonehookd.host.files import Stamp
 from zonehookd.host.process import Finished
 from zonehookd.illumos.dladm import Dialect
 from zonehookd.model.command import Change, Query, Reply
-from zonehookd.model.plan import Record
+from zonehookd.model.record import Record
 from zonehookd.model.subject import Subject
 
 T = TypeVar("T")

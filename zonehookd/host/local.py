@@ -34,7 +34,7 @@ class LocalHost:
         seconds = 0.0  # of the command itself, not of waiting for its turn
         try:
             finished = await self._processes.run(
-                asked.argv, lane="change" if change else "look", stdin=stdin, timeout_s=asked.timeout_s
+                asked.argv, lane=change.lane if change else "look", stdin=stdin, timeout_s=asked.timeout_s
             )
             status, seconds = finished.reply.status, finished.seconds
             error = finished.reply.stderr.strip() if status else ""

@@ -14,14 +14,12 @@ import signal
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from zonehookd.errors import CommandError, CommandNotFound, CommandTimedOut
-from zonehookd.model.command import Reply
+from zonehookd.model.command import Lane, Reply
 
 _GRACE_S = 5.0
 _CHUNK_BYTES = 1 << 16
-Lane = Literal["look", "change"]  # slots of their own: changes that hang never stop us from looking
 
 
 @dataclass(frozen=True)
@@ -44,11 +42,14 @@ class Processes:
     def __init__(self, search_path: str, limits: Limits) -> None:
         self._environ = {"PATH": search_path, "LC_ALL": "C", "LANG": "C", "TZ": os.environ.get("TZ", "UTC")}
         self._limits = limits
+        # Slots of their own: changes that hang never stop us from looking, and boots never from changing.
         self._slots: dict[Lane, asyncio.Semaphore] = {
             "look": asyncio.Semaphore(limits.parallel),
             "change": asyncio.Semaphore(limits.parallel),
+            "boot": asyncio.Semaphore(limits.parallel),
         }
         self._found: dict[str, str] = {}
+        self._closed = False
 
     def locate(self, name: str) -> str | None:
         """Absolute path of a command on the configured search path, or None."""
@@ -59,12 +60,18 @@ class Processes:
             self._found[name] = path
         return self._found[name]
 
+    def begin_no_change(self) -> None:
+        """From now on: what changes and runs is finished, what waits for its turn is not begun."""
+        self._closed = True
+
     async def run(self, argv: Sequence[str], *, lane: Lane, stdin: str = "", timeout_s: float) -> Finished:
         """Any exit status is an answer. Raises CommandNotFound, CommandTimedOut, CommandError (too much output)."""
         path = self.locate(argv[0])
         if path is None:
             raise CommandNotFound(argv, "is not on the search path", hint="see [commands] search_path")
         async with self._slots[lane]:
+            if self._closed and lane != "look":
+                raise CommandError(argv, "was not begun: we are stopping")
             began = time.monotonic()
             child = await asyncio.create_subprocess_exec(
                 path,

@@ -10,6 +10,7 @@ from zonehookd.errors import CannotObserve
 from zonehookd.illumos.linkname import normal_mac
 from zonehookd.illumos.parseable import last_reason, rows, split
 from zonehookd.model.command import Change, Query, Reply, Verdict
+from zonehookd.model.record import Record
 
 # Tails of the last stderr line (sheet 2.2, "stable classification")
 NOT_FOUND = "object not found"
@@ -107,7 +108,10 @@ def links() -> Query[Mapping[str, Link]]:
 
     def parse(reply: Reply) -> Mapping[str, Link]:
         _must_succeed(argv, reply)
-        return {row[0]: Link(row[0], row[1], _number(row[2]), row[3], row[4]) for row in rows(reply.stdout, 5)}
+        found = {row[0]: Link(row[0], row[1], _number(row[2]), row[3], row[4]) for row in rows(reply.stdout, 5)}
+        if not found:  # every host has one; dlmgmtd that just died knows none (sheet 8.1)
+            raise CannotObserve(f'"{" ".join(argv)}" knows no link at all: is dlmgmtd well?')
+        return found
 
     return Query(argv, parse)
 
@@ -233,8 +237,8 @@ def create_etherstub(name: str, *, why: str) -> Change:
     return Change(("dladm", "create-etherstub", name), why, judge=judge)
 
 
-def delete_etherstub(name: str, *, why: str) -> Change:
-    return Change(("dladm", "delete-etherstub", name), why, judge=_deletion(name))
+def delete_etherstub(name: str, *, ours: Record, why: str) -> Change:
+    return Change(("dladm", "delete-etherstub", name), why, judge=_deletion(name), only_if=ours)
 
 
 def create_vnic(name: str, *, over: str, mac: str, vlan: int = 0, why: str) -> Change:
@@ -243,9 +247,9 @@ def create_vnic(name: str, *, over: str, mac: str, vlan: int = 0, why: str) -> C
     return Change(("dladm", "create-vnic", "-l", over, "-m", mac, *tag, name), why, judge=judge)
 
 
-def delete_vnic(name: str, *, why: str) -> Change:
+def delete_vnic(name: str, *, ours: Record, why: str) -> Change:
     """Without -t: deletes the active and the persistent half, also of a temporary VNIC (sheet 2.5)."""
-    return Change(("dladm", "delete-vnic", name), why, judge=_deletion(name))
+    return Change(("dladm", "delete-vnic", name), why, judge=_deletion(name), only_if=ours)
 
 
 def set_linkprop(link: str, prop: str, value: str, *, temporary: bool = False, why: str) -> Change:

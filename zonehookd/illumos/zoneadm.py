@@ -48,4 +48,4 @@ def zones() -> Query[Mapping[str, Listed]]:
 
 def boot(name: str, *, why: str) -> Change:
     """Blocks until the zone is booted, its brand's hooks included; they have no time limit of their own (sheet 5.5)."""
-    return Change(("zoneadm", "-z", name, "boot"), why, timeout_s=600.0)
+    return Change(("zoneadm", "-z", name, "boot"), why, timeout_s=600.0, lane="boot")

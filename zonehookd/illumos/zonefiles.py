@@ -31,8 +31,13 @@ class Indexed:
 
 
 def parse_index(text: str) -> dict[str, Indexed]:
-    """name -> line, without the global zone. Further fields (SmartOS) are tolerated; raises ValueError."""
+    """name -> line, without the global zone. Further fields (SmartOS) are tolerated.
+
+    Raises ValueError; also when the global zone is missing, for then this is no whole index, and a zone that is not in
+    it may well be there.
+    """
     found: dict[str, Indexed] = {}
+    whole = False
     for line in text.splitlines():
         if not line.strip() or line.startswith("#"):
             continue
@@ -40,8 +45,12 @@ def parse_index(text: str) -> dict[str, Indexed]:
         fields = [*quoted.groups("")[:3], *split(quoted.group(4) or "")] if quoted else line.split(":")
         if len(fields) < 3:
             raise ValueError(f"not a line of the zone index: {line!r}")
-        if fields[0] != "global":
+        if fields[0] == "global":
+            whole = True
+        else:
             found[fields[0]] = Indexed(fields[0], fields[1], fields[2], fields[3] if len(fields) > 3 else "")
+    if not whole:
+        raise ValueError("the global zone is not in it: empty, or cut off")
     return found
 
 
@@ -51,7 +60,7 @@ def parse_zone(text: bytes) -> ZoneConfig:
         raise ValueError("declares XML entities")
     try:
         root = ElementTree.fromstring(text)  # noqa: S314 - root-owned file, entities refused above
-    except ElementTree.ParseError as problem:
+    except (ElementTree.ParseError, LookupError) as problem:  # LookupError: an encoding that nobody knows
         raise ValueError(f"not well-formed: {problem}") from problem
     if root.tag != "zone":
         raise ValueError(f"expected <zone>, found <{root.tag}>")

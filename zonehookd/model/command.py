@@ -8,8 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
+from zonehookd.model.record import Record
+
+Lane = Literal["look", "change", "boot"]
 T_co = TypeVar("T_co", covariant=True)
 
 
@@ -53,7 +56,9 @@ def judge_default(status: int, stderr: str) -> Verdict:
 @dataclass(frozen=True, slots=True)
 class Change:
     """A command that changes the machine. `secret` hides stdin from the audit log. `cause` is set on repairs only:
-    ``missing`` or ``altered``, for what our records say was right before.
+    ``missing`` or ``altered``, for what our records say was right before. `only_if` is checked right before acting:
+    a deletion rests on a record, and is overtaken when that record is another's by then. `lane`: what takes long of
+    itself waits in a queue of its own, and holds up nobody else.
 
     30 s and more: a dladm that is killed leaves a ghost name behind (network sheet 8.3).
     """
@@ -64,4 +69,6 @@ class Change:
     stdin: str = ""
     secret: bool = False
     cause: str = ""
+    only_if: Record | None = None
+    lane: Lane = "change"
     judge: Callable[[int, str], Verdict] = field(default=judge_default, compare=False)

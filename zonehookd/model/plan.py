@@ -3,24 +3,12 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from zonehookd.model.command import Change
-from zonehookd.model.subject import Subject
-
-
-@dataclass(frozen=True, slots=True)
-class Record:
-    """What our books say we made: only that is ever removed. (kind, name) is unique over the host."""
-
-    kind: str  # "etherstub", "vnic", …
-    name: str
-    owner: Subject
-    plugin: str
-    facts: Mapping[str, str] = field(default_factory=dict)  # enough to know it again: over, mac, …
+from zonehookd.model.record import Record
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +21,8 @@ class Remember:
 
 @dataclass(frozen=True, slots=True)
 class Forget:
+    """Does nothing when the record has gone to another owner meanwhile."""
+
     kind: str
     name: str
     why: str

@@ -24,7 +24,8 @@ from zonehookd.host.doors import HostReader
 from zonehookd.model import subject
 from zonehookd.model.attachment import Attachment, Refusal
 from zonehookd.model.network import Network
-from zonehookd.model.plan import Plan, Record
+from zonehookd.model.plan import Plan
+from zonehookd.model.record import Record
 from zonehookd.model.subject import Subject
 from zonehookd.model.zone import Zone
 
@@ -42,8 +43,9 @@ class PluginOptions(BaseModel):
 class ZoneView:
     """A zone with its NICs placed. `holders`: link name -> the zone whose configuration names it, over all zones.
 
-    `boot_missed`: its last boot failed, and something was made for it since. `network_trouble`: network -> why it
-    cannot be had now, as its own plan in this look says.
+    `in_motion`: the kernel spoke of it within the last seconds, so it may be between two states. `boot_missed`: its last
+    boot failed, and something was made for it since. `network_trouble`: network -> why it cannot be had now, as its own
+    plan in this look says.
     """
 
     zone: Zone
@@ -52,6 +54,7 @@ class ZoneView:
     left_alone: tuple[str, ...]
     holders: Mapping[str, str]
     boot_missed: bool = False
+    in_motion: bool = False
     network_trouble: Mapping[str, str] = field(default_factory=dict)
 
     @property

@@ -13,19 +13,18 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from zonehookd.errors import ConfigError
-from zonehookd.model.plan import Record
+from zonehookd.model.record import Record
 from zonehookd.model.subject import Subject
 
 _SCHEMA = Path(__file__).with_name("schema")
 
 
 class Store:
-    """`rebuilt` is empty, or says why the books had to be begun anew."""
+    """`rebuilt` is empty, or says why the books had to be begun anew and are not complete yet."""
 
     def __init__(self, path: Path) -> None:
         """Opens or creates; raises ConfigError when the folder cannot be used or the schema is newer than we are."""
         self.path = path
-        self.rebuilt = ""
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             existed = path.exists()
@@ -33,7 +32,7 @@ class Store:
             try:
                 self._database = self._open()
                 if not existed:
-                    self.rebuilt = f"{path} was missing"
+                    self._begun_anew(f"{path} was missing")
             except sqlite3.DatabaseError as problem:
                 if isinstance(problem, sqlite3.OperationalError) and "disk image" not in str(problem):
                     raise
@@ -42,9 +41,11 @@ class Store:
                 for leftover in ("-wal", "-shm"):
                     path.with_name(path.name + leftover).unlink(missing_ok=True)
                 self._database = self._open()
-                self.rebuilt = f"{path} was unreadable ({problem}); kept as {aside}"
+                self._begun_anew(f"{path} was unreadable ({problem}); kept as {aside}")
         except (OSError, sqlite3.OperationalError) as problem:
             raise ConfigError(f"cannot use the store {path}: {problem}", hint="see [paths] state") from problem
+        pending = self._database.execute("SELECT why FROM reclaim").fetchone()
+        self.rebuilt = pending[0] if pending else ""
         self._of: dict[Subject, dict[tuple[str, str], Record]] = {}
         for record in self._records.values():
             self._of.setdefault(record.owner, {})[(record.kind, record.name)] = record
@@ -78,6 +79,14 @@ class Store:
             raise ConfigError(f"the store was written by a newer zonehookd (schema {done})", hint="upgrade, or move it")
         for number, script in enumerate(scripts[done:], start=done + 1):
             database.executescript(f"BEGIN; {script.read_text()} PRAGMA user_version = {number}; COMMIT;")
+
+    def _begun_anew(self, why: str) -> None:
+        """In the books themselves: killed before the reclaim is over, the next start still knows that it is due."""
+        self._database.execute("INSERT INTO reclaim (why) VALUES (?)", (why,))
+
+    def reclaimed(self) -> None:
+        """Every plugin has been asked, and all it said is remembered."""
+        self._database.execute("DELETE FROM reclaim")
 
     def close(self) -> None:
         self._database.close()

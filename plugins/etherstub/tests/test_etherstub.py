@@ -81,3 +81,15 @@ def test_broken_by_hand_is_put_right(admin: Admin, engine: Build) -> None:
     admin.do("dladm", "delete-etherstub", "dmz0")
     ours.converge()
     assert "dmz0" in admin.links()
+
+
+@pytest.mark.parametrize(
+    "now", [{"cidr": "10.1.0.0/24", "etherstub": "new0"}, {"cidr": "10.1.0.0/24", "uplink": "net0"}]
+)
+def test_a_network_that_moves_leaves_no_etherstub_behind(admin: Admin, engine: Build, now: dict[str, object]) -> None:
+    admin.by_address("web1", "web1_0", "10.1.0.5/24")
+    ours = engine(dmz="10.1.0.0/24")
+    ours.converge()
+    ours.redeclare({"dmz": {"cidr": "10.1.0.0/24", **now}})
+    ours.converge()
+    assert "dmz0" not in admin.links() and admin.vnic("web1_0").split(":")[0] in ("new0", "net0")

@@ -9,3 +9,8 @@ CREATE TABLE record (
     made   TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')),
     PRIMARY KEY (kind, name)
 ) STRICT, WITHOUT ROWID;
+
+-- Why the records were begun anew, until every plugin has been asked what on this system bears its mark.
+CREATE TABLE reclaim (
+    why TEXT NOT NULL
+) STRICT;

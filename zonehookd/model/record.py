@@ -1,0 +1,19 @@
+"""What our books say we made: only that is ever removed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from zonehookd.model.subject import Subject
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """(kind, name) is unique over the host. `facts` are enough to know the thing again: over, mac, …"""
+
+    kind: str  # "etherstub", "vnic", …
+    name: str
+    owner: Subject
+    plugin: str
+    facts: Mapping[str, str] = field(default_factory=dict)
