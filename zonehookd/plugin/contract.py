@@ -43,9 +43,9 @@ class PluginOptions(BaseModel):
 class ZoneView:
     """A zone with its NICs placed. `holders`: link name -> the zone whose configuration names it, over all zones.
 
-    `in_motion`: the kernel spoke of it within the last seconds, so it may be between two states. `boot_missed`: its last
-    boot failed, and something was made for it since. `network_trouble`: network -> why it cannot be had now, as its own
-    plan in this look says.
+    `in_motion`: the kernel spoke of it within the last seconds, so it may be between two states. `boot_missed`: its
+    last boot failed, and something was made for it since. `network_trouble`: network -> why it cannot be had now, as
+    its own plan in this look says.
     """
 
     zone: Zone
