@@ -326,10 +326,10 @@ class Dispatcher:
         )
         self.latest[plan.subject] = outcome
         if plan.subject.kind == "network" and result is Result.CHANGED and self.survey.site is not None:
-            for attachment in self.survey.site.on_network.get(
-                plan.subject.name, ()
-            ):  # an MTU, a stub that is there now
-                self._due_at.setdefault(subject.zone(attachment.zone), now + (pause_s or 0.0))
+            # An MTU changed, or a stub is there now. Zones at work are confirmed anyway.
+            on_it = self.survey.site.on_network.get(plan.subject.name, ())
+            for zone in {subject.zone(attachment.zone) for attachment in on_it} - self._working.keys():
+                self._due_at.setdefault(zone, now + (pause_s or 0.0))
         self._tell(lambda listener: listener.ended(outcome))
 
     def _confirm(self, changed: Subject, now: float) -> float:
