@@ -114,7 +114,7 @@ def explain(problem: ValidationError, path: Path, model: type[BaseModel]) -> Ite
             hint = f"did you mean {near[0]!r}?" if near else f"known here: {', '.join(sorted(known))}"
             yield f"{path}: {key}: unknown key ({hint})"
         else:
-            yield f"{path}: {key}: {fault['msg'].lower()}, found {fault['input']!r}"
+            yield f"{path}: {key}: {fault['msg'][:1].lower()}{fault['msg'][1:]}, found {fault['input']!r}"
 
 
 def _known_keys(model: type[BaseModel], place: list[str]) -> list[str]:

@@ -135,6 +135,8 @@ class Daemon:
             self._control.close()
             self._publisher.close()
             self._context.term()
+            for name in ("control.sock", "events.sock"):  # a file that nobody answers makes askers wait
+                (self.config.paths.run / name).unlink(missing_ok=True)
             self._store.close()
             self._audit.close()
             os.close(self._lock)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import time
 
 import pytest
 from machine import ROOT, Daemon, Machine, until
@@ -151,6 +152,15 @@ def test_everything_can_be_asked_for(machine: Machine, daemon: Daemon) -> None:
 def test_nobody_answers(machine: Machine, daemon: Daemon) -> None:
     done = daemon.ask("status")
     assert done.status == 3 and "is not listening at /var/run/zonehookd/control.sock" in done.err and "hint" in done.err
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_nobody_waits_for_a_daemon_that_has_gone(machine: Machine, daemon: Daemon, number: signal.Signals) -> None:
+    daemon.start()
+    daemon.stop(number)
+    began = time.monotonic()
+    assert daemon.ask("status").status == 3
+    assert time.monotonic() - began < 5
 
 
 def test_events_can_be_followed(machine: Machine, daemon: Daemon) -> None:

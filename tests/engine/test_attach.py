@@ -95,6 +95,7 @@ def test_isolated_networks_are_found_by_name_only() -> None:
         ("dmz ten", "malformed-address", "'ten' is not an address"),
         ("dmz colour=red", "malformed-attribute", "unknown option 'colour'"),
         ("dmz mac=zz", "malformed-attribute", "not a MAC address"),
+        ("dmz mac=ff:ff:ff:ff:ff:ff", "malformed-attribute", "not a MAC address that a link may have"),
         ("", "malformed-attribute", "names no network"),
     ],
 )
@@ -112,6 +113,19 @@ def test_an_attribute_for_a_link_that_is_not_there_is_refused() -> None:
 def test_attribute_and_global_nic_must_agree() -> None:
     code, text = refused(zone("a", nic("web1_0", global_nic="igb0"), attrs={"zh.net0": "dmz"}))
     assert code == "global-nic-differs" and "set global-nic=dmz0" in text
+
+
+def test_an_address_never_overrules_global_nic() -> None:
+    code, text = refused(zone("a", nic("web1_0", "10.1.0.9/16", global_nic="igb0")))
+    assert code == "global-nic-differs" and "the address says network dmz (over dmz0), global-nic says igb0" in text
+    assert placed(zone("a", nic("web1_0", "10.1.0.9/16", global_nic="auto"))) == [("web1_0", "dmz", "address")]
+
+
+@pytest.mark.parametrize("name", ["zh.nett0", "zh.network", "zh.net00", "ZH.net0", "zh-net0", "zh.net1"])
+def test_an_attribute_meant_for_us_that_we_do_not_know_is_refused(name: str) -> None:
+    each = zone("a", nic("web1_0"), attrs={name: "dmz"})
+    (refusal,) = attach_zone(each, NETWORKS).refusals
+    assert refusal.code == "no-such-nic" and "zone a may have zh.net0; zonecfg -z a remove attr" in refusal.hint
 
 
 def test_a_link_that_says_nothing_is_left_alone() -> None:

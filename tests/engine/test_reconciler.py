@@ -10,7 +10,7 @@ from fixtures import Admin, Build
 
 from zonehookd.errors import CannotObserve
 from zonehookd.model.outcome import Result
-from zonehookd.model.plan import Plan, Remember, nothing
+from zonehookd.model.plan import Plan, Remember, RemoveFile, nothing
 from zonehookd.model.record import Record
 from zonehookd.plugin.contract import PluginOptions, ZonePlugin, ZoneView
 
@@ -62,11 +62,39 @@ def test_could_not_look_is_never_is_not_there(admin: Admin, engine: Build) -> No
 
 def test_two_plugins_that_want_one_thing_are_both_named(admin: Admin, engine: Build) -> None:
     error = trouble(admin, engine, "steal")["zone:web1"].error
-    assert error == ("vnic web1_0 is wanted by plugin stubborn for zone:web1 and by plugin vnic for zone:web1")
+    assert error == "plugin stubborn: vnic web1_0 is wanted for zone:web1, and by plugin vnic for zone:web1"
 
 
 def test_a_plan_that_is_none_is_said(admin: Admin, engine: Build) -> None:
     assert "plan returned str, not a Plan" in trouble(admin, engine, "nonsense")["zone:web2"].error
+
+
+@pytest.mark.parametrize(
+    ("plan", "said"),
+    [
+        (Plan(RemoveFile(Path("/x"), "no")), "steps must be a tuple, found RemoveFile; is a comma missing?"),  # type: ignore[arg-type]
+        (Plan(("dladm",)), "steps may not hold str"),  # type: ignore[arg-type]
+        (Plan((RemoveFile(Path("/x"), ""),)), "has no why"),
+        (Plan((RemoveFile(Path("x"), "go"),)), "x is no absolute path"),
+    ],
+)
+def test_a_plan_is_checked_down_to_its_steps(admin: Admin, engine: Build, plan: Plan, said: str) -> None:
+    class Clumsy(ZonePlugin[None]):
+        name = "clumsy"
+
+        async def observe(self, zone: ZoneView, host: Any) -> None:
+            return None
+
+        def plan(self, zone: ZoneView, seen: None) -> Plan:
+            return plan if zone.zone.name == "web1" else nothing("content")
+
+    admin.by_address("web1", "web1_0", "10.1.0.5/24")
+    admin.by_address("web2", "web2_0", "10.1.0.6/24")
+    ours = engine(dmz="10.1.0.0/24")
+    ours.reconciler.plugins = [*ours.reconciler.plugins, Clumsy(PluginOptions())]
+    error = ours.look()["zone:web1"].error
+    assert error.startswith("plugin clumsy: plan: ") and said in error
+    assert "web2_0" in admin.links(), "the others go on"
 
 
 def test_a_look_that_fails_plans_nothing(admin: Admin, engine: Build) -> None:

@@ -55,6 +55,10 @@ def test_our_own_fit_and_come_in_order() -> None:
     ("old", "new", "said"),
     [
         ("async def observe", "async def obsreve", "observe is missing"),
+        ("async def observe", "async def obseve", "is 'obseve' it?"),
+        ("class Options(PluginOptions)", "class Options", "must be a subclass of PluginOptions"),
+        ('name = "good"', 'name = "good"\n    after = "vnic"', "after must be a tuple (hint: after = ('vnic',))"),
+        ("class Good", "raise SystemExit(3)\nclass Good", "cannot be imported: SystemExit(3)"),
         ("async def observe", "def observe", "observe must be async"),
         ("def plan(self, zone, seen)", "async def plan(self, zone, seen)", "plan must not be async"),
         ("def plan(self, zone, seen)", "def plan(self, zone)", "plan(self, zone) must take two arguments"),

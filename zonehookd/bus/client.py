@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket as socketlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ def ask(run: Path, verb: Verb, *, zone: str | None = None, timeout_s: float) -> 
         there = path.is_socket()
     except PermissionError as problem:
         raise NoDaemon(f"may not reach zonehookd at {path}", hint="only its owner may") from problem
-    if not there:
+    if not there or not _answered(path):
         raise NoDaemon(f"zonehookd is not listening at {path}", hint=hint)
     with zmq.Context() as context, context.socket(zmq.DEALER) as socket:
         socket.setsockopt(zmq.LINGER, 0)
@@ -37,6 +38,19 @@ def ask(run: Path, verb: Verb, *, zone: str | None = None, timeout_s: float) -> 
     if reply.error is not None:
         raise ZonehookError(reply.error, hint=reply.hint)
     return reply.data
+
+
+def _answered(path: Path) -> bool:
+    """Whether anybody holds the socket: ZeroMQ itself would wait for somebody to come."""
+    with socketlib.socket(socketlib.AF_UNIX, socketlib.SOCK_STREAM) as probe:
+        probe.settimeout(1.0)
+        try:
+            probe.connect(str(path))
+        except (ConnectionRefusedError, FileNotFoundError):
+            return False
+        except OSError:
+            return True  # busy, or not ours to judge
+    return True
 
 
 def follow(run: Path, topics: tuple[str, ...] = ("",), silence_s: float | None = None) -> Iterator[Announcement]:

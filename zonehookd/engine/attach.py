@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import difflib
 import ipaddress
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
@@ -24,6 +25,7 @@ from zonehookd.model.zone import Address, Nic, Zone
 
 ATTRIBUTE = "zh.net"
 LINK = "link"
+_OURS = re.compile(r"zh[.-]", re.IGNORECASE)  # whatever begins so was meant for us, and is refused if we do not know it
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +59,7 @@ def attach_zone(zone: Zone, networks: Mapping[str, Network]) -> Attached:
     placed: list[Attachment] = []
     refused: list[Refusal] = []
     alone: list[str] = []
-    wishes = {name: text for name, text in zone.config.attrs.items() if name.startswith(ATTRIBUTE)}
+    wishes = {name: text for name, text in zone.config.attrs.items() if _OURS.match(name)}
     for nic in zone.config.nics:
         wish = wishes.pop(f"{ATTRIBUTE}{nic.index}", None)
         try:
@@ -69,17 +71,12 @@ def attach_zone(zone: Zone, networks: Mapping[str, Network]) -> Attached:
             alone.append(nic.link)
         else:
             placed.append(attachment)
+    names = [f"{ATTRIBUTE}{number}" for number in range(len(zone.config.nics))]
+    known = f"zone {zone.name} may have {' to '.join(dict.fromkeys([*names[:1], *names[-1:]])) or 'none'}"
     for name in wishes:
-        refused.append(
-            Refusal(
-                subject.zone(zone.name),
-                "no-such-nic",
-                name,
-                f"attribute {name} names link number {name.removeprefix(ATTRIBUTE)!r}, "
-                f"and zone {zone.name} has {len(zone.config.nics)} (counted from 0)",
-                hint=f"zonecfg -z {zone.name} 'add net; set physical=NAME; end'",
-            )
-        )
+        what = f"attribute {name} is for no link of the zone"
+        way_out = f"{known}; zonecfg -z {zone.name} remove attr name={name}"
+        refused.append(Refusal(subject.zone(zone.name), "no-such-nic", name, what, hint=way_out))
     return Attached(tuple(placed), tuple(refused), tuple(alone))
 
 
@@ -107,6 +104,7 @@ def _place(zone: Zone, nic: Nic, wish: str | None, networks: Mapping[str, Networ
         return None
     candidates = [network for network in networks.values() if not network.isolated]
     network = _longest_prefix(nic, nic.addresses, candidates)
+    _check_global_nic(zone, nic, network, "the address")
     _check_addresses(nic, nic.addresses, network)
     _check_link(nic)
     # `global-nic=auto` asks the routing table of the global zone, which knows no hidden network: the brand's hook would
@@ -127,15 +125,19 @@ def _by_attribute(zone: Zone, nic: Nic, wish: _Wish, networks: Mapping[str, Netw
     _check_addresses(nic, addresses, network)
     _check_link(nic)
     on_demand = bool(nic.global_nic) and nic.global_nic == network.link
+    _check_global_nic(zone, nic, network, "the attribute")
+    pinned = replace(nic, mac=wish.mac) if wish.mac else nic
+    return Attachment(zone.name, pinned, network, tuple(dict.fromkeys(addresses)), "attribute", on_demand=on_demand)
+
+
+def _check_global_nic(zone: Zone, nic: Nic, network: Network, what: str) -> None:
+    """Who names a link means it: never another wire than the admin said."""
     if nic.global_nic not in ("", "auto", network.link):
         raise _Refused(
             "global-nic-differs",
-            f"{nic.link}: the attribute says network {network.name} (over {network.link}), "
-            f"global-nic says {nic.global_nic}",
+            f"{nic.link}: {what} says network {network.name} (over {network.link}), global-nic says {nic.global_nic}",
             hint=f"zonecfg -z {zone.name} 'select net physical={nic.link}; set global-nic={network.link}; end'",
         )
-    pinned = replace(nic, mac=wish.mac) if wish.mac else nic
-    return Attachment(zone.name, pinned, network, tuple(dict.fromkeys(addresses)), "attribute", on_demand=on_demand)
 
 
 def _parse_wish(nic: Nic, text: str) -> _Wish:
@@ -150,9 +152,10 @@ def _parse_wish(nic: Nic, text: str) -> _Wish:
             addresses.append(word)
         elif key == "mac":
             try:
-                mac = linkname.normal_mac(value)
+                mac = linkname.unicast_mac(value)
             except ValueError as problem:
-                raise _Refused("malformed-attribute", f"{nic.link}: {problem}") from problem
+                text = f"{nic.link}: attribute {ATTRIBUTE}{nic.index}: {problem}"
+                raise _Refused("malformed-attribute", text, hint="six octets in hex, such as 2:8:20:1:2:3") from problem
         else:
             raise _Refused(
                 "malformed-attribute",
@@ -212,6 +215,7 @@ def _check_addresses(nic: Nic, addresses: tuple[Address, ...], network: Network)
                     "reserved-address",
                     f"{nic.link}: {address.ip} is the network or broadcast address of {cidr}",
                     owner=f"network {network.name}",
+                    hint="choose a host address",
                 )
         if address.ip in network.gateways:
             raise _Refused(

@@ -320,7 +320,7 @@ class Dispatcher:
             result,
             applied.steps,
             tuple(plan.notes),
-            applied.error or plan.blind or plan.failed,
+            applied.error or plan.blind or plan.failed or _unsettled(result, plan, pause_s),
             waited_s=max(0.0, began - since),
             seconds=now - began,
         )
@@ -380,6 +380,13 @@ class Dispatcher:
             if not future.done():
                 future.set_exception(problem)
         self._settled = []
+
+
+def _unsettled(result: Result, plan: SubjectPlan, pause_s: float | None) -> str:
+    if result is not Result.UNSETTLED:
+        return ""
+    who = ", ".join(sorted({f"plugin {each.plugin}" for each in plan.steps}))
+    return f"{who}: after its steps there is still something to do; looked at again in {pause_s or 0:g} s"
 
 
 def _without_steps(plan: SubjectPlan) -> Result:

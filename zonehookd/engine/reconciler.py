@@ -6,21 +6,23 @@ machine; the same code serves the dry run.
 
 from __future__ import annotations
 
+import asyncio
 import traceback
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, get_args
 
 from zonehookd.engine.attach import Site
 from zonehookd.engine.boots import Motion
 from zonehookd.engine.look import NARROW_MAX, Look, PluginReader
 from zonehookd.errors import CannotObserve, PluginFailed
 from zonehookd.model import subject
-from zonehookd.model.plan import Note, Plan, Remember, Step
+from zonehookd.model.plan import Note, Plan, Remember, RemoveFile, Step, WriteFile, describe
 from zonehookd.model.subject import Subject
 from zonehookd.plugin.contract import AnyPlugin, NetworkView, ZoneView
 
+OBSERVE_MAX_S = 60.0  # the commands it asks for have limits of their own, 30 s each
 Called = Callable[[str, str, str, int], None]  # plugin, verb, result (ok|blind|failed), how often
 
 
@@ -117,30 +119,54 @@ async def _plan_one(
 ) -> bool:
     """False when this subject is not to be planned further."""
     try:
-        seen = await plugin.observe(view, reader)
-        plan = plugin.plan(view, seen)
-        if not isinstance(plan, Plan):
-            raise PluginFailed(f"plugin {plugin.name}: plan returned {type(plan).__name__}, not a Plan")
+        async with asyncio.timeout(OBSERVE_MAX_S):
+            seen = await plugin.observe(view, reader)
+        plan = _checked(plugin.plan(view, seen))
+        for step in plan.steps:
+            _claim(step, (into.subject, plugin.name), claims)
     except CannotObserve as problem:
         into.blind = f"{plugin.name}: {problem}"
-        into.steps.clear()
-        return False
+    except TimeoutError:
+        into.failed = f"plugin {plugin.name}: observe took longer than {OBSERVE_MAX_S:g} s"
+    except PluginFailed as problem:
+        into.failed = f"plugin {plugin.name}: {problem}"
     except Exception as problem:  # a plugin's bug is walled off: it costs this subject this look, nothing else
         trace = traceback.extract_tb(problem.__traceback__)[-1]
         into.failed = f"plugin {plugin.name} broke: {problem!r} ({trace.filename}:{trace.lineno})"
+    if into.blind or into.failed:
         into.steps.clear()
         return False
-    for step in plan.steps:
-        if isinstance(step, Remember):
-            key = (step.record.kind, step.record.name)
-            owner = claims.setdefault(key, (into.subject, plugin.name))
-            if owner != (into.subject, plugin.name):
-                into.failed = (
-                    f"{step.record.kind} {step.record.name} is wanted by plugin {plugin.name} for {into.subject} "
-                    f"and by plugin {owner[1]} for {owner[0]}"
-                )
-                into.steps.clear()
-                return False
     into.steps += [PlannedStep(plugin.name, step) for step in plan.steps]
     into.notes += plan.notes
     return True
+
+
+def _checked(plan: object) -> Plan:
+    """What came back is a plan, down to its steps; raises PluginFailed with the rule that was broken."""
+    if not isinstance(plan, Plan):
+        raise PluginFailed(f"plan returned {type(plan).__name__}, not a Plan")
+    for name, found, kinds in (("steps", plan.steps, get_args(Step)), ("notes", plan.notes, (Note,))):
+        if not isinstance(found, tuple):
+            raise PluginFailed(f"plan: {name} must be a tuple, found {type(found).__name__}; is a comma missing?")
+        for each in found:
+            if not isinstance(each, kinds):
+                raise PluginFailed(f"plan: {name} may not hold {type(each).__name__}")
+    for step in plan.steps:
+        if not step.why:
+            raise PluginFailed(f"plan: {describe(step)!r} has no why")
+        if isinstance(step, WriteFile | RemoveFile) and not step.path.is_absolute():
+            raise PluginFailed(f"plan: {step.path} is no absolute path")
+    return plan
+
+
+def _claim(step: Step, who: tuple[Subject, str], claims: dict[tuple[str, str], tuple[Subject, str]]) -> None:
+    """One owner for each thing that is made, over all plugins and subjects of a look."""
+    if isinstance(step, Remember):
+        key = (step.record.kind, step.record.name)
+    elif isinstance(step, WriteFile):
+        key = ("file", str(step.path))
+    else:
+        return
+    owner = claims.setdefault(key, who)
+    if owner != who:
+        raise PluginFailed(f"{key[0]} {key[1]} is wanted for {who[0]}, and by plugin {owner[1]} for {owner[0]}")

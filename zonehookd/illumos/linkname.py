@@ -35,6 +35,14 @@ def normal_mac(text: str) -> str:
     return ":".join([octet.zfill(2) for octet in text.lower().split(":")])
 
 
+def unicast_mac(text: str) -> str:
+    """A MAC that a link may have: not multicast, not broadcast, not zero (network sheet 2.5). Raises ValueError."""
+    mac = normal_mac(text)
+    if int(mac[:2], 16) & 1 or mac == "00:00:00:00:00:00":
+        raise ValueError(f"not a MAC address that a link may have: {text!r}")
+    return mac
+
+
 def derived_mac(site: str, link: str, attempt: int = 0) -> str:
     """The MAC a new link of ours gets: illumos' own prefix and 24 bits of a hash. Allocated once, then recorded.
 

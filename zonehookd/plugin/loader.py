@@ -61,7 +61,8 @@ def load(
         classes[name] = plugin_class(name, found[name])
     for name in options:
         if name not in classes:
-            raise PluginRefused(f"options for plugin {name!r}, which is not enabled", hint=_nearest(name, classes))
+            hint = f"add {name!r} to [plugins] enabled" if name in found else _nearest(name, found)
+            raise PluginRefused(f"options for plugin {name!r}, which is not enabled", hint=hint)
     return [classes[name](_options(name, classes[name], options.get(name, {}))) for name in _order(classes)]
 
 
@@ -89,21 +90,29 @@ def _import(name: str, file: Path) -> ModuleType:
     spec = importlib.util.spec_from_file_location(full_name, file)
     assert spec is not None and spec.loader is not None
     if os.geteuid() == 0:
-        for place in (file, file.parent):
+        ours = {0, Path(__file__).stat().st_uid}
+        for place in (file.parent.parent, file.parent, *file.parent.rglob("*")):
             found = place.stat()
-            if found.st_mode & 0o002 or found.st_uid not in (0, Path(__file__).stat().st_uid):
-                raise PluginRefused(f"plugin {name}: {place} could be changed by somebody else than root")
+            if found.st_mode & 0o022 or found.st_uid not in ours:
+                raise PluginRefused(
+                    f"plugin {name}: {place} could be changed by somebody else than root",
+                    hint=f"chown root {place}; chmod go-w {place}",
+                )
     module = importlib.util.module_from_spec(spec)
     sys.modules[full_name] = module  # dataclasses look their module up there
     try:
         spec.loader.exec_module(module)
-    except Exception as problem:
+    except (Exception, SystemExit) as problem:
         del sys.modules[full_name]
         raise PluginRefused(f"plugin {name}: {file} cannot be imported: {problem!r}") from problem
     return module
 
 
 def _verify(name: str, cls: type[AnyPlugin]) -> None:
+    if not isinstance(cls.after, tuple):
+        raise PluginRefused(f"plugin {name}: after must be a tuple", hint=f"after = ({cls.after!r},)")
+    if not issubclass(cls.Options, PluginOptions):
+        raise PluginRefused(f"plugin {name}: its Options must be a subclass of PluginOptions")
     if cls.name != name:
         raise PluginRefused(f"plugin {name}: its name is {cls.name!r}", hint="name it as its folder")
     if cls.api != API:
@@ -111,7 +120,8 @@ def _verify(name: str, cls: type[AnyPlugin]) -> None:
     for method, parameters in _METHODS.items():
         own = getattr(cls, method)
         if method != "reclaim" and own in (getattr(ZonePlugin, method), getattr(NetworkPlugin, method)):
-            raise PluginRefused(f"plugin {name}: {method} is missing")
+            near = difflib.get_close_matches(method, [each for each in vars(cls) if each not in _METHODS], 1)
+            raise PluginRefused(f"plugin {name}: {method} is missing", hint=f"is {near[0]!r} it?" if near else "")
         if len(inspect.signature(own).parameters) != parameters:
             raise PluginRefused(f"plugin {name}: {method}{inspect.signature(own)} must take two arguments")
         if inspect.iscoroutinefunction(own) != (method != "plan"):
@@ -131,8 +141,9 @@ def _options(name: str, cls: type[AnyPlugin], given: Mapping[str, Any]) -> Plugi
         for fault in problem.errors(include_url=False):
             key = ".".join(map(str, fault["loc"]))
             near = difflib.get_close_matches(key, cls.Options.model_fields, 1)
-            lines.append(f"plugins.options.{name}.{key}: {fault['msg'].lower()}, found {fault['input']!r}"
-                         + (f" (did you mean {near[0]!r}?)" if near and near[0] != key else ""))  # fmt: skip
+            guess = f" (did you mean {near[0]!r}?)" if near and near[0] != key else ""
+            said = fault["msg"][:1].lower() + fault["msg"][1:]
+            lines.append(f"plugins.options.{name}.{key}: {said}, found {fault['input']!r}{guess}")
         raise PluginRefused("\n".join(lines)) from problem
 
 
