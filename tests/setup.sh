@@ -41,8 +41,8 @@ stamp=.venv/ready-$(cat requirements.lock pyproject.toml | sha256sum | cut -c1-1
 if [ ! -e "$stamp" ]; then
     echo "setup: making .venv with the dependencies of requirements.lock"
     [ -x .venv/bin/python ] || "$PYTHON" -m venv .venv
-    .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-    .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+    .venv/bin/python -m pip install -qq --disable-pip-version-check --require-hashes -r requirements.lock
+    .venv/bin/python -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation -e .
     rm -f .venv/ready-*
     : >"$stamp"
 fi

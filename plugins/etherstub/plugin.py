@@ -54,7 +54,8 @@ class Etherstub(NetworkPlugin[Seen]):
                 over = tuple(each for each in every.values() if each.over == record.name)
                 former.append(Former(record, every.get(record.name), over))
         if wanted is None:
-            return Seen(None, None, former=tuple(former))
+            uplink = await host.ask(dladm.link(network.network.link)) if network.network is not None else None
+            return Seen(uplink, None, former=tuple(former))
         link = await host.ask(dladm.link(wanted.link))
         seen = Seen(link, host.recall_one(KIND, wanted.link), former=tuple(former))
         if link is None:
@@ -78,6 +79,10 @@ class Etherstub(NetworkPlugin[Seen]):
 
 def _keep(network: NetworkView, wanted: Network, seen: Seen) -> Plan:
     """The etherstub of a declared network."""
+    if not wanted.internal and seen.link is None:
+        text = f"network {network.name} lies over {wanted.link}, which is not there"
+        hint = f'"dladm show-link" lists what is; correct uplink in [network.{network.name}]'
+        return Plan(notes=(Note("waiting", text, "uplink-missing", wanted.link, hint, 5.0),))
     if not wanted.internal:
         return nothing(f"network {network.name} lies over {wanted.link}, which is not ours to make")
     if seen.link is None:

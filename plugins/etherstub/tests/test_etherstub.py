@@ -93,3 +93,10 @@ def test_a_network_that_moves_leaves_no_etherstub_behind(admin: Admin, engine: B
     ours.redeclare({"dmz": {"cidr": "10.1.0.0/24", **now}})
     ours.converge()
     assert "dmz0" not in admin.links() and admin.vnic("web1_0").split(":")[0] in ("new0", "net0")
+
+
+def test_an_uplink_that_is_not_there_is_the_networks_trouble(admin: Admin, engine: Build) -> None:
+    ours = engine(lan={"cidr": "192.168.1.0/24", "uplink": "typo7"})
+    ours.converge()
+    (note,) = ours.notes("waiting")
+    assert note.code == "uplink-missing" and "typo7" in note.text and "[network.lan]" in note.hint

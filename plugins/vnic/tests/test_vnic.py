@@ -353,8 +353,9 @@ def test_a_missing_uplink_is_waited_for(admin: Admin, engine: Build) -> None:
     admin.by_address("web1", "web1_0", "192.168.1.5/24")
     ours = engine(lan={"cidr": "192.168.1.0/24", "uplink": "aggr7"})
     ours.converge()
-    (note,) = ours.notes("waiting")
-    assert note.code == "uplink-missing" and "aggr7" in note.text
+    notes = ours.notes("waiting")
+    assert [note.code for note in notes] == ["uplink-missing"] * 2, "the network's, and the zone's"
+    assert all("aggr7" in note.text for note in notes)
 
 
 def test_a_network_that_is_refused_is_waited_for(admin: Admin, engine: Build) -> None:
