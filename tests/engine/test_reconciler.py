@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
 import pytest
 from fixtures import Admin, Build
 
+from zonehookd.engine import reconciler
 from zonehookd.errors import CannotObserve
 from zonehookd.model.outcome import Result
 from zonehookd.model.plan import Plan, Remember, RemoveFile, nothing
@@ -95,6 +97,27 @@ def test_a_plan_is_checked_down_to_its_steps(admin: Admin, engine: Build, plan: 
     error = ours.look()["zone:web1"].error
     assert error.startswith("plugin clumsy: plan: ") and said in error
     assert "web2_0" in admin.links(), "the others go on"
+
+
+def test_an_observe_that_hangs_is_its_plugins_trouble(
+    admin: Admin, engine: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Sleeper(ZonePlugin[None]):
+        name = "sleeper"
+
+        async def observe(self, zone: ZoneView, host: Any) -> None:
+            await asyncio.sleep(3600 if zone.zone.name == "web1" else 0)
+
+        def plan(self, zone: ZoneView, seen: None) -> Plan:
+            return nothing("content")
+
+    monkeypatch.setattr(reconciler, "OBSERVE_MAX_S", 0.05)
+    admin.by_address("web1", "web1_0", "10.1.0.5/24")
+    admin.by_address("web2", "web2_0", "10.1.0.6/24")
+    ours = engine(dmz="10.1.0.0/24")
+    ours.reconciler.plugins = [*ours.reconciler.plugins, Sleeper(PluginOptions())]
+    assert ours.look()["zone:web1"].error == "plugin sleeper: observe took longer than 0.05 s"
+    assert "web2_0" in admin.links()
 
 
 def test_a_look_that_fails_plans_nothing(admin: Admin, engine: Build) -> None:

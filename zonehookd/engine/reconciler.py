@@ -119,8 +119,11 @@ async def _plan_one(
 ) -> bool:
     """False when this subject is not to be planned further."""
     try:
-        async with asyncio.timeout(OBSERVE_MAX_S):
+        if plugin.bundled:
             seen = await plugin.observe(view, reader)
+        else:
+            async with asyncio.timeout(OBSERVE_MAX_S):
+                seen = await plugin.observe(view, reader)
         plan = _checked(plugin.plan(view, seen))
         for step in plan.steps:
             _claim(step, (into.subject, plugin.name), claims)

@@ -86,6 +86,10 @@ class _Plugin:
     kind: ClassVar[Literal["network", "zone"]]
     Options: ClassVar[type[PluginOptions]] = PluginOptions
 
+    # Set by the loader. Ours wait for nothing but commands, which have limits; others get one of their own, and at ten
+    # thousand zones a timer each would be a tenth of the look.
+    bundled: bool = False
+
     def __init__(self, options: Any) -> None:
         self.options = options
 

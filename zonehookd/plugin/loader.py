@@ -24,7 +24,7 @@ from zonehookd.errors import PluginRefused
 from zonehookd.plugin.contract import API, AnyPlugin, NetworkPlugin, PluginOptions, ZonePlugin
 
 _METHODS = {"observe": 3, "plan": 3, "reclaim": 3}  # parameters, self included
-_ATTRIBUTES = {"name", "after", "api", "kind", "Options", "options"}
+_ATTRIBUTES = {"name", "after", "api", "kind", "Options", "options", "bundled"}
 
 
 def bundled_folder() -> Path:
@@ -63,7 +63,10 @@ def load(
         if name not in classes:
             hint = f"add {name!r} to [plugins] enabled" if name in found else _nearest(name, found)
             raise PluginRefused(f"options for plugin {name!r}, which is not enabled", hint=hint)
-    return [classes[name](_options(name, classes[name], options.get(name, {}))) for name in _order(classes)]
+    plugins = [classes[name](_options(name, classes[name], options.get(name, {}))) for name in _order(classes)]
+    for plugin in plugins:
+        plugin.bundled = found[plugin.name].parent == bundled_folder()
+    return plugins
 
 
 def plugin_class(name: str, folder: Path) -> type[AnyPlugin]:
