@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
+import os
 import sys
 from typing import Any, TextIO, cast
 
@@ -12,19 +13,19 @@ import structlog
 
 
 class _Forgiving(io.TextIOBase):
-    """A full disk or a reader that has gone costs the line, never the daemon."""
+    """A full disk or a reader that has gone costs the line, never the daemon: nothing stays in a buffer that could fail
+    later, when the interpreter ends."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
 
     def write(self, text: str) -> int:
         with contextlib.suppress(OSError, ValueError):
-            return self._stream.write(text)
+            os.write(self._stream.fileno(), text.encode())
         return len(text)
 
     def flush(self) -> None:
-        with contextlib.suppress(OSError, ValueError):
-            self._stream.flush()
+        """There is nothing to flush."""
 
 
 def set_up(level: str, form: str) -> None:
