@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from zonehookd.illumos import dladm, linkname
 from zonehookd.plugin import (
     Attachment,
+    CannotObserve,
     Change,
     Forget,
     HostReader,
@@ -88,6 +89,8 @@ async def _observe_nic(name: str, wanted: Attachment | None, zone: ZoneView, hos
     if link is None and wanted is None:  # to forget it on the word of one query would be rash (network sheet 8.1)
         link = (await host.ask(dladm.links())).get(name)
     vnic = await host.ask(dladm.vnic(name, host.dialect)) if link is not None and link.klass == KIND else None
+    if link is not None and link.klass == KIND and vnic is None:  # gone between two walks (network sheet 7)
+        raise CannotObserve(f"show-link knows VNIC {name}, show-vnic does not")
     record = host.recall_one(KIND, name)
     new_mac, mac_holder, lower, protection = "", "", None, None
     if wanted is not None:

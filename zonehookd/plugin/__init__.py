@@ -1,5 +1,6 @@
 """What a plugin is. The public face: everything an author needs comes from here."""
 
+from zonehookd.errors import CannotObserve
 from zonehookd.host.doors import HostReader
 from zonehookd.model.attachment import Attachment, Refusal
 from zonehookd.model.command import Change, Query, Reply, Verdict
@@ -12,6 +13,7 @@ from zonehookd.plugin.templates import templates
 
 __all__ = [
     "Attachment",
+    "CannotObserve",
     "Change",
     "Forget",
     "HostReader",

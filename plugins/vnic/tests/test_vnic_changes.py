@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from fixtures import Admin, Build
 from lab.world import Dialect
 
 from zonehookd.engine.boots import Motion
+from zonehookd.host.process import Finished
 from zonehookd.model import subject
+from zonehookd.model.outcome import Result
 from zonehookd.model.plan import describe
+from zonehookd.model.subject import Subject
 
 
 def attribute(text: str) -> str:
@@ -128,3 +132,30 @@ def test_a_link_name_that_would_be_an_option_is_refused(admin: Admin, engine: Bu
     ours.converge()
     assert [note.code for note in ours.notes()] == ["illegal-link-name"]
     assert not [argv for argv in ours.commands.looks + ours.commands.changes if "-s" in argv]
+
+
+@pytest.mark.parametrize("gone", [False, True], ids=["zone stays", "zone goes"])
+def test_two_walks_that_disagree_are_no_answer(admin: Admin, engine: Build, gone: bool) -> None:
+    """A walk is no snapshot: a VNIC that one lists and the other does not keeps its record, whatever becomes of it."""
+    admin.by_address("web1", "web1_0", "10.1.0.5/24")
+    ours = engine(dmz="10.1.0.0/24")
+    ours.converge()
+    if gone:
+        admin.delete("web1")
+    whole = ours.commands.run
+
+    async def torn(asked: Any, *, why: str, subject: Subject | None) -> Finished:
+        done = await whole(asked, why=why, subject=subject)
+        if "show-vnic" not in asked.argv:
+            return done
+        rows = [row for row in done.reply.stdout.splitlines(keepends=True) if not row.startswith("web1_0:")]
+        return Finished(replace(done.reply, stdout="".join(rows)), done.seconds)
+
+    ours.commands.run = torn  # type: ignore[method-assign]
+    for _ in range(3):
+        applied = ours.look()
+    assert applied["zone:web1"].result is Result.BLIND
+    assert ours.store.one("vnic", "web1_0") is not None and "web1_0" in admin.links()
+    ours.commands.run = whole  # type: ignore[method-assign]
+    ours.converge()
+    assert ("web1_0" in admin.links()) is not gone
