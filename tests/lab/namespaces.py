@@ -10,101 +10,20 @@ The wire belongs to no process; the server holds it open. Wire names come from l
 
 from __future__ import annotations
 
-import contextlib
-import errno
 import ipaddress
 import os
 import socket
-import sys
-import threading
 from collections import defaultdict
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from pyroute2 import IPRoute, NetlinkError
-
 from lab import containers, linux
+from lab.network import Network
 from lab.world import Interface, KernelZone, Link, LinkClass, Refused, Route, World
 
 KERNEL_NAME_MAX = 15  # IFNAMSIZ - 1; illumos allows 31
 _WIRE_MTU = 65535  # the VNIC's own end decides what fits
 _NODAD = 0x02  # IFA_F_NODAD
-_QUIET: tuple[tuple[str, int | str], ...] = (
-    *(
-        (f"ipv6/conf/{which}/{name}", value)
-        for which in ("default", "all")
-        for name, value in (
-            ("accept_dad", 0),
-            ("dad_transmits", 0),
-            ("accept_ra", 0),
-            ("autoconf", 0),
-            ("addr_gen_mode", 1),
-        )
-    ),
-    ("ipv4/ping_group_range", "0 0"),
-)  # no duplicate detection, no addresses nobody asked for: a plumbed interface is usable at once, as on illumos
-_STATUS = {
-    errno.EEXIST: "object already exists",
-    errno.EBUSY: "link busy",
-    errno.ENODEV: "object not found",
-    errno.EPERM: "permission denied",
-    errno.ENOBUFS: "insufficient memory",
-    errno.EINVAL: "invalid argument",
-}
-
-
-@contextlib.contextmanager
-def _refusals() -> Iterator[None]:
-    try:
-        yield
-    except NetlinkError as problem:
-        print(f"netlink: {problem}", file=sys.stderr, flush=True)
-        raise Refused(_STATUS.get(problem.code, os.strerror(problem.code))) from problem
-
-
-class Network:
-    """One network namespace and the one netlink socket in it. Requests of several threads take turns."""
-
-    def __init__(self, fd: int) -> None:
-        self.fd = fd
-        with linux.network_of(fd):
-            self._netlink = IPRoute()
-            for name, value in _QUIET:
-                self._write(name, value)
-            linux.loopback_up()
-        self._turn = threading.Lock()
-
-    def close(self) -> None:
-        self._netlink.close()
-
-    def ask(self, what: str, *arguments: Any, **attributes: Any) -> Any:
-        """A method of IPRoute. Raises `Refused`."""
-        with self._turn, _refusals():
-            return getattr(self._netlink, what)(*arguments, **attributes)
-
-    def index(self, name: str) -> int:
-        return int(self.ask("link", "get", ifname=name)[0]["index"])
-
-    def change(self, name: str, **attributes: Any) -> None:
-        self.ask("link", "set", index=self.index(name), **attributes)
-
-    def sysctl(self, name: str, value: int | str) -> None:
-        with linux.network_of(self.fd):
-            self._write(name, value)
-
-    @staticmethod
-    def _write(name: str, value: int | str) -> None:
-        with contextlib.suppress(FileNotFoundError):  # a kernel without IPv6
-            Path(f"/proc/sys/net/{name}").write_text(str(value))
-
-    def statistics(self) -> dict[str, list[int]]:
-        """Kernel name -> the sixteen numbers of /proc/net/dev: eight received, eight sent."""
-        with linux.network_of(self.fd):
-            lines = Path("/proc/thread-self/net/dev").read_text().splitlines()[2:]
-        return {
-            name.strip(): [int(word) for word in rest.split()] for name, _, rest in (x.partition(":") for x in lines)
-        }
 
 
 class NamespaceFloor:
