@@ -11,7 +11,7 @@ from typing import NoReturn
 from lab import control, door, enter, hosts, native_build
 from lab.world import Dialect
 
-_STEERING = ("fault", "log")
+_STEERING = ("fault", "log", "outside")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -26,6 +26,7 @@ def _parser() -> argparse.ArgumentParser:
     for each in (run, up):
         each.add_argument("--paper", action="store_true", help="no zones or links, only their data")
         each.add_argument("--omnios", action="store_true", help="OmniOS' commands instead of illumos-gate's")
+        each.add_argument("--uplinks", type=int, default=1, metavar="N", help="physical links: net0, net1, ...")
         each.add_argument("--show", action="append", default=[], metavar="FOLDER", help="also visible there, writable")
     down = commands.add_parser("down", help="end a lasting host")
     down.add_argument("name", nargs="?", default=hosts.DEFAULT)
@@ -53,16 +54,17 @@ def _enter(name: str, command: list[str]) -> NoReturn:
 
 def _steer(action: str, arguments: list[str]) -> NoReturn:
     """The host's own `zonelab` understands everything but --host."""
-    parser = argparse.ArgumentParser(add_help=False)
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument("--host", default=hosts.DEFAULT)
-    options, rest = parser.parse_known_args(arguments)
-    _enter(options.host, [control.NAME, action, *rest])
+    ours = arguments.index("--") if "--" in arguments else len(arguments)  # what follows is somebody's command
+    options, rest = parser.parse_known_args(arguments[:ours])
+    _enter(options.host, [control.NAME, action, *rest, *arguments[ours:]])
 
 
 def _plan(options: argparse.Namespace, name: str, command: list[str]) -> enter.Plan:
     dialect = Dialect.OMNIOS if options.omnios else Dialect.VANILLA
     shown = tuple(str(Path(folder).resolve()) for folder in options.show)
-    return enter.Plan(name, command, not options.paper, dialect, shown)
+    return enter.Plan(name, command, not options.paper, dialect, options.uplinks, shown)
 
 
 def main() -> int:

@@ -17,6 +17,7 @@ class Become(Exception):
     """The calling process is to become `argv`, inside `zone`: how zlogin and pfexec hand over (stdio untouched).
 
     `environ` None keeps the caller's; `cwd` and `no_stdin` (standard input is /dev/null) count only inside a zone.
+    `network` is a descriptor of a network namespace: where the caller is, but on that network.
     """
 
     def __init__(
@@ -26,6 +27,7 @@ class Become(Exception):
         environ: Mapping[str, str] | None = None,
         cwd: str = "/",
         no_stdin: bool = False,
+        network: int = -1,
     ) -> None:
         super().__init__(" ".join(argv))
         self.argv = list(argv)
@@ -33,6 +35,7 @@ class Become(Exception):
         self.environ = environ
         self.cwd = cwd
         self.no_stdin = no_stdin
+        self.network = network
 
 
 class Exit(Exception):

@@ -1,4 +1,6 @@
-"""`zonelab fault …`, `zonelab log`, `zonelab stop`: the lab's own command on a lab host. No illumos here."""
+"""`zonelab fault …`, `zonelab log`, `zonelab outside …`, `zonelab stop`: the lab's own
+command on a lab host. No illumos here.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +10,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
+from lab import outside_command
 from lab.call import Call, Exit
+from lab.dispatch import NOT_EMULATED
 from lab.faults import KINDS, Fault
+from lab.world import NotEmulated
 
 NAME = "zonelab"
 
@@ -52,20 +57,32 @@ def _parser(call: Call) -> _Parser:
     log = commands.add_parser("log", help="the journal: one JSON line per command executed")
     log.add_argument("-n", type=int, default=0, metavar="N", help="the last N only")
     log.add_argument("--clear", action="store_true", help="empty it afterwards")
+    outside = commands.add_parser("outside", help="the far side of the physical links")
+    outside_command.add_parsers(outside.add_subparsers(dest="action", required=True, parser_class=Parser))
     commands.add_parser("stop", help="end this host with everything in it")
     return parser
 
 
 def main(call: Call, journal: Path, stop: Callable[[], None]) -> int:
     """`stop` ends the server."""
+    words = call.argv[1:]
+    ours = words.index("--") if "--" in words else len(words)  # argparse's own "--" differs between Pythons
     try:
-        options = _parser(call).parse_args(call.argv[1:])
+        options = _parser(call).parse_args([*words[:ours], *(["command"] if ours < len(words) else [])])
     except Exit as leave:
         return leave.status
+    if ours < len(words):
+        options.words = words[ours + 1 :]
     if options.command == "stop":
         stop()
     elif options.command == "log":
         _log(call, journal, options.n, options.clear)
+    elif options.command == "outside":
+        try:
+            return outside_command.main(call, options)
+        except NotEmulated as corner:
+            call.err(f"zonelab: not emulated: {corner}\n")
+            return NOT_EMULATED
     else:
         _fault(call, options)
     return 0

@@ -77,15 +77,20 @@ def send_become(
     cwd: str,
     no_stdin: bool,
     zone: int,
+    network: int = -1,
 ) -> None:
-    """`zone` is a pidfd of the zone's process 1, or -1: where the caller is. `environ` None keeps the caller's."""
-    flags = ("" if environ is None else "e") + ("n" if no_stdin else "")
+    """`zone` is a pidfd of the zone's process 1, or -1: where the caller is. `environ` None keeps the caller's.
+
+    `network` is a descriptor of a network namespace, or -1: the caller's own; only where `zone` is -1.
+    """
+    flags = ("" if environ is None else "e") + ("n" if no_stdin else "") + ("" if network < 0 else "w")
     variables = [f"{name}={value}" for name, value in (environ or {}).items()]
     body = _words([flags, cwd, str(len(argv)), *argv, *variables])
-    if zone < 0:
+    passed = max(zone, network)
+    if passed < 0:
         connection.sendall(b"B" + _LENGTH.pack(len(body)) + body)
         return
-    socket.send_fds(connection, [b"B"], [zone])
+    socket.send_fds(connection, [b"B"], [passed])
     connection.sendall(_LENGTH.pack(len(body)) + body)
 
 

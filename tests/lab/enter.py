@@ -42,6 +42,7 @@ class Plan:
     command: list[str]  # empty: the host lasts until it is stopped
     real: bool = True  # False: the data-only floor
     dialect: Dialect = Dialect.VANILLA
+    uplinks: int = 1  # physical links
     shown: tuple[str, ...] = ()  # further folders of the machine that the host shall see, writable
 
 
@@ -115,7 +116,7 @@ def _become_first(plan: Plan, cwd: str, native: Path, leash: int, ready: tuple[i
     ready_read, ready_write = ready
     server = os.fork()
     if server == 0:
-        serve.become_server(plan.real, plan.dialect, ready_write)
+        serve.become_server(plan.real, plan.dialect, plan.uplinks, ready_write)
     os.close(ready_write)
     if not plan.command:
         os.close(ready_read)

@@ -7,13 +7,17 @@ and are called under the zone's own lock only.
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from lab.world import Interface, KernelZone, Link, Route
+
+if TYPE_CHECKING:
+    from lab.outside import Outside
 
 
 class Floor(Protocol):
     real: bool  # True: zones are containers and packets flow
+    outside: Outside | None  # what is beyond the physical links; None: nothing
 
     # links -----------------------------------------------------------------------------------------------------
     def create_etherstub(self, link: Link) -> None: ...

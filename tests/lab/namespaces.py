@@ -19,6 +19,7 @@ from typing import Any
 
 from lab import containers, linux
 from lab.network import Network
+from lab.outside import Outside
 from lab.world import Interface, KernelZone, Link, LinkClass, Refused, Route, World
 
 KERNEL_NAME_MAX = 15  # IFNAMSIZ - 1; illumos allows 31
@@ -28,10 +29,12 @@ _NODAD = 0x02  # IFA_F_NODAD
 
 class NamespaceFloor:
     real = True
+    outside: Outside | None
 
     def __init__(self) -> None:
         self._global = Network(os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC))
         self._wire = Network(linux.new_network())
+        self.outside = Outside()
         self._lower: dict[int, int] = {}  # link id -> id of the stub or physical link it is, or sits on
         self._bridges: dict[int, dict[int, int]] = defaultdict(dict)  # such an id -> VLAN (0: none) -> bridge index
         self._ends: dict[int, tuple[Network, str]] = {}  # link id -> where the link's own end is, and its kernel name
@@ -40,11 +43,13 @@ class NamespaceFloor:
         self._networks: dict[str, Network] = {}  # exclusive zone -> its stack
 
     def furnish(self, world: World) -> None:
-        """Make the physical links that the host was born with."""
+        """Make the physical links that the host was born with, and connect them to the world outside."""
+        assert self.outside is not None
         for link in world.links.values():
             if link.klass is LinkClass.PHYS:
                 self.create_etherstub(link)
                 self._create_pair(link)
+                self.outside.connect(self._wire, link.name, link.linkid, self._bridge(link.linkid, 0), link.mtu)
 
     # for the server ----------------------------------------------------------------------------------------------
 

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from lab.world import Interface, KernelZone, Link, Route
+
+if TYPE_CHECKING:
+    from lab.outside import Outside
 
 
 class PaperFloor:
     real = False
+    outside: Outside | None = None
 
     def create_etherstub(self, link: Link) -> None:
         pass

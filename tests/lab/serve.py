@@ -18,7 +18,7 @@ from lab.server import Journal, Server
 from lab.world import Dialect, World
 
 
-def become_server(real: bool, dialect: Dialect, ready: int) -> NoReturn:
+def become_server(real: bool, dialect: Dialect, uplinks: int, ready: int) -> NoReturn:
     """For a freshly forked child whose root is the host's. Writes one byte to `ready` once commands can come."""
     try:
         os.setsid()
@@ -26,7 +26,7 @@ def become_server(real: bool, dialect: Dialect, ready: int) -> NoReturn:
         os.dup2(os.open("/dev/null", os.O_RDONLY), 0)
         os.umask(0o022)
         sys.setswitchinterval(0.001)  # a short command need not wait long behind a busy one
-        server = _make(real, dialect)
+        server = _make(real, dialect, uplinks)
         log = os.open(f"{door.STATE}/server.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
         os.dup2(log, 1)
         os.dup2(log, 2)
@@ -40,16 +40,16 @@ def become_server(real: bool, dialect: Dialect, ready: int) -> NoReturn:
     os._exit(0)
 
 
-def _make(real: bool, dialect: Dialect) -> Server:
+def _make(real: bool, dialect: Dialect, uplinks: int) -> Server:
     journal = Journal(door.JOURNAL)
     if not real:
         world = World(Path("/"), dialect, PaperFloor(), Channel(), Faults())
-        furnish(world)
+        furnish(world, uplinks)
         return Server(world, door.DOOR, journal)
     from lab.namespaces import NamespaceFloor  # pyroute2 takes its time; the data-only floor does without
 
     floor = NamespaceFloor()
     world = World(Path("/"), dialect, floor, Channel(), Faults())
-    furnish(world)
+    furnish(world, uplinks)
     floor.furnish(world)
     return Server(world, door.DOOR, journal, floor.zone_of, floor.pidfd_of)

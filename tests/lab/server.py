@@ -279,7 +279,9 @@ class Server:
         """What the caller ends with: None if it was killed, 0 if it turned into the program and is no longer ours."""
         err.flush()
         if become.zone == GLOBAL:
-            door.send_become(connection, become.argv, become.environ, become.cwd, become.no_stdin, -1)
+            door.send_become(
+                connection, become.argv, become.environ, become.cwd, become.no_stdin, -1, network=become.network
+            )
             return 0
         pidfd = self._pidfd_of(become.zone)
         if pidfd < 0:

@@ -7,7 +7,8 @@
  *
  * to the server    u32 length, then words: kind, closed files, folder, number of arguments, arguments, environment
  * from the server  one letter, u32 length, then words. E: status.  B: flags, folder, number of arguments, arguments,
- *                  environment; a pidfd travels along when it is inside a zone, and then our wait status goes back.
+ *                  environment; a pidfd travels along when it is inside a zone, and then our wait status goes back;
+ *                  flag "w": the descriptor is a network to become the program on.
  */
 #define _GNU_SOURCE
 #include "launch.h"
@@ -174,6 +175,12 @@ static int become(int door, int zone, char *body, size_t length)
 		argv[i] = next_word(&cursor, end);
 	for (size_t i = 0; (environment[i] = next_word(&cursor, end)) != NULL; i++)
 		;
+	if (zone >= 0 && strchr(flags, 'w') != NULL) {
+		if (setns(zone, CLONE_NEWNET) < 0)
+			die("cannot enter the network");
+		close(zone);
+		zone = -1;
+	}
 	if (zone < 0) {
 		if (strchr(flags, 'e') == NULL)
 			environment = environ;
