@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from zonehookd.errors import CannotObserve
 from zonehookd.illumos.parseable import rows
+from zonehookd.illumos.zlogin import GLOBAL
 from zonehookd.model.command import Change, Query, Reply
 from zonehookd.model.zone import ZoneState
 
-GLOBAL = "global"
 _STATES = {state.value: state for state in ZoneState if state is not ZoneState.ABSENT}
 
 
