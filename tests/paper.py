@@ -17,11 +17,12 @@ from lab.dispatch import run_text
 from lab.world import World
 
 from zonehookd.config import Config
+from zonehookd.declaration import declare
 from zonehookd.engine.applier import Applied, Applier
-from zonehookd.engine.attach import Site
 from zonehookd.engine.boots import Motion
 from zonehookd.engine.look import Look
 from zonehookd.engine.reconciler import Reconciler, SubjectPlan
+from zonehookd.engine.site import Site
 from zonehookd.engine.survey import Survey
 from zonehookd.errors import CommandTimedOut
 from zonehookd.host.doors import Files
@@ -34,7 +35,6 @@ from zonehookd.model.command import Change, Query, Reply
 from zonehookd.model.outcome import Result
 from zonehookd.model.plan import Note, describe
 from zonehookd.model.subject import Subject
-from zonehookd.networks import declare
 from zonehookd.plugin import loader
 from zonehookd.store.store import Store
 
@@ -89,7 +89,7 @@ class Engine:
         self.config = Config.model_validate(
             {"site": "paper", "network": networks, "paths": {"zones": str(world.path("/etc/zones"))}, **options}
         )
-        self.networks = declare(self.config)
+        self.declared = declare(self.config)
         self.store = Store(state)
         self.commands = PaperCommands(world)
         self.files: Files = PaperFiles()
@@ -105,9 +105,10 @@ class Engine:
     def _count(self, plugin: str, verb: str, result: str, times: int) -> None:
         self.planned[(plugin, verb, result)] += times
 
-    def redeclare(self, networks: dict[str, object]) -> None:
-        self.config = self.config.model_copy(update={"network": Config.model_validate({"network": networks}).network})
-        self.networks = declare(self.config)
+    def redeclare(self, networks: dict[str, object], gateways: dict[str, object] | None = None) -> None:
+        new = Config.model_validate({"network": networks, "gateway": gateways or {}})
+        self.config = self.config.model_copy(update={"network": new.network, "gateway": new.gateway})
+        self.declared = declare(self.config)
 
     async def _ask(self, query: Query[T]) -> T:
         return await self._look().ask(query)
@@ -121,14 +122,15 @@ class Engine:
 
     async def _plan(self, only: Sequence[Subject] | None) -> list[SubjectPlan]:
         look = self._look()
-        taken = await self.survey.take(look, self.networks, time.monotonic())
+        taken = await self.survey.take(look, self.declared, time.monotonic())
         self.survey.keep(taken)
         return await self.reconciler.plan(look, taken.site, only or self._all(taken.site), self.motion)
 
     def _all(self, site: Site) -> list[Subject]:
-        owners = [owner for owner in self.store.owners() if owner.kind == "network"]
-        networks = dict.fromkeys([*(subjects.network(name) for name in self.networks), *owners])
-        return [*networks, *(subjects.zone(name) for name in site.zones)]
+        owners = [owner for owner in self.store.owners() if owner.kind != "zone"]
+        networks = [subjects.network(name) for name in self.declared.networks]
+        gateways = [subjects.gateway(name) for name in self.declared.gateways]
+        return [*dict.fromkeys([*networks, *gateways, *owners]), *(subjects.zone(name) for name in site.zones)]
 
     def look(self) -> dict[str, Applied]:
         """One look, and its steps carried out."""

@@ -20,7 +20,10 @@ ALLOWED: dict[str, tuple[set[str], str]] = {
     "illumos": ({"errors", "model", "illumos"}, "the machine's language is pure: it never starts anything"),
     "host": ({"errors", "model", "illumos", "host"}, "the door to the machine does not know who knocks"),
     "store": ({"errors", "model", "store"}, "the books do not know who reads them"),
-    "networks": ({"config", "errors", "illumos", "model"}, "declaring networks is pure"),
+    "declaration": (
+        {"config", "declaration", "errors", "illumos", "model"},
+        "what is declared is checked without looking",
+    ),
     "plugin": ({"errors", "model", "illumos", "host", "plugin"}, "the contract knows no engine: plugins outlive it"),
     "engine": (
         {"errors", "model", "illumos", "host", "store", "plugin", "engine"},

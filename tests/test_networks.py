@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from zonehookd.config import Config, load
+from zonehookd.declaration import declare
 from zonehookd.errors import ConfigError
-from zonehookd.networks import declare
 
 
 def networks(**tables: Any) -> Any:
-    return declare(Config.model_validate({"network": tables}))
+    return declare(Config.model_validate({"network": tables})).networks
 
 
 @pytest.mark.parametrize(

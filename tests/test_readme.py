@@ -9,7 +9,7 @@ import pytest
 
 from zonehookd.cli.main import main
 from zonehookd.config import load
-from zonehookd.networks import declare
+from zonehookd.declaration import declare
 from zonehookd.plugin import loader
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -29,7 +29,7 @@ def test_the_plugin_in_25_lines_is_the_sample() -> None:
 def test_the_configuration_shown_is_good(tmp_path: Path) -> None:
     file = tmp_path / "z.toml"
     file.write_text("".join(blocks("toml")))
-    assert set(declare(load(file))) == {"dmz", "lan"}
+    assert set(declare(load(file)).networks) == {"dmz", "lan"}
     commented = [line.lstrip("# ").split("=")[0].strip() for line in README.splitlines() if line.startswith("# ")]
     fields = set(type(load(file).network["dmz"]).model_fields)
     assert {"etherstub", "mtu", "gateway", "isolated", "antispoof"} <= fields & set(commented)

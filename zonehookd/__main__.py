@@ -38,11 +38,11 @@ async def _run(file: Path) -> None:
 
 def _check(file: Path) -> None:
     from zonehookd.config import load
-    from zonehookd.networks import declare
+    from zonehookd.declaration import declare
     from zonehookd.plugin import loader
 
     config = load(file)
-    networks = declare(config)
+    networks = declare(config).networks
     plugins = loader.load(config.plugins.folders, config.plugins.enabled, config.plugins.options)
     click.echo(f"{file}: {len(networks)} networks, plugins {', '.join(plugin.name for plugin in plugins)}: good")
 

@@ -24,9 +24,9 @@ from zonehookd.bus.messages import (
     StatusReply,
     ZoneRow,
 )
-from zonehookd.engine.attach import Site
 from zonehookd.engine.dispatcher import Dispatcher
 from zonehookd.engine.look import Look
+from zonehookd.engine.site import Site
 from zonehookd.errors import CannotObserve, ZonehookError
 from zonehookd.illumos import dladm
 from zonehookd.model import subject
@@ -114,7 +114,7 @@ class Answers:
             ready=condition.ready,
             uptime_s=round(now - condition.started_s, 3),
             zones=sum(not zone.absent for zone in site.zones.values()) if site else 0,
-            networks=len(self._dispatcher.networks),
+            networks=len(self._dispatcher.declared.networks),
             attachments=sum(map(len, site.on_network.values())) if site else 0,
             working=condition.working,
             waiting=condition.waiting,

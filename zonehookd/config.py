@@ -7,9 +7,9 @@ import os
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator
 
 from zonehookd.errors import ConfigError
 
@@ -19,6 +19,30 @@ NetworkName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_-]{
 
 class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class DhcpSection(Section):
+    """One `[network.NAME.dhcp]`: what the network's clients are told. `dhcp = false` is short for enabled = false."""
+
+    enabled: bool = Field(True, description="false: nobody serves DHCP on this network")
+    lease_s: int = Field(300, ge=60, le=31_536_000, description="clients renew at half of it, in seconds")
+    dynamic: list[str] = Field(default_factory=list, description="ranges FIRST-LAST for clients that are no zone")
+    resolvers: list[str] = Field(default_factory=list, description="by default the gateway, where it answers names")
+    search: list[str] = Field(default_factory=list, description="search domains")
+    ntp: list[str] = Field(default_factory=list, description="time servers, by address")
+    next_server: str | None = Field(None, description="address of the boot server")
+    boot_file: str = Field("", max_length=127, description="boot file name")
+    options: Mapping[str, str] = Field(default_factory=dict, description="any other option, by code or name")
+
+
+class NameSection(Section):
+    """One `[[network.NAME.names]]`: a static record; exactly one of the four values."""
+
+    name: str
+    a: str | None = None
+    aaaa: str | None = None
+    cname: str | None = None
+    txt: str | None = None
 
 
 class NetworkSection(Section):
@@ -31,6 +55,59 @@ class NetworkSection(Section):
     gateway: str | list[str] | None = Field(None, description="gateway address; the lowest host address by default")
     isolated: bool = Field(False, description="may overlap other networks; zones must name it")
     antispoof: bool = Field(True, description="a zone may only send from the addresses it was given")
+    via: str | None = Field(None, description="the gateway that holds the gateway address: a [gateway.NAME]")
+    pool: list[str] | None = Field(
+        None,
+        description="ranges FIRST-LAST or single addresses for NICs that bring none; with `via` the whole IPv4 network",
+    )
+    exclude: list[str] = Field(default_factory=list, description="ranges or addresses never given to anybody")
+    quarantine_s: float = Field(600.0, ge=0, le=31_536_000, description="pause before an address changes its owner")
+    address_by: Literal["auto", "dhcp", "zonecfg", "zlogin", "none"] = Field(
+        "auto", description="how a zone gets its address and default route; see the README"
+    )
+    dhcp: DhcpSection = Field(default_factory=lambda: DhcpSection(), description="false: none")
+    domain: str = Field("", description="its names end so; by default in the network's own name")
+    names: list[NameSection] = Field(default_factory=list, description="static records")
+
+    @field_validator("dhcp", mode="before")
+    @classmethod
+    def _short(cls, value: Any) -> Any:
+        return {"enabled": value} if isinstance(value, bool) else value
+
+
+class ForwardSection(Section):
+    """One `[[gateway.NAME.forward]]`: a way in."""
+
+    port: int | str = Field(description="public port, or FIRST-LAST")
+    to: str = Field(description="an address behind the gateway, or the name of a zone")
+    to_port: int | None = Field(None, ge=1, le=65535, description="first port there; the public one by default")
+    protocol: Literal["tcp", "udp", "tcp/udp"] = "tcp"
+    public: str | None = Field(None, description="one of the gateway's outer addresses; the first by default")
+    sources: list[str] = Field(default_factory=list, description="CIDRs that may use it; by default everybody")
+    fixed: bool = Field(False, description="true: a whole range goes to the one port")
+
+
+class StaticSection(Section):
+    """One `[[gateway.NAME.static]]`: one public address for one inner one."""
+
+    public: str
+    inside: str = Field(description="an address behind the gateway, or the name of a zone")
+
+
+class GatewaySection(Section):
+    """One `[gateway.NAME]`: NAME is its zone, or `global`."""
+
+    kind: Literal["proxy", "router", "global", "external"] | None = Field(
+        None, description="proxy: a zone that has other work too; router: a zone for nothing else; external: only wired"
+    )
+    outside: str | None = Field(None, description="the network of its outer NIC")
+    address: str | list[str] | None = Field(None, description="its outer addresses; by default one of the pool")
+    nat: bool = Field(True, description="what leaves shows the outer address")
+    forward: list[ForwardSection] = Field(default_factory=list)
+    static: list[StaticSection] = Field(default_factory=list)
+    dhcp: Literal["auto", "dhcpd", "dnsmasq", "none"] = Field("auto", description="auto: what the system has")
+    dns: Literal["dnsmasq", "none"] = Field("dnsmasq", description="who answers names on the inner side")
+    upstream: list[str] = Field(default_factory=list, description="resolvers it asks for the names of others")
 
 
 class PathsSection(Section):
@@ -81,6 +158,7 @@ class Config(Section):
         description="goes into the MACs we give, so that two hosts never give the same; the host name by default",
     )
     network: Mapping[NetworkName, NetworkSection] = Field(default_factory=dict)
+    gateway: Mapping[str, GatewaySection] = Field(default_factory=dict)
     paths: PathsSection = PathsSection()
     commands: CommandsSection = Field(default_factory=lambda: CommandsSection())
     timing: TimingSection = TimingSection()

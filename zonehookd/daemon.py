@@ -8,7 +8,7 @@ import fcntl
 import os
 import signal
 import time
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -20,12 +20,13 @@ from zonehookd.answers import Answers, Condition
 from zonehookd.bus.control import ControlServer
 from zonehookd.bus.publisher import Publisher
 from zonehookd.config import Config, load
+from zonehookd.declaration import declare
 from zonehookd.engine.applier import Applier
-from zonehookd.engine.attach import Site
 from zonehookd.engine.dispatcher import Dispatcher, Timing
 from zonehookd.engine.listeners import Listener
 from zonehookd.engine.look import Look, PluginReader
 from zonehookd.engine.reconciler import Reconciler
+from zonehookd.engine.site import Site
 from zonehookd.engine.survey import Survey
 from zonehookd.errors import CannotObserve, ConfigError, ZonehookError
 from zonehookd.host.audit import Audit
@@ -33,9 +34,7 @@ from zonehookd.host.local import LocalFiles, LocalHost
 from zonehookd.host.process import Limits, Processes
 from zonehookd.illumos import dladm
 from zonehookd.model.event import Event
-from zonehookd.model.network import Network
 from zonehookd.model.outcome import Outcome, Result
-from zonehookd.networks import declare
 from zonehookd.plugin import loader
 from zonehookd.plugin.contract import NOBODY
 from zonehookd.sources.poll import Poll
@@ -56,7 +55,7 @@ class Daemon:
         os.umask(0o077)  # what we make is ours alone from its first moment; files that plugins write say their mode
         self._file = file
         self.config = config = load(file)
-        networks = declare(config)
+        declared = declare(config)
         plugins = loader.load(config.plugins.folders, config.plugins.enabled, config.plugins.options)
         log.set_up(config.log.level, config.log.format)
         self._log = log.get()
@@ -90,7 +89,7 @@ class Daemon:
         answers = Answers(self._dispatcher, self._look, self._store, self._condition)
         control = config.paths.run / "control.sock"
         self._control = _bound(lambda: ControlServer(self._context, control, answers.handlers()), config.paths.run)
-        self._networks: Mapping[str, Network] = networks
+        self._declared = declared
 
     def _look(self) -> Look:
         return Look(self._host, self._files, self._store, self._dialect, self.config.site)
@@ -123,7 +122,7 @@ class Daemon:
                 aside += [tasks.create_task(self._source(source)) for source in self._sources()]
                 await self._subscribed()
                 await self._patiently(self._reclaim)
-                self._dispatcher.declare(self._networks)
+                self._dispatcher.declare(self._declared)
                 aside.append(tasks.create_task(self._say_ready()))
                 await self._dispatcher.run()
                 for task in aside:
@@ -177,7 +176,7 @@ class Daemon:
         if not self._store.rebuilt:
             return
         look = self._look()
-        taken = await self._dispatcher.survey.take(look, self._networks, time.monotonic())
+        taken = await self._dispatcher.survey.take(look, self._declared, time.monotonic())
         found = 0
         unread = [zone.name for zone in taken.site.zones.values() if zone.trouble]
         for plugin in self._dispatcher.reconciler.plugins:
@@ -229,7 +228,7 @@ class Daemon:
         self._supervisor.reloading()
         try:
             config = load(self._file)
-            networks = declare(config)
+            declared = declare(config)
             plugins = loader.load(config.plugins.folders, config.plugins.enabled, config.plugins.options)
         except ZonehookError as problem:
             self._log.error("configuration refused, the old one stays", error=str(problem))
@@ -244,10 +243,12 @@ class Daemon:
             self._condition.config_error = ""
             self._metrics.config_ok.set(1)
             self._metrics.config_when.set_to_current_time()
-            self._networks = networks
+            self._declared = declared
             self._dispatcher.reconciler = Reconciler(plugins, self._metrics.called)
-            self._dispatcher.declare(networks)
-            self._log.info("configuration taken", networks=len(networks), plugins=[each.name for each in plugins])
+            self._dispatcher.declare(declared)
+            self._log.info(
+                "configuration taken", networks=len(declared.networks), plugins=[each.name for each in plugins]
+            )
         try:
             self._audit.reopen()
         except OSError as problem:

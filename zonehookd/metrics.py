@@ -19,7 +19,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from zonehookd import __version__
-from zonehookd.engine.attach import Site
+from zonehookd.engine.site import Site
 from zonehookd.errors import ConfigError
 from zonehookd.model.command import Change
 from zonehookd.model.event import Event

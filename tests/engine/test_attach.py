@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from zonehookd.config import Config
-from zonehookd.engine.attach import Site, attach_zone, settle
+from zonehookd.declaration import declare
+from zonehookd.engine.attach import attach_zone
+from zonehookd.engine.site import Site, settle
 from zonehookd.model.zone import Nic, Zone, ZoneConfig, ZoneState
-from zonehookd.networks import declare
 
 NETWORKS = declare(
     Config.model_validate(
@@ -46,7 +47,8 @@ def refused(each: Zone) -> tuple[str, str]:
 
 def site(*zones: Zone, held: dict[tuple[str, str], str] | None = None) -> Site:
     table = {each.name: each for each in zones}
-    return settle(NETWORKS, table, {name: attach_zone(each, NETWORKS) for name, each in table.items()}, held or {})
+    alone = {name: attach_zone(each, NETWORKS) for name, each in table.items()}
+    return settle(NETWORKS, table, alone, held or {}, {}, 0.0)
 
 
 def test_an_address_finds_the_network_that_contains_it() -> None:

@@ -95,7 +95,7 @@ class Stage:
                 [self.ears],
                 self.beat,
             )
-            dispatcher.declare(engine.networks)
+            dispatcher.declare(engine.declared)
             loop = asyncio.create_task(dispatcher.run())
             async with asyncio.timeout(20):
                 await dispatcher.settled()
@@ -207,8 +207,8 @@ def test_apply_says_when_nothing_can_be_seen(stage: Stage) -> None:
 def test_a_bug_in_a_look_does_not_end_the_loop(stage: Stage) -> None:
     async def scene(dispatcher: Dispatcher) -> None:
         stage.admin.by_address("web1", "web1_0", "10.1.0.5/24")
-        good = dispatcher.networks
-        dispatcher.networks = {"dmz": None}  # type: ignore[dict-item]
+        good = dispatcher.declared
+        dispatcher.declared = None  # type: ignore[assignment]
         dispatcher.hint(Event("test", "files"))
         await until(lambda: stage.ears.blindness)
         assert "internal error" in stage.ears.blindness[0]
@@ -279,7 +279,7 @@ def test_a_raised_mtu_reaches_the_vnics_at_once(stage: Stage) -> None:
         await dispatcher.settled()
         for size in (3000, 1400):
             stage.engine.redeclare({"dmz": {"cidr": "10.1.0.0/24", "mtu": size}})
-            dispatcher.declare(stage.engine.networks)
+            dispatcher.declare(stage.engine.declared)
             argv = ("dladm", "show-link", "-p", "-o", "link,mtu")
             wanted = {f"dmz0:{size}", f"web1_0:{size}"}
             await until(lambda wanted=wanted, argv=argv: wanted <= set(stage.admin.do(*argv).split()))  # type: ignore[misc]

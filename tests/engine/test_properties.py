@@ -22,7 +22,7 @@ from lab.faults import Fault
 from lab.world import Dialect
 from paper import Died, Engine
 
-from zonehookd.engine.attach import Site
+from zonehookd.engine.site import Site
 from zonehookd.errors import CannotObserve
 from zonehookd.illumos.linkname import normal_mac
 
@@ -260,7 +260,7 @@ class Stories(RuleBasedStateMachine):
         return any(link.split("_")[0] == zone for link in self.named())
 
     def site(self) -> Site:
-        return asyncio.run(self.ours.survey.take(self.ours._look(), self.ours.networks, 0.0)).site
+        return asyncio.run(self.ours.survey.take(self.ours._look(), self.ours.declared, 0.0)).site
 
     def row(self, name: str) -> str:
         return self.admin.sh("dladm", "show-link", "-p", "-o", "class,over", name).out + self.admin.vnic(name)

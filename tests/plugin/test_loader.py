@@ -66,7 +66,7 @@ def test_our_own_fit_and_come_in_order() -> None:
         ("    def plan", "    def reclaims(self): ...\n\n    def plan", "did you mean 'reclaim'?"),
         ('name = "good"', 'name = "better"', "its name is 'better' (hint: name it as its folder)"),
         ('name = "good"', 'name = "good"\n    api = 7', "made for contract 7, and this is 1"),
-        ("class Good(ZonePlugin)", "class Good", "expected one subclass of ZonePlugin or NetworkPlugin"),
+        ("class Good(ZonePlugin)", "class Good", "expected one subclass of ZonePlugin, NetworkPlugin or GatewayPlugin"),
         ("from zonehookd.plugin", "import nonsense_that_is_not_there\nfrom zonehookd.plugin", "cannot be imported"),
     ],
 )

@@ -11,7 +11,7 @@ import zmq.asyncio
 
 from zonehookd.bus.messages import Announcement
 from zonehookd.bus.views import outcome_row
-from zonehookd.engine.attach import Site
+from zonehookd.engine.site import Site
 from zonehookd.model.event import Event
 from zonehookd.model.outcome import Outcome, Result
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from zonehookd.bus.messages import LinkRow, NetworkRow, NoteRow, StepRow, SubjectRow, ZoneRow
-from zonehookd.engine.attach import Site
 from zonehookd.engine.reconciler import SubjectPlan
+from zonehookd.engine.site import Site
 from zonehookd.illumos.dladm import Link, Vnic
 from zonehookd.model import subject
 from zonehookd.model.attachment import Attachment

@@ -85,7 +85,7 @@ class Applier:
             finished = await self._commands.run(change, why=change.why, subject=subject)
         except CommandError as problem:
             return _AGAIN, f"{subject}: {change.why}: {problem}"
-        if finished.reply.status == 0:
+        if finished.reply.status == 0 and not (change.silent and finished.reply.stderr.strip()):
             return None, ""
         failure = CommandFailed(change.argv, finished.reply.status, finished.reply.stderr)
         return change.judge(finished.reply.status, failure.stderr), f"{subject}: {change.why}: {failure}"

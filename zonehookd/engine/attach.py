@@ -5,8 +5,12 @@ prefix that contains the NIC's address; else refused, and never silently the upl
 somebody else's business.
 
 The attribute is ``zh.netN`` for the zone's Nth link, counted from 0 in the order of its configuration, and holds the
-network's name, then any addresses, then options: ``dmz``, ``dmz 10.1.0.5``, ``dmz 10.1.0.5 mac=2:8:20:1:2:3``.
+network's name, then any addresses, then options: ``dmz``, ``dmz 10.1.0.5``, ``dmz 10.1.0.5 mac=2:8:20:1:2:3``,
+``dmz primary`` (the default route goes by this NIC; by the first one that has a gateway unless told otherwise).
 (Attribute names allow letters, digits, `-` and `.` only: zones sheet 4.5.)
+
+A declared gateway zone has a NIC on each of its networks and one on its outer side. Those that its configuration does
+not name are added to it: nobody has to write them.
 """
 
 from __future__ import annotations
@@ -14,17 +18,18 @@ from __future__ import annotations
 import difflib
 import ipaddress
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Literal
 
 from zonehookd.illumos import linkname
 from zonehookd.model import subject
 from zonehookd.model.attachment import Attachment, Refusal
-from zonehookd.model.network import Network
+from zonehookd.model.gateway import GLOBAL, Declaration, Gateway
+from zonehookd.model.network import Ip, Network
 from zonehookd.model.zone import Address, Nic, Zone
 
 ATTRIBUTE = "zh.net"
-LINK = "link"
 _OURS = re.compile(r"zh[.-]", re.IGNORECASE)  # whatever begins so was meant for us, and is refused if we do not know it
 
 
@@ -44,6 +49,7 @@ class _Wish:
     network: str
     addresses: tuple[str, ...] = ()
     mac: str = ""
+    primary: bool = False
 
 
 class _Refused(Exception):
@@ -52,10 +58,11 @@ class _Refused(Exception):
         self.code, self.text, self.owner, self.hint = code, text, owner, hint
 
 
-def attach_zone(zone: Zone, networks: Mapping[str, Network]) -> Attached:
-    """One zone by itself; what clashes with other zones is found by `settle`."""
+def attach_zone(zone: Zone, declared: Declaration) -> Attached:
+    """One zone by itself; what clashes with other zones is found by `site.settle`."""
+    gateway = declared.gateways.get(zone.name)
     if zone.config is None:
-        return Attached()
+        return Attached(tuple(_inner_of_global(gateway))) if gateway and zone.name == GLOBAL else Attached()
     placed: list[Attachment] = []
     refused: list[Refusal] = []
     alone: list[str] = []
@@ -63,7 +70,7 @@ def attach_zone(zone: Zone, networks: Mapping[str, Network]) -> Attached:
     for nic in zone.config.nics:
         wish = wishes.pop(f"{ATTRIBUTE}{nic.index}", None)
         try:
-            attachment = _place(zone, nic, wish, networks)
+            attachment = _place(zone, nic, wish, declared)
         except _Refused as no:
             refused.append(Refusal(subject.zone(zone.name), no.code, nic.link, no.text, no.owner, no.hint))
             continue
@@ -77,11 +84,17 @@ def attach_zone(zone: Zone, networks: Mapping[str, Network]) -> Attached:
         what = f"attribute {name} is for no link of the zone"
         way_out = f"{known}; zonecfg -z {zone.name} remove attr name={name}"
         refused.append(Refusal(subject.zone(zone.name), "no-such-nic", name, what, hint=way_out))
-    return Attached(tuple(placed), tuple(refused), tuple(alone))
+    if gateway is not None:
+        try:
+            placed += _missing_sides(zone, gateway, placed, refused)
+        except _Refused as no:
+            refused.append(Refusal(subject.zone(zone.name), no.code, zone.name, no.text, no.owner, no.hint))
+    return Attached(tuple(_with_primary(placed)), tuple(refused), tuple(alone))
 
 
-def _place(zone: Zone, nic: Nic, wish: str | None, networks: Mapping[str, Network]) -> Attachment | None:
+def _place(zone: Zone, nic: Nic, wish: str | None, declared: Declaration) -> Attachment | None:
     assert zone.config is not None
+    networks, gateway = declared.networks, declared.gateways.get(zone.name)
     if nic.malformed:
         raise _Refused("malformed-address", f"{nic.link}: {', '.join(nic.malformed)} is not an address")
     if not zone.config.exclusive:
@@ -93,26 +106,31 @@ def _place(zone: Zone, nic: Nic, wish: str | None, networks: Mapping[str, Networ
             hint=f"zonecfg -z {zone.name} set ip-type=exclusive",
         )
     if wish is not None:
-        return _by_attribute(zone, nic, _parse_wish(nic, wish), networks)
+        return _by_attribute(zone, nic, _parse_wish(nic, wish), networks, gateway)
+    for network in _sides(gateway):
+        if nic.link == side_link(zone.name, network):  # we have added it
+            return _side(Attachment(zone.name, nic, network, nic.addresses, "gateway"), gateway)
     by_link = [network for network in networks.values() if nic.global_nic and network.link == nic.global_nic]
     if by_link:
         network = _holding(nic, by_link)
         _check_link(nic)
-        _check_addresses(nic, nic.addresses, network)
-        return Attachment(zone.name, nic, network, nic.addresses, "global-nic", on_demand=True)
+        _check_addresses(nic, nic.addresses, network, gateway)
+        return _side(Attachment(zone.name, nic, network, nic.addresses, "global-nic", on_demand=True), gateway)
     if not nic.addresses:
         return None
     candidates = [network for network in networks.values() if not network.isolated]
     network = _longest_prefix(nic, nic.addresses, candidates)
     _check_global_nic(zone, nic, network, "the address")
-    _check_addresses(nic, nic.addresses, network)
+    _check_addresses(nic, nic.addresses, network, gateway)
     _check_link(nic)
     # `global-nic=auto` asks the routing table of the global zone, which knows no hidden network: the brand's hook would
     # refuse the boot. It makes nothing when the link is there already (sheet 6.3), so we make it first.
-    return Attachment(zone.name, nic, network, nic.addresses, "address")
+    return _side(Attachment(zone.name, nic, network, nic.addresses, "address"), gateway)
 
 
-def _by_attribute(zone: Zone, nic: Nic, wish: _Wish, networks: Mapping[str, Network]) -> Attachment:
+def _by_attribute(
+    zone: Zone, nic: Nic, wish: _Wish, networks: Mapping[str, Network], gateway: Gateway | None
+) -> Attachment:
     network = networks.get(wish.network)
     if network is None:
         near = difflib.get_close_matches(wish.network, networks, 1)
@@ -122,12 +140,13 @@ def _by_attribute(zone: Zone, nic: Nic, wish: _Wish, networks: Mapping[str, Netw
             hint=f"did you mean {near[0]!r}?" if near else f"declared: {', '.join(sorted(networks)) or 'none'}",
         )
     addresses = (*nic.addresses, *(_wished_address(nic, text, network) for text in wish.addresses))
-    _check_addresses(nic, addresses, network)
+    _check_addresses(nic, addresses, network, gateway)
     _check_link(nic)
     on_demand = bool(nic.global_nic) and nic.global_nic == network.link
     _check_global_nic(zone, nic, network, "the attribute")
     pinned = replace(nic, mac=wish.mac) if wish.mac else nic
-    return Attachment(zone.name, pinned, network, tuple(dict.fromkeys(addresses)), "attribute", on_demand=on_demand)
+    placed = Attachment(zone.name, pinned, network, tuple(dict.fromkeys(addresses)), "attribute", on_demand=on_demand)
+    return _side(replace(placed, primary=wish.primary), gateway)
 
 
 def _check_global_nic(zone: Zone, nic: Nic, network: Network, what: str) -> None:
@@ -145,10 +164,12 @@ def _parse_wish(nic: Nic, text: str) -> _Wish:
     if not words:
         raise _Refused("malformed-attribute", f"{nic.link}: attribute {ATTRIBUTE}{nic.index} names no network")
     addresses: list[str] = []
-    mac = ""
+    mac, primary = "", False
     for word in words[1:]:
         key, equals, value = word.partition("=")
-        if not equals:
+        if word == "primary":
+            primary = True
+        elif not equals:
             addresses.append(word)
         elif key == "mac":
             try:
@@ -162,7 +183,7 @@ def _parse_wish(nic: Nic, text: str) -> _Wish:
                 f"{nic.link}: attribute {ATTRIBUTE}{nic.index} has an unknown option {key!r}",
                 hint="known: mac",
             )
-    return _Wish(words[0], tuple(addresses), mac)
+    return _Wish(words[0], tuple(addresses), mac, primary)
 
 
 def _wished_address(nic: Nic, text: str, network: Network) -> Address:
@@ -201,7 +222,9 @@ def _holding(nic: Nic, networks: list[Network]) -> Network:
     return _longest_prefix(nic, nic.addresses, networks)
 
 
-def _check_addresses(nic: Nic, addresses: tuple[Address, ...], network: Network) -> None:
+def _check_addresses(
+    nic: Nic, addresses: tuple[Address, ...], network: Network, gateway: Gateway | None = None
+) -> None:
     for address in addresses:
         if not network.holds(address.ip):
             raise _Refused(
@@ -217,7 +240,7 @@ def _check_addresses(nic: Nic, addresses: tuple[Address, ...], network: Network)
                     owner=f"network {network.name}",
                     hint="choose a host address",
                 )
-        if address.ip in network.gateways:
+        if address.ip in network.gateways and (gateway is None or network.name not in gateway.networks):
             raise _Refused(
                 "gateway-address",
                 f"{nic.link}: {address.ip} is the gateway address of network {network.name}",
@@ -235,83 +258,74 @@ def _check_link(nic: Nic) -> None:
         )
 
 
-# -- between zones ---------------------------------------------------------------------------------------------------
+# -- gateway zones ---------------------------------------------------------------------------------------------------
 
 
-@dataclass(slots=True)
-class Site:
-    """All zones and networks, with every NIC placed or refused. Built anew by each survey; treat as frozen."""
-
-    networks: Mapping[str, Network]
-    zones: Mapping[str, Zone]
-    attached: Mapping[str, Attached] = field(default_factory=dict)
-    holders: Mapping[str, str] = field(default_factory=dict)  # link -> the zone whose configuration names it
-    on_network: Mapping[str, tuple[Attachment, ...]] = field(default_factory=dict)
-    claims: Mapping[Claim, str] = field(default_factory=dict)  # who has which link and address
-
-    def of_zone(self, name: str) -> Attached:
-        return self.attached.get(name, Attached())
+def side_link(zone: str, network: Network) -> str:
+    """The name of the NIC that a gateway zone has on `network`, where its configuration gives none."""
+    return linkname.legal_from(f"{zone}_{network.name}")
 
 
-Claim = tuple[str, str]  # ("link", its name), or (lower link, address)
+def _sides(gateway: Gateway | None) -> Iterable[Network]:
+    if gateway is None or not gateway.ours:
+        return ()
+    return (*([gateway.outside] if gateway.outside else []), *gateway.networks.values())
 
 
-def settle(
-    networks: Mapping[str, Network], zones: Mapping[str, Zone], alone: Mapping[str, Attached], held: Mapping[Claim, str]
-) -> Site:
-    """Refuse the second claim to an address or a link. Who `held` it before keeps it for as long as he asks for it, and
-    a zone that cannot be read keeps all it held; then comes a zone that is active, then the first by name. So nobody
-    ever takes what another has."""
-    claims: dict[Claim, str] = {}
-    for claim, owner in held.items():
-        zone = zones.get(owner)
-        if zone is not None and not zone.absent and zone.trouble:
-            claims[claim] = owner
-    order = sorted(alone, key=lambda name: (not zones[name].state.in_kernel, name))
-    for name in order:
-        for attachment in alone[name].attachments:
-            claims.update({claim: name for claim in _keys(attachment) if held.get(claim) == name})
-    attached: dict[str, Attached] = {}
-    for name in order:
-        kept: list[Attachment] = []
-        refused = list(alone[name].refusals)
-        for attachment in alone[name].attachments:
-            clash = _clash(attachment, claims)
-            if clash:
-                refused.append(clash)
-                continue
-            kept.append(attachment)
-            for claim in _keys(attachment):
-                claims[claim] = name
-        if len(kept) == len(alone[name].attachments):
-            attached[name] = alone[name]
-        else:
-            attached[name] = Attached(tuple(kept), tuple(refused), alone[name].left_alone)
-    on_network: dict[str, list[Attachment]] = {}
-    for each in attached.values():
-        for attachment in each.attachments:
-            on_network.setdefault(attachment.network.name, []).append(attachment)
-    holders = {nic.link: name for name in reversed(order) if (it := zones[name].config) for nic in it.nics}
-    holders.update({thing: name for (place, thing), name in claims.items() if place == LINK})
-    return Site(networks, zones, attached, holders, {name: tuple(every) for name, every in on_network.items()}, claims)
+def _side(placed: Attachment, gateway: Gateway | None) -> Attachment:
+    """What this NIC is to its gateway, and the addresses that go with it where it brings none."""
+    if gateway is None:
+        return placed
+    role: Literal["member", "inside", "outside"] = "member"
+    addresses: Iterable[Address] = ()
+    if placed.network.name in gateway.networks:
+        role, addresses = "inside", inner_addresses(placed.network)
+    elif gateway.outside is not None and placed.network.name == gateway.outside.name:
+        role, addresses = "outside", gateway.addresses
+    return replace(placed, role=role, addresses=placed.addresses or tuple(addresses), primary=role == "outside")
 
 
-def _keys(attachment: Attachment) -> Iterator[Claim]:
-    yield (LINK, attachment.link)
-    for address in attachment.addresses:
-        yield (attachment.network.link, str(address.ip))
+def inner_addresses(network: Network) -> tuple[Address, ...]:
+    """The gateway addresses of a network, with its prefix lengths."""
+    return tuple(_with_length(gateway, network) for gateway in network.gateways)
 
 
-def _clash(attachment: Attachment, claims: Mapping[Claim, str]) -> Refusal | None:
-    for place, thing in _keys(attachment):
-        owner = claims.get((place, thing))
-        if owner is None or owner == attachment.zone:
+def _with_length(address: Ip, network: Network) -> Address:
+    cidr = network.cidr(address.version)
+    assert cidr is not None
+    return ipaddress.ip_interface(f"{address}/{cidr.prefixlen}")
+
+
+def _missing_sides(
+    zone: Zone, gateway: Gateway, placed: list[Attachment], refused: list[Refusal]
+) -> Iterator[Attachment]:
+    assert zone.config is not None
+    there = {each.network.name for each in placed}
+    missing = [network for network in _sides(gateway) if network.name not in there]
+    if missing and not zone.config.exclusive:
+        raise _Refused(
+            "shared-ip",
+            f"zone {zone.name} is to be a gateway and has ip-type shared, so it has no IP stack of its own",
+            hint=f"zonecfg -z {zone.name} set ip-type=exclusive",
+        )
+    for number, network in enumerate(missing):
+        link = side_link(zone.name, network)
+        if any(refusal.object == link for refusal in refused):
             continue
-        if place == LINK:
-            text, code = f"{thing}: the link belongs to zone {owner}", "link-taken"
-            hint = f"link names are unique over the host: give zone {attachment.zone} another"
-        else:
-            text = f"{attachment.link}: {thing} on network {attachment.network.name} belongs to zone {owner}"
-            code, hint = "address-taken", f"give one of zones {owner} and {attachment.zone} another address"
-        return Refusal(subject.zone(attachment.zone), code, thing, text, f"zone {owner}", hint)
-    return None
+        nic = Nic(link, len(zone.config.nics) + number)
+        yield replace(_side(Attachment(zone.name, nic, network, (), "gateway"), gateway), to_add=True)
+
+
+def _inner_of_global(gateway: Gateway) -> Iterator[Attachment]:
+    """The global zone goes out by the uplink itself; a VNIC of ours is its NIC on each inner network."""
+    for number, network in enumerate(gateway.networks.values()):
+        nic = Nic(side_link(GLOBAL, network), number)
+        yield Attachment(GLOBAL, nic, network, inner_addresses(network), "gateway", role="inside")
+
+
+def _with_primary(placed: list[Attachment]) -> Iterator[Attachment]:
+    """One NIC has the default route: the one that asks for it, else the first whose network has a gateway."""
+    asked = [each for each in placed if each.primary]
+    able = [each for each in placed if each.role == "member" and each.network.gateways]
+    chosen = next(iter([*asked, *able]), None)
+    return (replace(each, primary=each is chosen) if each.primary is not (each is chosen) else each for each in placed)

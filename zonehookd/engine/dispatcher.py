@@ -12,18 +12,19 @@ import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 
+from zonehookd.engine import views
 from zonehookd.engine.applier import Applied, Applier
-from zonehookd.engine.attach import Site
 from zonehookd.engine.backoff import Backoff
 from zonehookd.engine.boots import Boots
 from zonehookd.engine.listeners import Listener
 from zonehookd.engine.look import Look
 from zonehookd.engine.reconciler import Reconciler, SubjectPlan
+from zonehookd.engine.site import Site
 from zonehookd.engine.survey import Survey
 from zonehookd.errors import CannotObserve
 from zonehookd.model import subject
 from zonehookd.model.event import Event
-from zonehookd.model.network import Network
+from zonehookd.model.gateway import Declaration
 from zonehookd.model.outcome import Outcome, Result
 from zonehookd.model.subject import Subject
 from zonehookd.store.store import Store
@@ -59,7 +60,7 @@ class Dispatcher:
         listeners: Sequence[Listener],
         beat: Callable[[], None],
     ) -> None:
-        self.networks: Mapping[str, Network] = {}
+        self.declared = Declaration()
         self.latest: dict[Subject, Outcome] = {}
         self.survey = survey
         self.reconciler = reconciler
@@ -79,6 +80,7 @@ class Dispatcher:
         self._working: dict[Subject, asyncio.Task[None]] = {}
         self._backoffs: dict[Subject, Backoff] = {}
         self._boots = Boots()
+        self._shut: dict[str, str] = {}  # gateway -> why nothing went through it at the last look
         self._confirming: set[Subject] = set()
         self._confirm_at = 0.0
         self._settled: list[tuple[float, asyncio.Future[None]]] = []
@@ -108,9 +110,9 @@ class Dispatcher:
         self._wake.set()
         self._tell(lambda listener: listener.hinted(event, new))
 
-    def declare(self, networks: Mapping[str, Network]) -> None:
-        """The declared networks, now. Takes effect with the next look, which is a full one."""
-        self.networks = networks
+    def declare(self, declared: Declaration) -> None:
+        """What is declared, now. Takes effect with the next look, which is a full one."""
+        self.declared = declared
         self.hint(Event("config", "networks", everything=True))
 
     async def settled(self) -> None:
@@ -126,7 +128,7 @@ class Dispatcher:
     async def dry_run(self) -> tuple[Site, list[SubjectPlan]]:
         """What a full look would do now. Raises CannotObserve. Changes nothing, here or on the host."""
         look = self._make_look()
-        taken = await self.survey.take(look, self.networks, time.monotonic())
+        taken = await self.survey.take(look, self.declared, time.monotonic())
         due = self._all_subjects(taken.site)
         return taken.site, await self.reconciler.plan(look, taken.site, due, self._boots.motion(time.monotonic()))
 
@@ -196,7 +198,7 @@ class Dispatcher:
         )
         look = self._make_look()
         try:
-            taken = await self.survey.take(look, self.networks, began)
+            taken = await self.survey.take(look, self.declared, began)
             site = taken.site
             due = self._due(site, taken.changed, hinted, full, anything or full_asked or began, began)
             plans = await self.reconciler.plan(look, site, due, self._boots.motion(began))
@@ -229,7 +231,7 @@ class Dispatcher:
                 needs = [self._working[each] for each in plan.needs if each in self._working]
                 self._working[plan.subject] = tasks.create_task(self._work(plan, needs, since, began))
             else:
-                self._end(plan, Applied(_without_steps(plan), ()), since, began)
+                self._end(plan, Applied(plan.without_steps, ()), since, began)
         for gone in [each for each in self.latest if not self._known(each, site)]:
             del self.latest[gone]
             self._backoffs.pop(gone, None)
@@ -259,9 +261,9 @@ class Dispatcher:
         for each, at in self._due_at.items():
             if at <= now:
                 due.setdefault(each, self._due_since.get(each, at))
-        for each in [one for one in due if one.kind == "zone"]:  # a zone's network is looked at with it
-            for attachment in site.of_zone(each.name).attachments:
-                due.setdefault(subject.network(attachment.network.name), now)
+        for each in [one for one in due if one.kind == "zone"]:
+            for other in views.related(site, each.name):
+                due.setdefault(other, now)
         for each, at in due.items():
             self._due_since[each] = min(at, self._due_since.get(each, at))
             if each in self._working:
@@ -269,15 +271,17 @@ class Dispatcher:
         return [each for each in due if each not in self._working]
 
     def _all_subjects(self, site: Site) -> list[Subject]:
-        owners = [owner for owner in self._store.owners() if owner.kind == "network"]
-        networks = dict.fromkeys([*(subject.network(name) for name in self.networks), *owners])
-        return [*networks, *(subject.zone(name) for name in site.zones)]
+        owners = [owner for owner in self._store.owners() if owner.kind != "zone"]
+        networks = [subject.network(name) for name in self.declared.networks]
+        gateways = [subject.gateway(name) for name in self.declared.gateways]
+        return [*dict.fromkeys([*networks, *gateways, *owners]), *(subject.zone(name) for name in site.zones)]
 
     def _known(self, each: Subject, site: Site) -> bool:
         if each in self._working:
             return True
-        if each.kind == "network":
-            return each.name in self.networks or bool(self._store.of(each))
+        if each.kind != "zone":
+            declared = self.declared.networks if each.kind == "network" else self.declared.gateways
+            return each.name in declared or bool(self._store.of(each))
         zone = site.zones.get(each.name)
         return zone is not None and (not zone.absent or bool(self._store.of(each)))
 
@@ -320,17 +324,28 @@ class Dispatcher:
             result,
             applied.steps,
             tuple(plan.notes),
-            applied.error or plan.blind or plan.failed or _unsettled(result, plan, pause_s),
+            applied.error
+            or plan.blind
+            or plan.failed
+            or (plan.unsettled(pause_s) if result is Result.UNSETTLED else ""),
             waited_s=max(0.0, began - since),
             seconds=now - began,
         )
         self.latest[plan.subject] = outcome
-        if plan.subject.kind == "network" and result is Result.CHANGED and self.survey.site is not None:
-            # An MTU changed, or a stub is there now. Zones at work are confirmed anyway.
-            on_it = self.survey.site.on_network.get(plan.subject.name, ())
-            for zone in {subject.zone(attachment.zone) for attachment in on_it} - self._working.keys():
-                self._due_at.setdefault(zone, now + (pause_s or 0.0))
+        for zone in self._touched(plan, result):  # zones at work are confirmed anyway
+            if subject.zone(zone) not in self._working:
+                self._due_at.setdefault(subject.zone(zone), now + (pause_s or 0.0))
         self._tell(lambda listener: listener.ended(outcome))
+
+    def _touched(self, plan: SubjectPlan, result: Result) -> set[str]:
+        """Zones to look at because of what became of their network or gateway."""
+        site, name = self.survey.site, plan.subject.name
+        if site is None or plan.subject.kind == "zone":
+            return set()
+        if plan.subject.kind == "network":  # an MTU changed, or a stub is there now
+            return {each.zone for each in site.on_network.get(name, ())} if result is Result.CHANGED else set()
+        before, self._shut[name] = self._shut.get(name), plan.trouble
+        return views.behind_it(site, name) if bool(before) != bool(plan.trouble) else set()
 
     def _confirm(self, changed: Subject, now: float) -> float:
         """The pause until the look that sees whether its steps did what they should: one look confirms many."""
@@ -380,16 +395,3 @@ class Dispatcher:
             if not future.done():
                 future.set_exception(problem)
         self._settled = []
-
-
-def _unsettled(result: Result, plan: SubjectPlan, pause_s: float | None) -> str:
-    if result is not Result.UNSETTLED:
-        return ""
-    who = ", ".join(sorted({f"plugin {each.plugin}" for each in plan.steps}))
-    return f"{who}: after its steps there is still something to do; looked at again in {pause_s or 0:g} s"
-
-
-def _without_steps(plan: SubjectPlan) -> Result:
-    if plan.blind:
-        return Result.BLIND
-    return Result.FAILED if plan.failed else Result.NOOP

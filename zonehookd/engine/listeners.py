@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from zonehookd.engine.attach import Site
+from zonehookd.engine.site import Site
 from zonehookd.model.event import Event
 from zonehookd.model.outcome import Outcome
 

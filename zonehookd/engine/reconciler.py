@@ -9,19 +9,25 @@ from __future__ import annotations
 import asyncio
 import traceback
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, get_args
 
-from zonehookd.engine.attach import Site
+from zonehookd.engine import views
 from zonehookd.engine.boots import Motion
 from zonehookd.engine.look import NARROW_MAX, Look, PluginReader
+from zonehookd.engine.site import Site
 from zonehookd.errors import CannotObserve, PluginFailed
 from zonehookd.model import subject
+from zonehookd.model.attachment import Attachment
+from zonehookd.model.outcome import Result
 from zonehookd.model.plan import Note, Plan, Remember, RemoveFile, Step, WriteFile, describe
 from zonehookd.model.subject import Subject
-from zonehookd.plugin.contract import AnyPlugin, NetworkView, ZoneView
+from zonehookd.model.zone import Zone, ZoneState
+from zonehookd.plugin.contract import AnyPlugin, GatewayView, NetworkView, ZoneView
 
+AnyView = NetworkView | GatewayView | ZoneView
+GATEWAY_SHUT = "gateway-shut"  # the code of a note that says that nothing goes through a gateway
 OBSERVE_MAX_S = 60.0  # the commands it asks for have limits of their own, 30 s each
 Called = Callable[[str, str, str, int], None]  # plugin, verb, result (ok|blind|failed), how often
 
@@ -42,6 +48,17 @@ class SubjectPlan:
     blind: str = ""
     failed: str = ""
     needs: frozenset[Subject] = frozenset()  # subjects of the same look whose steps come first
+    trouble: str = ""  # of a gateway: why nothing goes through it now
+
+    @property
+    def without_steps(self) -> Result:
+        """What a plan without steps comes to."""
+        return Result.BLIND if self.blind else Result.FAILED if self.failed else Result.NOOP
+
+    def unsettled(self, pause_s: float | None) -> str:
+        """What is said when it is never done."""
+        who = ", ".join(sorted({f"plugin {each.plugin}" for each in self.steps}))
+        return f"{who}: after its steps there is still something to do; looked at again in {pause_s or 0:g} s"
 
     @property
     def quiet(self) -> bool:
@@ -58,41 +75,34 @@ class Reconciler:
 
         `motion`: what the kernel said of zones lately.
         """
-        networks = site.networks
-        look.wide = len(due) > NARROW_MAX
-        on_link = {network.link: network.name for network in networks.values()}
+        look.wide = sum(each.kind == "zone" for each in due) > NARROW_MAX
+        on_link = {network.link: network.name for network in site.networks.values()}
         readers = {plugin.name: PluginReader(look, plugin.name) for plugin in self.plugins}
         claims: dict[tuple[str, str], tuple[Subject, str]] = {}
         plans: list[SubjectPlan] = []
         trouble: dict[str, str] = {}  # network -> why it cannot be had now
+        shut: dict[str, str] = {}  # gateway -> why nothing goes through it now
         calls: Counter[tuple[str, str]] = Counter()
-        for each in sorted(due, key=lambda one: (one.kind != "network", one.name)):
-            view: NetworkView | ZoneView
+        for each in sorted(due, key=lambda one: views.order(site, one)):
+            view: AnyView
+            plan = SubjectPlan(each)
             if each.kind == "network":
-                view = NetworkView(each.name, networks.get(each.name), site.on_network.get(each.name, ()), on_link)
-                plan = SubjectPlan(each)
-            else:
-                zone = site.zones.get(each.name)
-                if zone is None:
-                    continue
+                view = views.network_view(site, each.name, on_link)
+            elif each.kind == "gateway":
+                view = views.gateway_view(site, each.name)
+                plan.needs = frozenset({subject.zone(each.name)})
+            elif (zone := site.zones.get(each.name)) is not None:
                 attached = site.of_zone(each.name)
-                plan = SubjectPlan(each)
                 plan.needs = frozenset(subject.network(a.network.name) for a in attached.attachments)
                 plan.notes += [Note("refused", r.text, r.code, r.object, r.hint) for r in attached.refusals]
+                plan.notes += _shut_off(zone, attached.attachments, shut)
                 if zone.trouble:
                     plan.notes.append(Note("refused", zone.trouble, "unreadable", zone.name))
                     plans.append(plan)
                     continue
-                view = ZoneView(
-                    zone,
-                    attached.attachments,
-                    attached.refusals,
-                    attached.left_alone,
-                    site.holders,
-                    each.name in motion.missed,
-                    each.name in motion.moving,
-                    trouble,
-                )
+                view = views.zone_view(site, zone, motion, trouble, shut)
+            else:
+                continue
             for plugin in self.plugins:
                 if plugin.kind != each.kind:
                     continue
@@ -104,15 +114,37 @@ class Reconciler:
                 stopped = [note.text for note in plan.notes if note.kind == "refused"] or [plan.blind or plan.failed]
                 if stopped[0]:
                     trouble[each.name] = stopped[0]
+            elif isinstance(view, GatewayView) and view.gateway is not None:
+                plan.trouble = _gateway_trouble(view, plan)
+                if plan.trouble:
+                    shut[each.name] = plan.trouble
             plans.append(plan)
         for (name, result), times in calls.items():
             self._called(name, "plan", result, times)
         return plans
 
 
+def _gateway_trouble(view: GatewayView, plan: SubjectPlan) -> str:
+    """Why nothing goes through this gateway now, or nothing."""
+    if view.trouble or plan.blind or plan.failed:
+        return view.trouble or plan.blind or plan.failed
+    if plan.steps:
+        return "it is being set up"
+    return next((note.text for note in plan.notes if note.code == GATEWAY_SHUT), "")
+
+
+def _shut_off(zone: Zone, attachments: Sequence[Attachment], shut: Mapping[str, str]) -> Iterator[Note]:
+    """A zone that runs behind a gateway through which nothing goes is told so."""
+    if zone.state is not ZoneState.RUNNING:
+        return
+    for name in dict.fromkeys(each.network.via for each in attachments if each.role == "member"):
+        if name in shut:
+            yield Note("waiting", f"waiting for gateway {name}: {shut[name]}", "gateway-down", name)
+
+
 async def _plan_one(
     plugin: Any,
-    view: NetworkView | ZoneView,
+    view: AnyView,
     reader: PluginReader,
     into: SubjectPlan,
     claims: dict[tuple[str, str], tuple[Subject, str]],

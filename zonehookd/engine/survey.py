@@ -9,16 +9,20 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from zonehookd.engine.attach import LINK, Attached, Claim, Site, attach_zone, settle
+from zonehookd.engine.attach import Attached, attach_zone
 from zonehookd.engine.look import Look
+from zonehookd.engine.pools import Lease, declared_pools
+from zonehookd.engine.site import LINK, Claim, Site, settle
 from zonehookd.errors import CannotObserve
 from zonehookd.host.files import Stamp
 from zonehookd.illumos import zoneadm, zonefiles
-from zonehookd.model.network import Network
+from zonehookd.model.gateway import GLOBAL, Declaration
+from zonehookd.model.record import ADDRESS
 from zonehookd.model.zone import Zone, ZoneConfig, ZoneState
 
 _STATES = {state.value: state for state in ZoneState}
@@ -43,7 +47,7 @@ class Taken:
     read: Mapping[str, _Read]
     missing_since_s: Mapping[str, float]
     attached_alone: Mapping[str, tuple[ZoneConfig | None, Attached]]
-    networks: Mapping[str, Network]
+    declared: Declaration
 
 
 class Survey:
@@ -54,7 +58,7 @@ class Survey:
         self._absence_s = absence_s
         self._last: Taken | None = None
 
-    async def take(self, look: Look, networks: Mapping[str, Network], now_s: float) -> Taken:
+    async def take(self, look: Look, declared: Declaration, now_s: float) -> Taken:
         """Raises CannotObserve when the index or the list cannot be had: then nothing may be concluded."""
         last = self._last
         listed = await look.ask(zoneadm.zones())
@@ -65,19 +69,23 @@ class Survey:
             for name, line in indexed.items():
                 read[name] = self._zone_file(look, name, last.read.get(name) if last else None)
                 zones[name] = _zone(line, listed.get(name), read[name])
+        if GLOBAL in declared.gateways or any(owner.name == GLOBAL for owner in look.store.owners()):
+            zones[GLOBAL] = Zone(GLOBAL, ZoneState.RUNNING, 0)
         missing = self._missing(look, zones, now_s)
         for name, since_s in missing.items():
             zones[name] = self._missing_zone(name, now_s - since_s)
-        reuse = last.attached_alone if last and last.networks is networks else {}
+        reuse = last.attached_alone if last and last.declared is declared else {}
         alone: dict[str, tuple[ZoneConfig | None, Attached]] = {}
         for name, zone in zones.items():
             known = reuse.get(name)
-            alone[name] = known if known and known[0] is zone.config else (zone.config, attach_zone(zone, networks))
+            alone[name] = known if known and known[0] is zone.config else (zone.config, attach_zone(zone, declared))
         changed = frozenset(name for name, zone in zones.items() if not last or last.site.zones.get(name) != zone)
-        site = last.site if last and last.networks is networks and not changed else None
-        if site is None or site.zones.keys() != zones.keys():
-            held = last.site.claims if last else _on_record(look)
-            site = settle(networks, zones, {name: attached for name, (_, attached) in alone.items()}, held)
+        site = last.site if last and last.declared is declared and not changed else None
+        if site is None or site.zones.keys() != zones.keys() or _somebody_waits(site):
+            held = last.site.claims if last else _on_record(look, declared)
+            leases = _leases(look, declared, last.site if last else None)
+            each_alone = {name: attached for name, (_, attached) in alone.items()}
+            site = settle(declared, zones, each_alone, held, leases, time.time())
             changed |= _changed_neighbours(last.site if last else None, site)
         waiting = [since_s for name, since_s in missing.items() if not zones[name].absent]
         return Taken(
@@ -87,7 +95,7 @@ class Survey:
             read,
             missing,
             alone,
-            networks,
+            declared,
         )
 
     def keep(self, taken: Taken) -> None:
@@ -155,9 +163,39 @@ def _zone(line: zonefiles.Indexed, listed: zoneadm.Listed | None, read: _Read) -
     return Zone(line.name, state, zoneid, line.uuid, line.zonepath, read.config, read.trouble)
 
 
-def _on_record(look: Look) -> Mapping[Claim, str]:
-    """Before the first survey: who has which link, as our books say."""
-    return {(LINK, record.name): record.owner.name for record in look.store.all() if record.owner.kind == "zone"}
+def _on_record(look: Look, declared: Declaration) -> Mapping[Claim, str]:
+    """Before the first survey: who has which link and which address, as our books say."""
+    claims = {(LINK, record.name): record.owner.name for record in look.store.all() if record.kind == "vnic"}
+    for (network, address), lease in _leases(look, declared, None).items():
+        if lease.freed_s is None:
+            claims[(declared.networks[network].link, address)] = lease.zone
+    return claims
+
+
+def _leases(look: Look, declared: Declaration, before: Site | None) -> Mapping[tuple[str, str], Lease]:
+    """(network, address) -> who has or had it: by the books, and by what was given and is not in them yet."""
+    pools = declared_pools(declared)
+    leases: dict[tuple[str, str], Lease] = {}
+    for record in look.store.of_kind(ADDRESS) if pools else ():
+        network, _, address = record.name.partition("/")
+        if network in pools:
+            freed = record.facts.get("freed")
+            leases[(network, address)] = Lease(
+                record.facts["zone"], record.facts["link"], float(freed) if freed else None
+            )
+    for name in pools if before is not None else ():
+        assert before is not None
+        for attachment in before.on_network.get(name, ()):
+            for address_given in attachment.addresses:
+                key = (name, str(address_given.ip))
+                if key not in leases or leases[key].freed_s is not None:
+                    leases[key] = Lease(attachment.zone, attachment.link)
+    return leases
+
+
+def _somebody_waits(site: Site) -> bool:
+    """For an address of a pool, which time alone may bring."""
+    return any(refusal.code == "pool-exhausted" for each in site.attached.values() for refusal in each.refusals)
 
 
 def _changed_neighbours(before: Site | None, now: Site) -> frozenset[str]:

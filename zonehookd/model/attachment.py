@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from zonehookd.model.network import Network
 from zonehookd.model.subject import Subject
@@ -11,13 +12,20 @@ from zonehookd.model.zone import Address, Nic
 
 @dataclass(frozen=True, slots=True)
 class Attachment:
-    """`found_by` says how the network was found: ``attribute``, ``global-nic`` or ``address``."""
+    """`found_by` says how the network was found: ``attribute``, ``global-nic``, ``address`` or ``gateway``.
+
+    `role`: a member of the network, or its gateway's inner (`inside`) or outer (`outside`) side. `primary`: the NIC
+    that has the zone's default route. `to_add`: the zone's configuration does not name the link yet; we add it.
+    """
 
     zone: str
     nic: Nic
     network: Network
     addresses: tuple[Address, ...]
     found_by: str
+    role: Literal["member", "inside", "outside"] = "member"
+    primary: bool = False
+    to_add: bool = False
     on_demand: bool = False  # the brand makes the VNIC at boot and deletes it at halt (sheet 6.3)
 
     @property

@@ -71,4 +71,5 @@ class Change:
     cause: str = ""
     only_if: Record | None = None
     lane: Lane = "change"
+    silent: bool = False  # status 0 with a word on stderr is a failure too, for `judge` to take (ipnat, services 1.4)
     judge: Callable[[int, str], Verdict] = field(default=judge_default, compare=False)

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 
 from zonehookd.model.subject import Subject
 
+ADDRESS = "address"  # name: NETWORK/ADDRESS; facts: zone, link, and freed (seconds, wall clock) once it was given back
+
 
 @dataclass(frozen=True, slots=True)
 class Record:

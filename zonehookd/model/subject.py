@@ -1,10 +1,10 @@
-"""What a look is about: one zone or one network. Each subject has one worker, so its steps never overlap."""
+"""What a look is about: one zone, one network or one gateway. Each has one worker: its steps never overlap."""
 
 from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
-Kind = Literal["network", "zone"]
+Kind = Literal["network", "gateway", "zone"]
 
 
 class Subject(NamedTuple):
@@ -21,3 +21,7 @@ def zone(name: str) -> Subject:
 
 def network(name: str) -> Subject:
     return Subject("network", name)
+
+
+def gateway(name: str) -> Subject:
+    return Subject("gateway", name)

@@ -4,19 +4,37 @@ from zonehookd.errors import CannotObserve
 from zonehookd.host.doors import HostReader
 from zonehookd.model.attachment import Attachment, Refusal
 from zonehookd.model.command import Change, Query, Reply, Verdict
-from zonehookd.model.network import Network
+from zonehookd.model.gateway import GLOBAL, Forward, Gateway, StaticNat
+from zonehookd.model.network import Cidr, Dhcp, Ip, Network, Range, StaticName
 from zonehookd.model.plan import Forget, Note, Plan, Remember, RemoveFile, WriteFile, nothing
 from zonehookd.model.record import Record
-from zonehookd.model.zone import Nic, Zone, ZoneState
-from zonehookd.plugin.contract import NetworkPlugin, NetworkView, PluginOptions, ZonePlugin, ZoneView
+from zonehookd.model.zone import Address, Nic, Zone, ZoneState
+from zonehookd.plugin.contract import (
+    GatewayPlugin,
+    GatewayView,
+    NetworkPlugin,
+    NetworkView,
+    PluginOptions,
+    ZonePlugin,
+    ZoneView,
+)
 from zonehookd.plugin.templates import templates
 
 __all__ = [
+    "GLOBAL",
+    "Address",
     "Attachment",
     "CannotObserve",
     "Change",
+    "Cidr",
+    "Dhcp",
     "Forget",
+    "Forward",
+    "Gateway",
+    "GatewayPlugin",
+    "GatewayView",
     "HostReader",
+    "Ip",
     "Network",
     "NetworkPlugin",
     "NetworkView",
@@ -25,11 +43,14 @@ __all__ = [
     "Plan",
     "PluginOptions",
     "Query",
+    "Range",
     "Record",
     "Refusal",
     "Remember",
     "RemoveFile",
     "Reply",
+    "StaticName",
+    "StaticNat",
     "Verdict",
     "WriteFile",
     "Zone",

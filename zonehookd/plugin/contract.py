@@ -23,7 +23,8 @@ from pydantic import BaseModel, ConfigDict
 from zonehookd.host.doors import HostReader
 from zonehookd.model import subject
 from zonehookd.model.attachment import Attachment, Refusal
-from zonehookd.model.network import Network
+from zonehookd.model.gateway import GLOBAL, Gateway
+from zonehookd.model.network import Cidr, Ip, Network
 from zonehookd.model.plan import Plan
 from zonehookd.model.record import Record
 from zonehookd.model.subject import Subject
@@ -45,7 +46,7 @@ class ZoneView:
 
     `in_motion`: the kernel spoke of it within the last seconds, so it may be between two states. `boot_missed`: its
     last boot failed, and something was made for it since. `network_trouble`: network -> why it cannot be had now, as
-    its own plan in this look says.
+    its own plan in this look says; `gateway_trouble`: gateway -> why nothing goes through it now.
     """
 
     zone: Zone
@@ -56,6 +57,7 @@ class ZoneView:
     boot_missed: bool = False
     in_motion: bool = False
     network_trouble: Mapping[str, str] = field(default_factory=dict)
+    gateway_trouble: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def subject(self) -> Subject:
@@ -79,11 +81,52 @@ class NetworkView:
         return subject.network(self.name)
 
 
+@dataclass(frozen=True, slots=True)
+class GatewayView:
+    """A gateway by name; `gateway` None when it is no longer declared; then `zone` None means that it is gone, too.
+
+    `sides`: its own NICs, inner and outer. `members`: the NICs of others on each of its networks, by network name.
+    `zones`: every zone that is such a member, and the gateway's own. `behind`: what lies further in, behind gateways on
+    its networks that do not translate: range -> next hop. `trouble`: why its zone cannot be worked with now.
+    """
+
+    name: str
+    gateway: Gateway | None
+    zone: Zone | None
+    sides: tuple[Attachment, ...] = ()
+    members: Mapping[str, tuple[Attachment, ...]] = field(default_factory=dict)
+    zones: Mapping[str, Zone] = field(default_factory=dict)
+    behind: Mapping[Cidr, Ip] = field(default_factory=dict)
+    trouble: str = ""
+
+    @property
+    def subject(self) -> Subject:
+        return subject.gateway(self.name)
+
+    @property
+    def where(self) -> str:
+        """In which zone its commands run; ``global`` for the global zone."""
+        return self.name
+
+    def side(self, network: str) -> Attachment | None:
+        """Its NIC on that network."""
+        return next((each for each in self.sides if each.network.name == network), None)
+
+    @property
+    def outer_link(self) -> str:
+        """The IP interface of its outer side: its own NIC there, or the uplink itself in the global zone."""
+        outside = self.gateway.outside if self.gateway else None
+        if outside is None:
+            return ""
+        side = self.side(outside.name)
+        return side.link if side is not None else outside.link if self.name == GLOBAL else ""
+
+
 class _Plugin:
     name: ClassVar[str] = ""
     after: ClassVar[tuple[str, ...]] = ()  # plugins whose steps for the same subject come first
     api: ClassVar[int] = API
-    kind: ClassVar[Literal["network", "zone"]]
+    kind: ClassVar[Literal["network", "gateway", "zone"]]
     Options: ClassVar[type[PluginOptions]] = PluginOptions
 
     # Set by the loader. Ours wait for nothing but commands, which have limits; others get one of their own, and at ten
@@ -125,5 +168,17 @@ class NetworkPlugin(_Plugin, Generic[Seen]):
         raise NotImplementedError
 
 
-AnyPlugin = ZonePlugin[Any] | NetworkPlugin[Any]
+class GatewayPlugin(_Plugin, Generic[Seen]):
+    """Works on one gateway at a time: after its networks, before the zones behind it."""
+
+    kind = "gateway"
+
+    async def observe(self, gateway: GatewayView, host: HostReader) -> Seen:
+        raise NotImplementedError
+
+    def plan(self, gateway: GatewayView, seen: Seen) -> Plan:
+        raise NotImplementedError
+
+
+AnyPlugin = ZonePlugin[Any] | NetworkPlugin[Any] | GatewayPlugin[Any]
 NOBODY = subject.zone("(nobody)")  # no zone can have this name, so what it owns is cleared away

@@ -1,6 +1,7 @@
 """Finds plugin folders, imports them, checks each against the contract, and puts them in order.
 
-A plugin is a folder with a `plugin.py` that defines one subclass of ZonePlugin or NetworkPlugin, named as the folder.
+A plugin is a folder with a `plugin.py` that defines one subclass of ZonePlugin, NetworkPlugin or
+GatewayPlugin, named as the folder.
 What does not fit is refused with plugin, method and rule: a misspelled method is never silently ignored.
 """
 
@@ -21,8 +22,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from zonehookd.errors import PluginRefused
-from zonehookd.plugin.contract import API, AnyPlugin, NetworkPlugin, PluginOptions, ZonePlugin
+from zonehookd.plugin.contract import API, AnyPlugin, GatewayPlugin, NetworkPlugin, PluginOptions, ZonePlugin
 
+_BASES = (ZonePlugin, NetworkPlugin, GatewayPlugin)
 _METHODS = {"observe": 3, "plan": 3, "reclaim": 3}  # parameters, self included
 _ATTRIBUTES = {"name", "after", "api", "kind", "Options", "options", "bundled"}
 
@@ -75,14 +77,12 @@ def plugin_class(name: str, folder: Path) -> type[AnyPlugin]:
     candidates = [
         member
         for member in vars(module).values()
-        if inspect.isclass(member)
-        and issubclass(member, ZonePlugin | NetworkPlugin)
-        and member.__module__ == module.__name__
+        if inspect.isclass(member) and issubclass(member, _BASES) and member.__module__ == module.__name__
     ]
     if len(candidates) != 1:
         raise PluginRefused(
-            f"plugin {name}: expected one subclass of ZonePlugin or NetworkPlugin in {folder / 'plugin.py'}, "
-            f"found {len(candidates)}"
+            f"plugin {name}: expected one subclass of ZonePlugin, NetworkPlugin or GatewayPlugin in "
+            f"{folder / 'plugin.py'}, found {len(candidates)}"
         )
     _verify(name, candidates[0])
     return candidates[0]
@@ -122,7 +122,7 @@ def _verify(name: str, cls: type[AnyPlugin]) -> None:
         raise PluginRefused(f"plugin {name}: made for contract {cls.api}, and this is {API}")
     for method, parameters in _METHODS.items():
         own = getattr(cls, method)
-        if method != "reclaim" and own in (getattr(ZonePlugin, method), getattr(NetworkPlugin, method)):
+        if method != "reclaim" and own in [getattr(base, method) for base in _BASES]:
             near = difflib.get_close_matches(method, [each for each in vars(cls) if each not in _METHODS], 1)
             raise PluginRefused(f"plugin {name}: {method} is missing", hint=f"is {near[0]!r} it?" if near else "")
         if len(inspect.signature(own).parameters) != parameters:

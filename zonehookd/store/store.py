@@ -103,6 +103,9 @@ class Store:
     def all(self) -> Iterable[Record]:
         return list(self._records.values())
 
+    def of_kind(self, kind: str) -> Iterable[Record]:
+        return [record for record in self._records.values() if record.kind == kind]
+
     def owners(self) -> set[Subject]:
         return {owner for owner, records in self._of.items() if records}
 

@@ -253,7 +253,7 @@ def test_lost_books_are_rebuilt_from_the_macs(admin: Admin, engine: Build, tmp_p
     again = engine(dmz="10.1.0.0/24")
     assert "unreadable" in again.store.rebuilt
     look = again._look()
-    taken = asyncio.run(again.survey.take(look, again.networks, 0.0))
+    taken = asyncio.run(again.survey.take(look, again.declared, 0.0))
     for plugin in again.reconciler.plugins:
         for record in asyncio.run(plugin.reclaim(taken.site.holders, PluginReader(again._look(), plugin.name))):
             again.store.remember(record)

@@ -2,7 +2,7 @@
 CREATE TABLE record (
     kind   TEXT NOT NULL,
     name   TEXT NOT NULL,
-    owner_kind TEXT NOT NULL CHECK (owner_kind IN ('network', 'zone')),
+    owner_kind TEXT NOT NULL CHECK (owner_kind IN ('network', 'gateway', 'zone')),
     owner_name TEXT NOT NULL,
     plugin TEXT NOT NULL,
     facts  TEXT NOT NULL, -- JSON object of strings

@@ -1,0 +1,156 @@
+"""Addresses out of pools (contract A4): deterministic, stable for life, quarantined after. Pure.
+
+The choice for a NIC: what it has or had, while that is free; else the first address of the pool that nobody ever had;
+else the one that has been free the longest, when its quarantine is over; else the pool is exhausted, and says so.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from zonehookd.engine.attach import Attached
+from zonehookd.model import subject
+from zonehookd.model.attachment import Attachment, Refusal
+from zonehookd.model.gateway import Declaration
+from zonehookd.model.network import Ip, Network
+from zonehookd.model.zone import Address
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """Who has an address, or had it: `freed_s` is when it was given back, None while it is in use (wall clock)."""
+
+    zone: str
+    link: str
+    freed_s: float | None = None
+
+
+class Pools:
+    """One settling of all zones. `claims` are written to as addresses are given."""
+
+    def __init__(
+        self,
+        declared: Declaration,
+        claims: dict[tuple[str, str], str],
+        leases: Mapping[tuple[str, str], Lease],
+        now_s: float,
+    ) -> None:
+        self._claims = claims
+        self._leases = leases
+        self._now_s = now_s
+        self._own: dict[tuple[str, str, str], list[Ip]] = {}
+        for (network, address), lease in leases.items():
+            self._own.setdefault((network, lease.zone, lease.link), []).append(ipaddress.ip_address(address))
+        self._fresh: dict[tuple[str, int], Iterator[Ip]] = {}
+        self._freed: dict[tuple[str, int], list[Ip]] = {}
+
+    def give(self, order: Sequence[str], attached: dict[str, Attached]) -> None:
+        """First everybody keeps what is his, then newcomers are served: both in `order`."""
+        for keeping in (True, False):
+            for name in order:
+                if any(self._needs(each) for each in attached[name].attachments):
+                    attached[name] = self._serve(name, attached[name], keeping)
+
+    @staticmethod
+    def _needs(attachment: Attachment) -> list[int]:
+        """Address families for which this NIC is to get an address."""
+        if attachment.role == "inside":
+            return []
+        families = {each.version for each in attachment.network.pool}
+        return sorted(families - {address.version for address in attachment.addresses})
+
+    def _serve(self, zone: str, attached: Attached, keeping: bool) -> Attached:
+        placed, refused = [], list(attached.refusals)
+        for attachment in attached.attachments:
+            for version in self._needs(attachment):
+                address = self._kept(zone, attachment, version) if keeping else self._new(zone, attachment, version)
+                if address is not None:
+                    self._claims[(attachment.network.link, str(address))] = zone
+                    attachment = replace(
+                        attachment, addresses=(*attachment.addresses, _interface(address, attachment.network))
+                    )
+                elif not keeping:
+                    refused.append(self._exhausted(zone, attachment, version))
+            placed.append(attachment)
+        return Attached(tuple(placed), tuple(refused), attached.left_alone)
+
+    def _kept(self, zone: str, attachment: Attachment, version: int) -> Ip | None:
+        own = self._own.get((attachment.network.name, zone, attachment.link), ())
+        mine = (each for each in own if each.version == version and self._free(attachment.network, each, zone))
+        return min(mine, default=None, key=int)
+
+    def _new(self, zone: str, attachment: Attachment, version: int) -> Ip | None:
+        network = attachment.network
+        key = (network.name, version)
+        fresh = self._fresh.get(key)
+        if fresh is None:
+            fresh = self._fresh[key] = self._never_used(network, version)
+        address = next((each for each in fresh if self._free(network, each, zone)), None)
+        if address is not None:
+            return address
+        if key not in self._freed:
+            self._freed[key] = self._rested(network, version)
+        while self._freed[key]:
+            address = self._freed[key].pop(0)
+            if self._free(network, address, zone):
+                return address
+        return None
+
+    def _never_used(self, network: Network, version: int) -> Iterator[Ip]:
+        for each in network.pool:
+            if each.version == version:
+                for address in each:
+                    if (network.name, str(address)) not in self._leases:
+                        yield address
+
+    def _rested(self, network: Network, version: int) -> list[Ip]:
+        """Freed addresses of the pool whose quarantine is over, the longest free first."""
+        found = []
+        for (name, text), lease in self._leases.items():
+            if name == network.name and lease.freed_s is not None:
+                address = ipaddress.ip_address(text)
+                if address.version == version and lease.freed_s + network.quarantine_s <= self._now_s:
+                    found.append((lease.freed_s, int(address), address))
+        return [address for _, _, address in sorted(found)]
+
+    def _free(self, network: Network, address: Ip, zone: str) -> bool:
+        cidr = network.cidr(address.version)
+        if cidr is None or address not in cidr or not any(address in each for each in network.pool):
+            return False
+        ends = (cidr.network_address, cidr.broadcast_address) if cidr.version == 4 else (cidr.network_address,)
+        dynamic = network.dhcp.dynamic if network.dhcp else ()
+        if address in ends or address in network.gateways or any(address in each for each in network.excluded):
+            return False
+        if any(address in each for each in dynamic):
+            return False
+        return (network.link, str(address)) not in self._claims
+
+    def _exhausted(self, zone: str, attachment: Attachment, version: int) -> Refusal:
+        network = attachment.network
+        size = sum(len(each) for each in network.pool if each.version == version)
+        resting = sum(
+            name == network.name
+            and lease.freed_s is not None
+            and lease.freed_s + network.quarantine_s > self._now_s
+            and ipaddress.ip_address(text).version == version
+            for (name, text), lease in self._leases.items()
+        )
+        text = (
+            f"{attachment.link}: the pool of network {network.name} is exhausted: of its {size} IPv{version} addresses "
+            f"none is free, {resting} rest for {network.quarantine_s:g} s after their last owner"
+        )
+        hint = f"a larger pool in [network.{network.name}], or delete zones that are not needed"
+        return Refusal(subject.zone(zone), "pool-exhausted", attachment.link, text, f"network {network.name}", hint)
+
+
+def _interface(address: Ip, network: Network) -> Address:
+    cidr = network.cidr(address.version)
+    assert cidr is not None
+    return ipaddress.ip_interface(f"{address}/{cidr.prefixlen}")
+
+
+def declared_pools(declared: Declaration) -> Mapping[str, Network]:
+    """Networks whose addresses are kept in our books."""
+    return {name: network for name, network in declared.networks.items() if network.pool}
