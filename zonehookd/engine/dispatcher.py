@@ -319,6 +319,7 @@ class Dispatcher:
             self._due_at[plan.subject] = min(now + pause_s, self._due_at.get(plan.subject, now + pause_s))
             if result is Result.CHANGED:
                 self._due_since[plan.subject] = now
+        never_done = plan.unsettled(pause_s) if result is Result.UNSETTLED else ""
         outcome = Outcome(
             plan.subject,
             result,

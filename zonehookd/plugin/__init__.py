@@ -18,6 +18,7 @@ from zonehookd.plugin.contract import (
     ZonePlugin,
     ZoneView,
 )
+from zonehookd.plugin.nics import expected_mac
 from zonehookd.plugin.templates import templates
 
 __all__ = [
@@ -57,6 +58,7 @@ __all__ = [
     "ZonePlugin",
     "ZoneState",
     "ZoneView",
+    "expected_mac",
     "nothing",
     "templates",
 ]
