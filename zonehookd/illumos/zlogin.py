@@ -68,7 +68,7 @@ def judged(where: str, judge: Callable[[int, str], Verdict]) -> Callable[[int, s
     def verdict(status: int, stderr: str) -> Verdict:
         if not_up(where, stderr):
             return Verdict(again=True, busy=True)
-        if where != GLOBAL and status == _COMMAND_NOT_FOUND:
+        if where != GLOBAL and status == _COMMAND_NOT_FOUND and "not found" in stderr:
             return Verdict(again=False)
         return judge(status, stderr)
 
