@@ -10,13 +10,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
-from lab import outside_command
+from lab import dhcp, dhcp_client, lease_command, outside_command
 from lab.call import Call, Exit
 from lab.dispatch import NOT_EMULATED
 from lab.faults import KINDS, Fault
 from lab.world import NotEmulated
 
 NAME = "zonelab"
+OWN = (NAME, dhcp_client.REPORTER)  # what the lab's server answers itself
 
 
 class _Parser(argparse.ArgumentParser):
@@ -59,12 +60,16 @@ def _parser(call: Call) -> _Parser:
     log.add_argument("--clear", action="store_true", help="empty it afterwards")
     outside = commands.add_parser("outside", help="the far side of the physical links")
     outside_command.add_parsers(outside.add_subparsers(dest="action", required=True, parser_class=Parser))
+    lease_command.add_arguments(commands.add_parser("lease", help="what a DHCP client was given, as JSON"))
     commands.add_parser("stop", help="end this host with everything in it")
     return parser
 
 
 def main(call: Call, journal: Path, stop: Callable[[], None]) -> int:
     """`stop` ends the server."""
+    if call.argv[0] == dhcp_client.REPORTER:
+        dhcp.report(call.world, call.environ.get(dhcp_client.TICKET, ""), "".join(call.argv[1:2]), call.environ)
+        return 0
     words = call.argv[1:]
     ours = words.index("--") if "--" in words else len(words)  # argparse's own "--" differs between Pythons
     try:
@@ -77,6 +82,8 @@ def main(call: Call, journal: Path, stop: Callable[[], None]) -> int:
         stop()
     elif options.command == "log":
         _log(call, journal, options.n, options.clear)
+    elif options.command == "lease":
+        return lease_command.main(call, options)
     elif options.command == "outside":
         try:
             return outside_command.main(call, options)

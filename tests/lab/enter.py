@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
-from lab import control, dispatch, door, hosts, linux, native_build, serve
+from lab import control, dhcp_client, dispatch, door, hosts, linux, native_build, serve
 from lab.world import Dialect
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -193,7 +193,7 @@ def _usr(native: Path) -> None:
     linux.mount("zonelab", door.STATE, "tmpfs", data="mode=755")
     Path(COMMANDS).mkdir()
     shutil.copy(source / "launch", f"{door.STATE}/zonelab-init")
-    for name in (control.NAME, *dispatch.COMMANDS):
+    for name in (control.NAME, dhcp_client.REPORTER, *dispatch.COMMANDS):
         os.link(f"{door.STATE}/zonelab-init", f"{COMMANDS}/{name}")
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 from lab.world import Interface, KernelZone, Link, Route
 
 if TYPE_CHECKING:
+    from lab.dhcp_client import DhcpClient
     from lab.outside import Outside
 
 
@@ -44,6 +45,9 @@ class Floor(Protocol):
 
     def add_route(self, zone: KernelZone | None, route: Route) -> None: ...
     def remove_route(self, zone: KernelZone | None, route: Route) -> None: ...
+    def start_dhcp(
+        self, zone: KernelZone | None, interface: str, mac: str, host_name: str, ticket: str
+    ) -> DhcpClient: ...
 
     # zones ---------------------------------------------------------------------------------------------------------
     def zone_create(self, zone: KernelZone, root: str) -> None:

@@ -47,11 +47,17 @@ def stack_of(world: World, zone: str) -> Stack:
 
 def drop_stack(world: World, zone: str) -> None:
     """The zone's kernel object goes, its stack with it; its links stay, to be given back."""
+    from lab import dhcp
+
+    dhcp.stop(world, zone)
     world.stacks.pop(zone, None)
 
 
 def shut_down(world: World) -> None:
     """Shutdown of the host: the global zone's stack goes."""
+    from lab import dhcp
+
+    dhcp.stop(world, GLOBAL)
     for name in list(world.stacks[GLOBAL].interfaces):
         if name != "lo0":
             world.floor.unplumb(None, name)
@@ -106,7 +112,7 @@ def is_from_gz(interface: Interface) -> bool:
 
 def delete_interface(world: World, zone: str, name: str, operate: Step = nothing) -> None:
     """Active and persistent, with all addresses and the routes through it. Raises `Refused`."""
-    from lab import routes
+    from lab import dhcp, routes
 
     stack = stack_of(world, zone)
     interface = find_interface(world, zone, name)
@@ -115,6 +121,7 @@ def delete_interface(world: World, zone: str, name: str, operate: Step = nothing
     if is_from_gz(interface):
         raise Refused(FROM_GZ)
     operate()
+    dhcp.stop(world, zone, name)
     world.floor.unplumb(kernel_zone(world, zone), name)
     routes.forget(world, stack, lambda route: route.interface == name)
     del stack.interfaces[name]
@@ -174,11 +181,15 @@ def create_address(
     down: bool = False,
     operate: Step = nothing,
     half_way: Step = nothing,
+    request_host: str = "",
 ) -> None:
-    """The address object `name` (IF/NAME), `kind` static or addrconf [network 4.3]; plumbs when needed.
+    """The address object `name` (IF/NAME), `kind` static, addrconf or dhcp [network 4.3]; plumbs when needed.
 
-    A kill in `half_way` leaves the name taken and nothing behind it. Raises `Refused`.
+    The lease of a dhcp one comes later. A kill in `half_way` leaves the name taken and nothing behind it.
+    Raises `Refused`.
     """
+    from lab import dhcp
+
     stack = stack_of(world, zone)
     where = name.partition("/")[0]
     interface = stack.interfaces.get(where)
@@ -192,16 +203,18 @@ def create_address(
     if interface is None:
         interface = create_interface(world, zone, where, persistent)
     try:
-        address = text if kind == "static" else link_local(_datalink(world, zone, where))
+        address = link_local(_datalink(world, zone, where)) if kind == "addrconf" else text
         _check_free(stack, interface, kind, address)
-        made = Address(name, kind, address, "down" if down else "ok", persistent)
+        made = Address(name, kind, address, "down" if down else "ok", persistent, request_host=request_host)
         interface.addresses[name] = Address(name, kind, "", "reserved", persistent=False, active=False)
         half_way()
         try:
             operate()
-            if not down:
+            if kind == "dhcp":
+                dhcp.start(world, zone, interface, made)
+            elif not down:
                 world.floor.add_address(kernel_zone(world, zone), where, _unscoped(address))
-        except Refused:
+        except (Refused, NotEmulated):
             del interface.addresses[name]
             raise
     except (Refused, NotEmulated):
@@ -214,6 +227,10 @@ def create_address(
 
 
 def _check_free(stack: Stack, interface: Interface, kind: str, address: str) -> None:
+    if kind == "dhcp":
+        if any(taken.kind == "dhcp" for taken in interface.addresses.values()):
+            raise NotEmulated(f"two DHCP clients on {interface.name} [network 4.3]")
+        return
     for other in stack.interfaces.values():
         for taken in other.addresses.values():
             if taken.active and bare(taken.address) == bare(address) and (kind == "static" or other is interface):
@@ -235,13 +252,17 @@ def find_address(world: World, zone: str, name: str) -> tuple[Interface, Address
     return interface, interface.addresses[name]
 
 
-def delete_address(world: World, zone: str, name: str, operate: Step = nothing) -> None:
-    """Active and persistent, with the routes that only it made reachable. Raises `Refused`."""
+def delete_address(world: World, zone: str, name: str, release: bool = False, operate: Step = nothing) -> None:
+    """Active and persistent, with the routes that only it made reachable; a DHCP client ends. Raises `Refused`."""
+    from lab import dhcp
+
     interface, address = find_address(world, zone, name)
     if address.kind == "from-gz":
         raise Refused(FROM_GZ)
     operate()
-    _take_down(world, zone, interface, address)
+    if address.kind == "dhcp":
+        dhcp.stop(world, zone, interface.name, release)
+    take_down(world, zone, interface, address)
     del interface.addresses[name]
     ipadm_conf.save(world, stack_of(world, zone))
 
@@ -253,24 +274,28 @@ def set_address_up(world: World, zone: str, name: str, up: bool, persistent: boo
         raise Refused(FROM_GZ)
     if persistent and not address.persistent:
         raise Refused(ON_TEMPORARY)
+    if address.kind == "dhcp":
+        raise NotEmulated("taking an address of type dhcp up or down [network 4.3]")
     operate()
     if up and address.state == "down":
         world.floor.add_address(kernel_zone(world, zone), interface.name, _unscoped(address.address))
         address.state = "ok"
     elif not up:
-        _take_down(world, zone, interface, address)
+        take_down(world, zone, interface, address)
         address.state = "down"
     if persistent:
         ipadm_conf.save(world, stack_of(world, zone))
 
 
-def _take_down(world: World, zone: str, interface: Interface, address: Address) -> None:
+def take_down(world: World, zone: str, interface: Interface, address: Address) -> None:
+    """Off the interface, with the routes that only it made reachable; the object stays."""
     from lab import routes
 
-    if not address.active or address.state == "down":
+    if not address.active or address.state == "down" or not address.address:
         return
     world.floor.remove_address(kernel_zone(world, zone), interface.name, _unscoped(address.address))
-    rest = [each.address for each in interface.addresses.values() if each is not address and each.state == "ok"]
+    others = [each for each in interface.addresses.values() if each is not address and each.state == "ok"]
+    rest = [each.address for each in others if each.active and each.address]
     routes.forget(
         world,
         stack_of(world, zone),
@@ -353,8 +378,9 @@ def restore(world: World, zone: KernelZone | None) -> None:
     for address in stored.addresses:
         try:
             create_address(
-                world, where, address.name, address.kind, address.address, False, down=address.state == "down"
-            )
+                world, where, address.name, address.kind, address.address, False, down=address.state == "down",
+                request_host=address.request_host,
+            )  # fmt: skip
         except (Refused, NotEmulated):
             continue
         find_address(world, where, address.name)[1].persistent = True

@@ -34,7 +34,8 @@ def save(world: World, stack: Stack) -> None:
             continue
         lines.append(f"_ifname={interface.name}")
         lines += [
-            f"_aobjname={address.name};_type={address.kind};_addr={address.address};_state={address.state}"
+            f"_aobjname={address.name};_type={address.kind};_addr={'' if address.kind == 'dhcp' else address.address};"
+            f"_state={address.state};_reqhost={address.request_host}"
             for address in interface.addresses.values()
             if address.persistent
         ]
@@ -57,7 +58,11 @@ def read(world: World, zone: str) -> Stored:
         if "_ifname" in items:
             stored.interfaces.append(items["_ifname"])
         elif "_aobjname" in items:
-            stored.addresses.append(Address(items["_aobjname"], items["_type"], items["_addr"], items["_state"]))
+            stored.addresses.append(
+                Address(
+                    items["_aobjname"], items["_type"], items["_addr"], items["_state"], request_host=items["_reqhost"]
+                )
+            )
         else:
             stored.props[items.get("_if", ""), (items["_prop"], items["_proto"])] = items["_value"]
     return stored

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from lab import containers, linux
+from lab.dhcp_client import DhcpClient
 from lab.network import Network
 from lab.outside import Outside
 from lab.world import Interface, KernelZone, Link, LinkClass, Refused, Route, World
@@ -223,6 +224,9 @@ class NamespaceFloor:
         if route.interface:
             attributes["oif"] = network.index(self._interface(route.interface))
         network.ask("route", action, **attributes)
+
+    def start_dhcp(self, zone: KernelZone | None, interface: str, mac: str, host_name: str, ticket: str) -> DhcpClient:
+        return DhcpClient(self._stack(zone).fd, self._interface(interface), _padded(mac), host_name, ticket)
 
     # zones -----------------------------------------------------------------------------------------------------------
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lab.world import Interface, KernelZone, Link, Route
+from lab.world import Interface, KernelZone, Link, NotEmulated, Route
 
 if TYPE_CHECKING:
+    from lab.dhcp_client import DhcpClient
     from lab.outside import Outside
 
 
@@ -56,6 +57,9 @@ class PaperFloor:
 
     def remove_route(self, zone: KernelZone | None, route: Route) -> None:
         pass
+
+    def start_dhcp(self, zone: KernelZone | None, interface: str, mac: str, host_name: str, ticket: str) -> DhcpClient:
+        raise NotEmulated("ipadm create-addr -T dhcp on the data-only floor")
 
     def zone_create(self, zone: KernelZone, root: str) -> None:
         pass

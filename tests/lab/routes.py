@@ -121,7 +121,7 @@ def _subnets(stack: Stack) -> Iterator[tuple[str, ipaddress.IPv4Network | ipaddr
     """(interface, subnet) of every address that is up."""
     for interface in stack.interfaces.values():
         for address in interface.addresses.values():
-            if address.active and address.state == "ok":
+            if address.active and address.state == "ok" and address.address:
                 yield interface.name, _subnet(address.address)
 
 

@@ -249,7 +249,7 @@ class Server:
         status: int | None = None
         became: Become | None = None
         try:
-            status = self._own(call) if call.argv[0] == control.NAME else run(call)
+            status = self._own(call) if call.argv[0] in control.OWN else run(call)
             if status == SIGKILLED:
                 status = None
                 out.forget()
@@ -267,7 +267,7 @@ class Server:
                 err.write(f"zonelab: internal error in {call.argv}:\n{trace}".encode())
         if became is not None:
             status = self._become(connection, became, err)
-        if call.argv[0] != control.NAME:
+        if call.argv[0] not in control.OWN:
             self.journal.write(call, caller, status, began)
         if became is None and status is not None:  # last: whoever saw the command end finds it in the journal
             door.send_exit(connection, status)

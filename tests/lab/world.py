@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from lab.channel import Channel
+    from lab.dhcp import Lease
     from lab.faults import Faults
     from lab.floor import Floor
 
@@ -77,10 +78,11 @@ class Address:
 
     name: str  # IF/NAME
     kind: str  # static | dhcp | addrconf | from-gz
-    address: str  # ADDR/LEN
+    address: str  # ADDR/LEN; "" of type dhcp: no lease
     state: str = "ok"
     persistent: bool = True
     active: bool = True
+    request_host: str = ""  # of type dhcp: the host name that is sent
 
 
 @dataclass
@@ -170,6 +172,7 @@ class World:
         self.link_index = LinkIndex()
         self.kernel_zones: dict[str, KernelZone] = {}
         self.stacks: dict[str, Stack] = {GLOBAL: Stack(GLOBAL, {"lo0": loopback()})}
+        self.leases: dict[str, Lease] = {}  # by ticket; written by lab.dhcp only
         self.stop_timeout = 100.0  # seconds; stop method of svc:/system/zones:default [zones 3.6]
         self._linkid = 0
         self._zoneid = 0

@@ -16,6 +16,7 @@ SUBCOMMANDS: dict[str, Callable[[Ipadm], int]] = {
     "delete-ip": addresses.delete_if,
     "show-if": addresses.show_if,
     "create-addr": addresses.create_addr,
+    "refresh-addr": addresses.refresh_addr,
     "delete-addr": addresses.delete_addr,
     "up-addr": addresses.up_addr,
     "down-addr": addresses.down_addr,
@@ -29,7 +30,7 @@ SUBCOMMANDS: dict[str, Callable[[Ipadm], int]] = {
 }
 REAL_BUT_NOT_HERE = {
     "add-ipmp", "create-ipmp", "create-vni", "delete-ipmp", "delete-vni", "disable-addr", "disable-if", "enable-addr",
-    "enable-if", "refresh-addr", "remove-ipmp", "reset-addrprop", "set-addrprop", "show-addrprop",
+    "enable-if", "remove-ipmp", "reset-addrprop", "set-addrprop", "show-addrprop",
 }  # fmt: skip
 
 
@@ -47,6 +48,8 @@ def main(call: Call) -> int:
     try:
         with call.world.lock:
             status = SUBCOMMANDS[subcommand](ipadm)
+        if ipadm.later is not None:
+            ipadm.later()
     except NotEmulated:
         ipadm.flush()
         raise

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lab import ip
+from lab import dhcp, ip
 from lab.ipadm.process import Ipadm
 from lab.ofmt import Field
 from lab.world import Address, Interface, NotEmulated, Refused
@@ -22,6 +22,7 @@ ADDRESS_FIELDS = [
     Field("PERSISTENT", 11),
     Field("ADDR", 46),
 ]
+DHCP_WAIT_SECONDS = 120.0  # [network 4.3]
 LONGS = {"parsable": "p", "parseable": "p", "output": "o"}
 TEMPORARY = {"temporary": "t"}
 
@@ -108,20 +109,24 @@ def _listing(ipadm: Ipadm) -> tuple[bool, str | None, list[str]]:
 
 def create_addr(ipadm: Ipadm) -> int:
     options, operands = ipadm.options(
-        ":tT:a:di:p:w:h:1", TEMPORARY | {"address": "a", "type": "T", "down": "d", "interface-id": "i", "prop": "p"}
+        ":tT:a:di:p:w:h:1",
+        TEMPORARY
+        | {"address": "a", "type": "T", "down": "d", "interface-id": "i", "prop": "p"}
+        | {"wait": "w", "reqhost": "h", "primary": "1"},
     )
     given = {option.letter: option.value for option in options}
     if "T" not in given:
         ipadm.die_with_usage("Invalid arguments")
     kind = given["T"]
-    if kind == "dhcp":
-        raise NotEmulated("ipadm create-addr -T dhcp [network 4.3]")
-    if kind not in ("static", "addrconf"):
+    if kind not in ("static", "dhcp", "addrconf"):
         ipadm.die(f"Invalid address type {kind}")
     if kind == "addrconf" and "i" in given:
         raise NotEmulated("ipadm create-addr -T addrconf -i [network 4.3]")
-    if (kind == "static") != ("a" in given):
+    if (kind == "static") != ("a" in given) or (kind != "dhcp" and given.keys() & set("wh1")):
         ipadm.die_with_usage("Invalid arguments")
+    if kind != "static" and "d" in given:
+        ipadm.die_with_usage("Invalid arguments")
+    patience = _patience(ipadm, given.get("w"))
     name = ipadm.operand(operands)
     if ip.split_object(name) is None:
         ipadm.die_with_usage(f"invalid address object name: {name}")
@@ -138,10 +143,31 @@ def create_addr(ipadm: Ipadm) -> int:
             "d" in given,
             ipadm.operate,
             ipadm.call.half_way,
+            given.get("h", ""),
         )
     except Refused as refused:
         ipadm.die(f"Could not create address: {refused.status}")
+    lease = dhcp.find(ipadm.world, ipadm.zone, name.partition("/")[0]) if kind == "dhcp" else None
+    if lease is not None:
+        ipadm.later = lambda: _await_lease(ipadm, lease, patience)
     return 0
+
+
+def _patience(ipadm: Ipadm, text: str | None) -> float | None:
+    """Seconds to wait for a lease; None: for ever."""
+    if text is None:
+        return DHCP_WAIT_SECONDS
+    if text == "forever":
+        return None
+    if not (text.isascii() and text.isdigit()):
+        ipadm.die_with_usage("Invalid arguments")
+    return float(text)
+
+
+def _await_lease(ipadm: Ipadm, lease: dhcp.Lease, patience: float | None) -> None:
+    """A timeout is no failure: the client goes on."""
+    if not dhcp.wait(lease, patience, ipadm.call.linger):
+        ipadm.warn("Could not create address: Communication with dhcpagent timed out")
 
 
 def _local_address(ipadm: Ipadm, text: str) -> str:
@@ -154,11 +180,30 @@ def _local_address(ipadm: Ipadm, text: str) -> str:
         ipadm.die(f"Error in setting local address: {refused.status}")
 
 
-def delete_addr(ipadm: Ipadm) -> int:
-    name = ipadm.operand(ipadm.options(":r", {"release": "r"})[1])
+def refresh_addr(ipadm: Ipadm) -> int:
+    """Only a lease is refreshed; it does not wait for the answer."""
+    options, operands = ipadm.options(":i", {"inform": "i"})
+    name = ipadm.operand(operands)
+    if options:
+        raise NotEmulated("ipadm refresh-addr -i [network 4.3]")
     try:
         ipadm.ready()
-        ip.delete_address(ipadm.world, ipadm.zone, name, ipadm.operate)
+        interface, address = ip.find_address(ipadm.world, ipadm.zone, name)
+        ipadm.operate()
+    except Refused as refused:
+        raise NotEmulated(f"how refresh-addr words: {refused.status}") from None
+    if address.kind != "dhcp":
+        raise NotEmulated(f"refreshing an address of type {address.kind} [network 4.3]")
+    dhcp.refresh(ipadm.world, ipadm.zone, interface.name)
+    return 0
+
+
+def delete_addr(ipadm: Ipadm) -> int:
+    options, operands = ipadm.options(":r", {"release": "r"})
+    name = ipadm.operand(operands)
+    try:
+        ipadm.ready()
+        ip.delete_address(ipadm.world, ipadm.zone, name, bool(options), ipadm.operate)
     except Refused as refused:
         ipadm.die(f"could not delete address: {refused.status}")  # the small letter is real
     return 0
@@ -199,7 +244,7 @@ def show_addr(ipadm: Ipadm) -> int:
                 "state": address.state,
                 "current": "-----" if address.state == "down" else "U----",
                 "persistent": "U--" if address.persistent else "---",
-                "addr": address.address,
+                "addr": address.address or "?",  # no lease yet
             }
         )
     return 0

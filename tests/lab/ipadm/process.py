@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import NoReturn
 
 from lab.call import Call, Exit
@@ -27,6 +27,7 @@ USAGE = {
     "down-addr": "[-t] <addrobj>",
     "up-addr": "[-t] <addrobj>",
     "delete-addr": "[-r] <addrobj>",
+    "refresh-addr": "[-i] <addrobj>",
     "show-addr": "[[-p] -o <field>,...] [<addrobj>]",
     "set-prop": "[-t] -p <prop>[+|-]=<value[,...]> <protocol>",
     "reset-prop": "[-t] -p <prop> <protocol>",
@@ -46,6 +47,7 @@ class Ipadm:
         self.subcommand = subcommand
         self.arguments = arguments
         self.program = call.argv[0]
+        self.later: Callable[[], None] | None = None  # what is left to do when the world's lock is free again
         self._text: list[str] = []
         self._complaints: list[str] = []
 
