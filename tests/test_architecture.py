@@ -24,6 +24,10 @@ ALLOWED: dict[str, tuple[set[str], str]] = {
         {"config", "declaration", "errors", "illumos", "model"},
         "what is declared is checked without looking",
     ),
+    "checked": (
+        {"config", "declaration", "errors", "model", "plugin"},
+        "what a file decides is checked before anything is built from it",
+    ),
     "plugin": ({"errors", "model", "illumos", "host", "plugin"}, "the contract knows no engine: plugins outlive it"),
     "engine": (
         {"errors", "model", "illumos", "host", "store", "plugin", "engine"},

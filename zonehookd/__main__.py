@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from zonehookd import __version__
+from zonehookd.checked import check
 from zonehookd.config import DEFAULT_FILE
 from zonehookd.daemon import Daemon
 from zonehookd.errors import ZonehookError
@@ -37,13 +38,8 @@ async def _run(file: Path) -> None:
 
 
 def _check(file: Path) -> None:
-    from zonehookd.config import load
-    from zonehookd.declaration import declare
-    from zonehookd.plugin import loader
-
-    config = load(file)
-    networks = declare(config).networks
-    plugins = loader.load(config.plugins.folders, config.plugins.enabled, config.plugins.options)
+    checked = check(file)
+    networks, plugins = checked.declared.networks, checked.plugins
     click.echo(f"{file}: {len(networks)} networks, plugins {', '.join(plugin.name for plugin in plugins)}: good")
 
 

@@ -19,8 +19,8 @@ from zonehookd import log, metrics
 from zonehookd.answers import Answers, Condition
 from zonehookd.bus.control import ControlServer
 from zonehookd.bus.publisher import Publisher
-from zonehookd.config import Config, load
-from zonehookd.declaration import declare
+from zonehookd.checked import check
+from zonehookd.config import Config
 from zonehookd.engine.applier import Applier
 from zonehookd.engine.dispatcher import Dispatcher, Timing
 from zonehookd.engine.listeners import Listener
@@ -35,7 +35,6 @@ from zonehookd.host.process import Limits, Processes
 from zonehookd.illumos import dladm
 from zonehookd.model.event import Event
 from zonehookd.model.outcome import Outcome, Result
-from zonehookd.plugin import loader
 from zonehookd.plugin.contract import NOBODY
 from zonehookd.sources.poll import Poll
 from zonehookd.sources.source import Source, supervise
@@ -54,9 +53,8 @@ class Daemon:
     def __init__(self, file: Path) -> None:
         os.umask(0o077)  # what we make is ours alone from its first moment; files that plugins write say their mode
         self._file = file
-        self.config = config = load(file)
-        declared = declare(config)
-        plugins = loader.load(config.plugins.folders, config.plugins.enabled, config.plugins.options)
+        checked = check(file)
+        self.config = config = checked.config
         log.set_up(config.log.level, config.log.format)
         self._log = log.get()
         self._supervisor = Supervisor()
@@ -79,7 +77,7 @@ class Daemon:
             self._look,
             self._store,
             Survey(config.paths.zones, config.timing.absence_s),
-            Reconciler(plugins, self._metrics.called),
+            Reconciler(checked.plugins, self._metrics.called),
             Applier(self._host, self._files, self._store, lambda: self._dispatcher.stopping),
             _timing(config, self._supervisor.watchdog_s),
             self._listeners,
@@ -89,7 +87,7 @@ class Daemon:
         answers = Answers(self._dispatcher, self._look, self._store, self._condition)
         control = config.paths.run / "control.sock"
         self._control = _bound(lambda: ControlServer(self._context, control, answers.handlers()), config.paths.run)
-        self._declared = declared
+        self._declared = checked.declared
 
     def _look(self) -> Look:
         return Look(self._host, self._files, self._store, self._dialect, self.config.site)
@@ -227,14 +225,13 @@ class Daemon:
         """Networks, plugins and their options, and the log level change; the old stay when the new are wrong."""
         self._supervisor.reloading()
         try:
-            config = load(self._file)
-            declared = declare(config)
-            plugins = loader.load(config.plugins.folders, config.plugins.enabled, config.plugins.options)
+            checked = check(self._file)
         except ZonehookError as problem:
             self._log.error("configuration refused, the old one stays", error=str(problem))
             self._condition.config_error = str(problem)
             self._metrics.config_ok.set(0)
         else:
+            config, declared, plugins = checked.config, checked.declared, checked.plugins
             for section in ("paths", "commands", "timing", "metrics", "site"):
                 if getattr(config, section) != getattr(self.config, section):
                     self._log.warning("takes effect at the next start", section=section)

@@ -10,9 +10,9 @@ from zonehookd.model.gateway import Declaration
 
 
 def declare(config: Config) -> Declaration:
-    """Raises ConfigError naming every fault at once, with object, owner and way out."""
+    """Raises ConfigError naming every fault at once, with file, object, owner and way out."""
     found, faults = networks(config.network)
     ways, more = gateways(config.gateway, found)
     if faults or more:
-        raise ConfigError("\n".join([*faults, *more]))
+        raise ConfigError("\n".join(config.origins.located(fault) for fault in [*faults, *more]))
     return Declaration(found, ways)
