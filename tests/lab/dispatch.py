@@ -15,7 +15,7 @@ from lab.paper import PaperFloor
 from lab.world import Dialect, NotEmulated, World
 
 COMMANDS = (
-    "dladm", "halt", "ipadm", "kstat", "pfexec", "poweroff", "reboot", "route",
+    "dladm", "halt", "ipadm", "ipf", "ipfstat", "ipnat", "kstat", "netstat", "pfexec", "poweroff", "reboot", "route",
     "zlogin", "zoneadm", "zonecfg", "zonename",
 )  # fmt: skip
 SIGKILLED = 137

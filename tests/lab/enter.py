@@ -28,7 +28,7 @@ COMMANDS = f"{door.STATE}/bin"
 _OLD = "/.old"
 ZONE_PATTERN = "/.base"  # /etc and the folders of /var as a new zone gets them
 _OWN = {"proc", "dev", "sys", "tmp", "run", "var", "etc", "usr", "zones", "export", "lost+found"}
-_ALSO_IN_BIN = ("kstat", "pfexec", "zonename")  # where illumos has them; everything else is in /usr/sbin
+_ALSO_IN_BIN = ("kstat", "netstat", "pfexec", "zonename")  # where illumos has them; everything else is in /usr/sbin
 _FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
 
 

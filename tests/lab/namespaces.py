@@ -19,6 +19,8 @@ from typing import Any
 
 from lab import containers, linux
 from lab.dhcp_client import DhcpClient
+from lab.ipfilter.floor import PacketFloor
+from lab.ipfilter.nft import NftPackets
 from lab.network import Network
 from lab.outside import Outside
 from lab.world import Interface, KernelZone, Link, LinkClass, Refused, Route, World
@@ -42,6 +44,8 @@ class NamespaceFloor:
         self._names: dict[str, str] = {}  # link name -> kernel name
         self._containers: dict[str, containers.Container] = {}
         self._networks: dict[str, Network] = {}  # exclusive zone -> its stack
+        self._nft = NftPackets(self._stack, self._name_in_rules)
+        self.packets: PacketFloor = self._nft
 
     def furnish(self, world: World) -> None:
         """Make the physical links that the host was born with, and connect them to the world outside."""
@@ -103,6 +107,12 @@ class NamespaceFloor:
     def _place(self, linkid: int, name: str, kernel_name: str, network: Network) -> None:
         self._ends[linkid] = (network, kernel_name)
         self._names[name] = kernel_name
+        if name != kernel_name:
+            self._nft.names_changed()
+
+    def _name_in_rules(self, name: str) -> str | None:
+        """A rule may wait for a link that has no generated name: what the kernel will call it is known before."""
+        return self._names.get(name, name if len(name) <= KERNEL_NAME_MAX else None)
 
     def _entitle(self, link: Link, name: str) -> None:
         """The real name of a link whose kernel name is a generated one, for people who look with `ip`."""
@@ -207,7 +217,7 @@ class NamespaceFloor:
         network.sysctl(f"ipv{family}/conf/{name}/forwarding", int(on))
 
     def add_route(self, zone: KernelZone | None, route: Route) -> None:
-        self._route("add", zone, route)
+        self._route("append", zone, route)  # the same destination by another gateway is another route
 
     def remove_route(self, zone: KernelZone | None, route: Route) -> None:
         self._route("del", zone, route)

@@ -200,6 +200,12 @@ def lookup(world: World, zone: str, address: str) -> Route | None:
     return best
 
 
+def default(world: World, zone: str, family: int) -> Route | None:
+    """The default route that was there first."""
+    mine = (route for route in ip.stack_of(world, zone).routes if route.family == family)
+    return next((route for route in mine if route.destination == DEFAULT), None)
+
+
 def try_add(world: World, zone: str, arguments: list[str]) -> None:
     """At boot: what is refused is left out."""
     try:

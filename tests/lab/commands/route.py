@@ -133,10 +133,11 @@ class Route:
 
     def get(self, arguments: list[str]) -> int:
         wanted = routes.parse(arguments, gateway_needed=False)
-        if wanted.destination == routes.DEFAULT:
-            raise NotEmulated("route get default")
         target = wanted.typed.partition("/")[0]
-        found = routes.lookup(self.world, self.call.zone, target)
+        if wanted.destination == routes.DEFAULT:
+            found = routes.default(self.world, self.call.zone, wanted.family)
+        else:
+            found = routes.lookup(self.world, self.call.zone, target)
         if found is None:
             self.text.append(f"{' ' if self.numeric else ''}{wanted.typed}: not in table\n")
             return ERRNO["not in table"]
