@@ -23,6 +23,8 @@ need /usr/include/stdio.h libc6-dev
 need ip iproute2
 need ping iputils-ping
 need pgrep procps
+need nft nftables
+need /etc/services netbase
 need udhcpc udhcpc
 need dnsmasq dnsmasq-base
 [ -x .venv/bin/python ] || "$PYTHON" -c 'import ensurepip, venv' 2>/dev/null || missing="$missing python3-venv"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from lab.ipfilter.floor import PacketFloor
 from lab.world import Interface, KernelZone, Link, Route
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 class Floor(Protocol):
     real: bool  # True: zones are containers and packets flow
+    packets: PacketFloor  # NAT and filter rules
     outside: Outside | None  # what is beyond the physical links; None: nothing
 
     # links -----------------------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ import ipaddress
 
 from lab import datalinks, ipadm_conf
 from lab.datalinks import Step, nothing
+from lab.ipfilter.state import OWN
 from lab.world import (
     GLOBAL,
     Address,
@@ -61,7 +62,8 @@ def shut_down(world: World) -> None:
     for name in list(world.stacks[GLOBAL].interfaces):
         if name != "lo0":
             world.floor.unplumb(None, name)
-    world.stacks[GLOBAL] = Stack(GLOBAL, {"lo0": loopback()})
+    stack = world.stacks[GLOBAL] = Stack(GLOBAL, {"lo0": loopback()})
+    world.floor.packets.load(None, OWN, stack.ipf)
 
 
 # interfaces ---------------------------------------------------------------------------------------------------------

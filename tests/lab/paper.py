@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from lab.ipfilter.floor import PacketFloor, PaperPackets
 from lab.world import Interface, KernelZone, Link, NotEmulated, Route
 
 if TYPE_CHECKING:
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 
 class PaperFloor:
     real = False
+    packets: PacketFloor = PaperPackets()
     outside: Outside | None = None
 
     def create_etherstub(self, link: Link) -> None:

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lab.ipfilter.state import IpfStack
+
 if TYPE_CHECKING:
     from lab.channel import Channel
     from lab.dhcp import Lease
@@ -115,6 +117,8 @@ class Stack:
     routes: list[Route] = field(default_factory=list)
     props: dict[tuple[str, str], str] = field(default_factory=dict)  # (property, proto) -> active value
     stored_props: dict[tuple[str, str], str] = field(default_factory=dict)
+    ipf: IpfStack = field(default_factory=IpfStack)  # managed in the zone, or with -z [services 1.12]
+    ipf_of_global: IpfStack = field(default_factory=IpfStack)  # managed from the global zone with -G
 
 
 class Status(enum.IntEnum):
