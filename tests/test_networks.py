@@ -82,6 +82,18 @@ def test_an_illegal_link_name_comes_with_a_legal_one() -> None:
         networks(a={"cidr": "10.1.0.0/24", "etherstub": "dmz-1"})
 
 
+def test_links_of_gateways_may_be_named_and_are_nobody_elses() -> None:
+    tables = {"a": {"cidr": "10.1.0.0/24", "via": "proxy", "gateway_link": "znic1"}, "b": {"cidr": "10.2.0.0/24"}}
+    found = declare(Config.model_validate({"network": tables, "gateway": {"proxy": {"link": "znic0"}}}))
+    assert found.networks["a"].gateway_link == "znic1" and found.gateways["proxy"].link == "znic0"
+    for link in ("a0", "b0", "znic1"):
+        taken = Config.model_validate({"network": tables, "gateway": {"proxy": {"link": link}}})
+        with pytest.raises(ConfigError, match=f"^gateway.proxy.link: {link} is the link of network"):
+            declare(taken)
+    with pytest.raises(ConfigError, match=r"^gateway.proxy.link: 'znic' is not a legal link name .*'znic0'"):
+        declare(Config.model_validate({"network": tables, "gateway": {"proxy": {"link": "znic"}}}))
+
+
 def test_every_fault_is_said_at_once() -> None:
     with pytest.raises(ConfigError) as refusal:
         networks(a={"cidr": "10.1.0.5/24"}, b={"cidr": "nowhere"})

@@ -61,6 +61,7 @@ class NetworkSection(Section):
     isolated: bool = Field(False, description="may overlap other networks; zones must name it")
     antispoof: bool = Field(True, description="a zone may only send from the addresses it was given")
     via: str | None = Field(None, description="the gateway that holds the gateway address: a [gateway.NAME]")
+    gateway_link: str | None = Field(None, description="the gateway's NIC on it; named after the two by default")
     pool: list[str] | None = Field(
         None,
         description="ranges FIRST-LAST or single addresses for NICs that bring none; with `via` the whole IPv4 network",
@@ -107,6 +108,7 @@ class GatewaySection(Section):
     )
     outside: str | None = Field(None, description="the network of its outer NIC")
     address: str | list[str] | None = Field(None, description="its outer addresses; by default one of the pool")
+    link: str | None = Field(None, description="its outer NIC; named after zone and network by default")
     nat: bool = Field(True, description="what leaves shows the outer address")
     forward: list[ForwardSection] = Field(default_factory=list)
     static: list[StaticSection] = Field(default_factory=list)

@@ -183,3 +183,27 @@ def test_similar_addresses_do_not_clash() -> None:
 def test_the_same_range_on_an_isolated_network_is_another_place() -> None:
     both = site(zone("a", nic("a0", "10.2.5.9/24")), zone("b", nic("b0"), attrs={"zh.net0": "twin 10.2.5.9"}))
     assert not both.of_zone("a").refusals and not both.of_zone("b").refusals
+
+
+def test_a_gateway_keeps_the_links_that_are_named_for_it() -> None:
+    declared = declare(
+        Config.model_validate(
+            {
+                "network": {
+                    "back": {"cidr": "10.2.0.0/24", "via": "proxy", "gateway_link": "znic1"},
+                    "prov": {"cidr": "10.3.0.0/24", "via": "global", "gateway_link": "host0"},
+                    "lan": {"cidr": "192.168.1.0/24", "uplink": "net0"},
+                },
+                "gateway": {"proxy": {"outside": "lan", "link": "znic0"}, "global": {}},
+            }
+        )
+    )
+    found = attach_zone(zone("proxy", nic("znic0"), nic("znic1", index=1)), declared)
+    assert [(a.link, a.network.name, a.role, a.to_add) for a in found.attachments] == [
+        ("znic0", "lan", "outside", False),
+        ("znic1", "back", "inside", False),
+    ]
+    bare = attach_zone(zone("proxy"), declared)
+    assert [(a.link, a.to_add) for a in bare.attachments] == [("znic0", True), ("znic1", True)]
+    here = attach_zone(Zone("global", ZoneState.RUNNING, 0), declared)
+    assert [(a.link, a.role, str(a.addresses[0])) for a in here.attachments] == [("host0", "inside", "10.3.0.1/24")]

@@ -79,6 +79,7 @@ def _gateway(
         networks=behind,
         outside=outside,
         addresses=addresses,
+        link=values.link(f"{where}.link", section.link) if section.link else "",
         nat=section.nat,
         forwards=forwards,
         statics=tuple(statics),

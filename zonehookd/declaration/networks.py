@@ -42,11 +42,7 @@ def _network(name: str, section: NetworkSection) -> Network:
         raise ConfigError(f"{where}: has both an etherstub and an uplink", hint="keep one: etherstub for a network "
                           "without a wire, uplink for one over a physical link")  # fmt: skip
     link = section.uplink or section.etherstub or linkname.legal_from(name)
-    if not linkname.legal(link):
-        raise ConfigError(
-            f"{where}: {link!r} is not a legal link name",
-            hint=f"letters, digits, _ and ., no leading digit, a number at the end: {linkname.legal_from(link)!r}",
-        )
+    values.link(where, link)
     internal = section.uplink is None
     pool = _pool(where, section, cidrs)
     dhcp = _dhcp(where, section, cidrs) if section.dhcp.enabled else None
@@ -65,6 +61,7 @@ def _network(name: str, section: NetworkSection) -> Network:
         isolated=section.isolated,
         antispoof=section.antispoof,
         via=section.via or "",
+        gateway_link=values.link(f"{where}.gateway_link", section.gateway_link) if section.gateway_link else "",
         pool=pool,
         excluded=tuple(values.a_range(f"{where}.exclude", text, cidrs) for text in section.exclude),
         quarantine_s=section.quarantine_s,

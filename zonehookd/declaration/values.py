@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from ipaddress import ip_address, ip_network
 
 from zonehookd.errors import ConfigError
+from zonehookd.illumos import linkname
 from zonehookd.model.network import Cidr, Ip, Range
 
 _HOST = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)")
@@ -52,6 +53,16 @@ def port(where: str, text: int | str) -> tuple[int, int]:
     if not found or not 1 <= first <= last <= 65535:
         raise ConfigError(f"{where}: expected a port or FIRST-LAST between 1 and 65535, found {text!r}")
     return first, last
+
+
+def link(where: str, text: str) -> str:
+    """The name of a datalink."""
+    if not linkname.legal(text):
+        raise ConfigError(
+            f"{where}: {text!r} is not a legal link name",
+            hint=f"letters, digits, _ and ., no leading digit, a number at the end: {linkname.legal_from(text)!r}",
+        )
+    return text
 
 
 def domain(where: str, text: str) -> str:

@@ -108,7 +108,7 @@ def _place(zone: Zone, nic: Nic, wish: str | None, declared: Declaration) -> Att
     if wish is not None:
         return _by_attribute(zone, nic, _parse_wish(nic, wish), networks, gateway)
     for network in _sides(gateway):
-        if nic.link == side_link(zone.name, network):  # we have added it
+        if gateway and nic.link == side_link(gateway, network):  # we have added it
             return _side(Attachment(zone.name, nic, network, nic.addresses, "gateway"), gateway)
     by_link = [network for network in networks.values() if nic.global_nic and network.link == nic.global_nic]
     if by_link:
@@ -261,9 +261,11 @@ def _check_link(nic: Nic) -> None:
 # -- gateway zones ---------------------------------------------------------------------------------------------------
 
 
-def side_link(zone: str, network: Network) -> str:
-    """The name of the NIC that a gateway zone has on `network`, where its configuration gives none."""
-    return linkname.legal_from(f"{zone}_{network.name}")
+def side_link(gateway: Gateway, network: Network) -> str:
+    """The name of the NIC that a gateway has on `network`, where its zone's configuration says nothing of it."""
+    outer = gateway.outside is not None and network.name == gateway.outside.name
+    named = gateway.link if outer else network.gateway_link
+    return named or linkname.legal_from(f"{gateway.name}_{network.name}")
 
 
 def _sides(gateway: Gateway | None) -> Iterable[Network]:
@@ -309,7 +311,7 @@ def _missing_sides(
             hint=f"zonecfg -z {zone.name} set ip-type=exclusive",
         )
     for number, network in enumerate(missing):
-        link = side_link(zone.name, network)
+        link = side_link(gateway, network)
         if any(refusal.object == link for refusal in refused):
             continue
         nic = Nic(link, len(zone.config.nics) + number)
@@ -319,7 +321,7 @@ def _missing_sides(
 def _inner_of_global(gateway: Gateway) -> Iterator[Attachment]:
     """The global zone goes out by the uplink itself; a VNIC of ours is its NIC on each inner network."""
     for number, network in enumerate(gateway.networks.values()):
-        nic = Nic(side_link(GLOBAL, network), number)
+        nic = Nic(side_link(gateway, network), number)
         yield Attachment(GLOBAL, nic, network, inner_addresses(network), "gateway", role="inside")
 
 

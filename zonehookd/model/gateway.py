@@ -49,6 +49,7 @@ class Gateway:
     networks: Mapping[str, Network] = field(default_factory=dict)
     outside: Network | None = None  # the network of its outer NIC; itself perhaps behind another gateway
     addresses: tuple[Address, ...] = ()  # outer ones; none: from the pool of `outside`
+    link: str = ""  # its outer NIC; none: a name made from its own and the network's
     nat: bool = True
     forwards: tuple[Forward, ...] = ()
     statics: tuple[StaticNat, ...] = ()

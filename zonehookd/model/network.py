@@ -76,6 +76,7 @@ class Network:
     isolated: bool = False  # may overlap others; its zones name it, no address finds it
     antispoof: bool = True
     via: str = ""  # the gateway that holds those addresses
+    gateway_link: str = ""  # the gateway's NIC here; none: a name made from the two
     pool: tuple[Range, ...] = ()  # where NICs without an address get one
     excluded: tuple[Range, ...] = ()
     quarantine_s: float = 600.0  # an address that was given back is not given to somebody else for so long
