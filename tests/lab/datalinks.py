@@ -304,9 +304,12 @@ def give_back(world: World, zone: str) -> None:
 
     What zoneadmd had set, or anybody else, is cleared: protection, allowed-ips, pool.
     """
+    from lab import fence
+
     for link in list(world.link_index.loans.get(zone, {}).values()):
         for name in ("protection", "allowed-ips", "pool"):
             link.props.pop(name, None)
+        fence.apply(world, link)
         world.floor.move_link(link, None)
         _lend(world, link, GLOBAL)
         link.holders.clear()
@@ -361,12 +364,15 @@ def reboot(world: World) -> None:
 
     The zones must have been halted before, and the global zone's interfaces taken down (`ip.shut_down`).
     """
+    from lab import fence
+
     for link in sorted(world.links.values(), key=lambda link: not link.over):
         if link.active:
             if link.zone != GLOBAL:
                 world.floor.move_link(link, None)
                 _lend(world, link, GLOBAL)
             link.props.clear()
+            fence.apply(world, link)
             link.holders.clear()
             if link.klass is not LinkClass.PHYS:
                 _destroy(world, link)

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from lab import ip, routes
+from lab import fence, ip, routes
 from lab.world import Address, Interface, Refused, Route, World
 
 if TYPE_CHECKING:
@@ -64,6 +64,7 @@ def stop(world: World, zone: str, interface: str | None = None, release: bool = 
                 lease.client.stop(release and bool(lease.address.address))
             del world.leases[lease.ticket]
             lease.settled.set()
+            fence.apply(world, world.links[lease.interface.name])
 
 
 def refresh(world: World, zone: str, interface: str) -> None:
@@ -114,6 +115,7 @@ def _bound(world: World, lease: Lease, said: Mapping[str, str]) -> None:
         except Refused:
             return
         lease.address.address = address
+        fence.apply(world, world.links[lease.interface.name])
         if fresh and lease.interface.props.get(("forwarding", "ipv4")) == "on":  # [network 4.4, services 2]
             ip.set_forwarding(world, lease.zone, lease.interface.name, "ipv4", on=False, persistent=False)
     _route(world, lease, said.get("router", "").split())
@@ -138,4 +140,5 @@ def _route(world: World, lease: Lease, gateways: list[str]) -> None:
 def _unbound(world: World, lease: Lease) -> None:
     ip.take_down(world, lease.zone, lease.interface, lease.address)
     lease.address.address = ""
+    fence.apply(world, world.links[lease.interface.name])
     lease.routes.clear()

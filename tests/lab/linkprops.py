@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from lab import datalinks
+from lab import datalinks, fence
 from lab.datalinks import Step, nothing
 from lab.world import GLOBAL, Link, LinkClass, NotEmulated, Refused, Status, World
 
@@ -203,6 +203,8 @@ def set_active(world: World, link: Link, prop: Property, value: str) -> None:
             link.props[prop.name] = value
         else:
             link.props.pop(prop.name, None)
+        if prop.name in fence.FENCING:
+            fence.apply(world, link)
 
 
 def _set_zone(world: World, link: Link, name: str) -> None:

@@ -19,6 +19,7 @@ from typing import Any
 
 from lab import containers, linux
 from lab.dhcp_client import DhcpClient
+from lab.fence import Fence
 from lab.ipfilter.floor import PacketFloor
 from lab.ipfilter.nft import NftPackets
 from lab.network import Network
@@ -38,6 +39,7 @@ class NamespaceFloor:
         self._global = Network(os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC))
         self._wire = Network(linux.new_network())
         self.outside = Outside()
+        self._fence = Fence(self._wire)
         self._lower: dict[int, int] = {}  # link id -> id of the stub or physical link it is, or sits on
         self._bridges: dict[int, dict[int, int]] = defaultdict(dict)  # such an id -> VLAN (0: none) -> bridge index
         self._ends: dict[int, tuple[Network, str]] = {}  # link id -> where the link's own end is, and its kernel name
@@ -123,6 +125,7 @@ class NamespaceFloor:
 
     def delete_link(self, link: Link) -> None:
         if link.linkid in self._ends:
+            self._fence.set(f"w{link.linkid}", None)
             self._wire.ask("link", "del", index=self._wire.index(f"w{link.linkid}"))
         for bridge in self._bridges.pop(link.linkid, {}).values():
             self._wire.ask("link", "del", index=bridge)
@@ -158,6 +161,9 @@ class NamespaceFloor:
         if link.klass is not LinkClass.ETHERSTUB:
             network, name = self._ends[link.linkid]
             network.change(name, mtu=mtu)
+
+    def fence(self, link: Link, sources: tuple[str, ...] | None) -> None:
+        self._fence.set(f"w{link.linkid}", sources)
 
     def counters(self, links: list[Link]) -> dict[str, dict[str, int]]:
         seen: dict[int, dict[str, list[int]]] = {}

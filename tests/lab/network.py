@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import subprocess
 import sys
 import threading
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from pyroute2 import IPRoute, NetlinkError
 from lab import linux
 from lab.world import Refused
 
+_NFT_SECONDS = 60
 _QUIET: tuple[tuple[str, int | str], ...] = (
     *(
         (f"ipv6/conf/{which}/{name}", value)
@@ -83,6 +85,17 @@ class Network:
     def _write(name: str, value: int | str) -> None:
         with contextlib.suppress(FileNotFoundError):  # a kernel without IPv6
             Path(f"/proc/sys/net/{name}").write_text(str(value))
+
+    def nft(self, script: str) -> None:
+        """Run `script` here as one transaction. Raises RuntimeError: the lab wrote nonsense, or nft is not there."""
+        with linux.network_of(self.fd):
+            done = subprocess.run(
+                ["/usr/sbin/nft", "-f", "-"],
+                input=script, capture_output=True, text=True, check=False, cwd="/", timeout=_NFT_SECONDS,
+                env={"PATH": "/usr/sbin:/usr/bin"},
+            )  # fmt: skip
+        if done.returncode != 0:
+            raise RuntimeError(f"nft: {done.stderr}\n{script}")
 
     def statistics(self) -> dict[str, list[int]]:
         """Kernel name -> the sixteen numbers of /proc/net/dev: eight received, eight sent."""

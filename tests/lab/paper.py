@@ -35,6 +35,9 @@ class PaperFloor:
     def set_mtu(self, link: Link, mtu: int) -> None:
         pass
 
+    def fence(self, link: Link, sources: tuple[str, ...] | None) -> None:
+        pass
+
     def counters(self, links: list[Link]) -> dict[str, dict[str, int]]:
         names = ("rbytes64", "obytes64", "ipackets64", "opackets64", "ierrors", "oerrors")
         return {link.name: dict.fromkeys(names, 0) for link in links}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from lab import datalinks, ip
+from lab import datalinks, fence, ip
 from lab.world import KernelZone, Refused, World
 from lab.zonefiles import ZoneConfig
 
@@ -54,6 +54,7 @@ def bring_up(world: World, zone: KernelZone, config: ZoneConfig, say: Callable[[
                     raise BringupFailed
             link.props["protection"] = "ip-nospoof"
             link.props["allowed-ips"] = ",".join(_host(address) for address in addresses)
+            fence.apply(world, link)
 
 
 def _add_link(world: World, zone: KernelZone, name: str, say: Callable[[str], None]) -> None:
