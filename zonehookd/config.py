@@ -147,9 +147,13 @@ class MetricsSection(Section):
     zones_max: int = Field(100, ge=0, description="at most this many zones get a degraded gauge of their own")
 
 
+# In this order, as far as their own `after` leaves it open.
+STANDARD = ("etherstub", "pool", "address", "vnic", "gateway_nic", "boot_again", "nat", "gateway", "zone_address")
+
+
 class PluginsSection(Section):
     folders: list[Path] = Field(default_factory=list, description="further folders of plugins; ours are always there")
-    enabled: list[str] = Field(default=["etherstub", "vnic", "boot_again"], description="which plugins work")
+    enabled: list[str] = Field(default=list(STANDARD), description="which plugins work")
     options: Mapping[str, dict[str, Any]] = Field(default_factory=dict, description="one table per plugin")
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 
 from zonehookd.illumos import dladm, linkname
 from zonehookd.plugin import (
+    GLOBAL,
     Attachment,
     CannotObserve,
     Change,
@@ -123,13 +124,13 @@ def _free_mac(name: str, wanted: Attachment, record: Record | None, used: dladm.
 def _we_protect(zone: ZoneView, wanted: Attachment | None) -> bool:
     """zoneadmd protects links with allowed-address, and refuses the boot if they are protected already (network sheet
     2.10, 6.1). So we protect only the others, and only in a zone that runs: it forgets them at each halt."""
-    return (
-        wanted is not None
-        and wanted.network.antispoof
-        and bool(wanted.addresses)
-        and not wanted.nic.enforced
-        and zone.zone.state is ZoneState.RUNNING
-    )
+    running = zone.zone.state is ZoneState.RUNNING
+    return wanted is not None and _guarded(wanted) and not wanted.nic.enforced and running
+
+
+def _guarded(wanted: Attachment) -> bool:
+    """A gateway's side passes on what others sent: protection would drop it (services sheet 1.12)."""
+    return wanted.network.antispoof and bool(wanted.addresses) and wanted.role == "member"
 
 
 # -- planning
@@ -189,7 +190,8 @@ def _create(zone: ZoneView, wanted: Attachment, seen: SeenNic, why: str) -> Plan
     if seen.mac_holder:
         text = f"{name}: MAC {seen.new_mac} on {over} belongs to {seen.mac_holder}"
         return _refuse(wanted, text, "mac-taken", f"give {name} or {seen.mac_holder} another")
-    record = Record(KIND, name, zone.subject, "vnic", {"over": over, "mac": seen.new_mac})
+    facts = {"over": over, "mac": seen.new_mac, **({"role": wanted.role} if wanted.role != "member" else {})}
+    record = Record(KIND, name, zone.subject, "vnic", facts)
     steps: list[Change | Remember] = [
         Remember(record, why),
         replace(
@@ -197,8 +199,9 @@ def _create(zone: ZoneView, wanted: Attachment, seen: SeenNic, why: str) -> Plan
             cause="" if seen.record is None else "missing" if seen.link is None else "altered",
         ),
     ]
-    if zone.zone.state is ZoneState.RUNNING:  # it was taken away under a running zone: given back without a reboot
-        if wanted.network.antispoof and wanted.addresses:  # zoneadmd protects at boot only
+    # Taken away under a running zone, it is given back without a reboot; a side of a running gateway is lent to it.
+    if zone.zone.state is ZoneState.RUNNING and zone.zone.name != GLOBAL:
+        if _guarded(wanted):  # zoneadmd protects at boot only
             steps += _guard(zone, wanted, dladm.Protection())
         steps.append(
             dladm.set_linkprop(name, "zone", zone.zone.name, temporary=True, why=f"{why}, and the zone is running")
@@ -230,7 +233,7 @@ def _book(zone: ZoneView, wanted: Attachment, seen: SeenNic) -> Iterator[Remembe
     """Our own link under a new owner: the zone was renamed, or took it over."""
     assert seen.vnic is not None
     if seen.record is not None and seen.record.owner != zone.subject:
-        facts = {"over": seen.vnic.over, "mac": seen.vnic.mac}
+        facts = {**seen.record.facts, "over": seen.vnic.over, "mac": seen.vnic.mac}
         why = f"{wanted.link} went from {seen.record.owner} to {zone.subject}"
         yield Remember(Record(KIND, wanted.link, zone.subject, "vnic", facts), why)
 
@@ -278,6 +281,9 @@ def _leftover(zone: ZoneView, name: str, seen: SeenNic) -> Plan:
         text = f"{name} is to go ({gone}); whether a zone has it could not be seen"
         return Plan(notes=(Note("waiting", text, "zone-unseen", name, again_after_s=2.0),))
     inside = seen.vnic.zone if seen.vnic.zone is not None else seen.protection.zone if seen.protection else ""
+    if inside and inside == zone.zone.name and "role" in seen.record.facts:  # a side of a gateway that runs on
+        back = dladm.reset_linkprop(name, "zone", why=gone)
+        return Plan((back, dladm.delete_vnic(name, ours=seen.record, why=gone), Forget(KIND, name, gone)))
     if inside:
         text = f"{name} is to go ({gone}), and is still in zone {inside}"
         return Plan(notes=(Note("waiting", text, "in-use", name, f"it goes when {inside} has halted", 5.0),))

@@ -49,6 +49,7 @@ class StepRow(BaseModel):
     plugin: str
     step: str
     why: str
+    shows: list[str] = Field(default_factory=list)
     ok: bool | None = None
     seconds: float | None = None
     error: str = ""

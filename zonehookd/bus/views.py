@@ -11,6 +11,7 @@ from zonehookd.engine.site import Site
 from zonehookd.illumos.dladm import Link, Vnic
 from zonehookd.model import subject
 from zonehookd.model.attachment import Attachment
+from zonehookd.model.command import Change
 from zonehookd.model.outcome import Outcome, Result
 from zonehookd.model.plan import Forget, Note, Remember, Step, describe
 from zonehookd.model.record import Record
@@ -26,7 +27,10 @@ def plan_row(plan: SubjectPlan) -> SubjectRow:
     return SubjectRow(
         kind=plan.subject.kind,
         name=plan.subject.name,
-        steps=[StepRow(plugin=each.plugin, step=describe(each.step), why=_why(each.step)) for each in plan.steps],
+        steps=[
+            StepRow(plugin=each.plugin, step=describe(each.step), why=each.step.why, shows=_shows(each.step))
+            for each in plan.steps
+        ],
         notes=[note_row(note) for note in plan.notes],
         error=plan.blind or plan.failed,
     )
@@ -41,7 +45,8 @@ def outcome_row(outcome: Outcome) -> SubjectRow:
             StepRow(
                 plugin=done.plugin,
                 step=describe(done.step),
-                why=_why(done.step),
+                why=done.step.why,
+                shows=_shows(done.step),
                 ok=done.ok,
                 seconds=round(done.seconds, 6),
                 error=done.error,
@@ -53,8 +58,8 @@ def outcome_row(outcome: Outcome) -> SubjectRow:
     )
 
 
-def _why(step: Step) -> str:
-    return step.why
+def _shows(step: Step) -> list[str]:
+    return list(step.shows) if isinstance(step, Change) else []
 
 
 def changes_host(step: Step) -> bool:

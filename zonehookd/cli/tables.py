@@ -111,6 +111,8 @@ def subjects(out: Console, rows: list[dict[str, Any]], *, all_notes: bool = Fals
             mark = {True: "✓", False: "✗", None: "→"}[step["ok"]]
             line = Text(f"  {mark} {step['step']}", "red" if step["ok"] is False else "")
             line.append(f"   # {step['why']}", "dim")
+            for shown in step.get("shows", ()):
+                line.append(f"\n      {shown}", "bold" if shown.startswith("opens ") else "dim")
             out.print(line)
         for note in notes:
             line = Text(f"  {note['kind']}: {note['text']}", _NOTES.get(note["kind"], ""))

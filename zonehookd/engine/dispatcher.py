@@ -325,10 +325,7 @@ class Dispatcher:
             result,
             applied.steps,
             tuple(plan.notes),
-            applied.error
-            or plan.blind
-            or plan.failed
-            or (plan.unsettled(pause_s) if result is Result.UNSETTLED else ""),
+            applied.error or plan.blind or plan.failed or never_done,
             waited_s=max(0.0, began - since),
             seconds=now - began,
         )

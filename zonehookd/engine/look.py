@@ -102,5 +102,8 @@ class PluginReader:
     def recall(self, subject: Subject) -> Sequence[Record]:
         return [record for record in self._look.store.of(subject) if record.plugin == self._plugin]
 
+    def recall_all(self, subject: Subject, kind: str) -> Sequence[Record]:
+        return [record for record in self._look.store.of(subject) if record.kind == kind]
+
     def recall_one(self, kind: str, name: str) -> Record | None:
         return self._look.store.one(kind, name)

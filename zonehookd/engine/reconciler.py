@@ -24,10 +24,9 @@ from zonehookd.model.outcome import Result
 from zonehookd.model.plan import Note, Plan, Remember, RemoveFile, Step, WriteFile, describe
 from zonehookd.model.subject import Subject
 from zonehookd.model.zone import Zone, ZoneState
-from zonehookd.plugin.contract import AnyPlugin, GatewayView, NetworkView, ZoneView
+from zonehookd.plugin.contract import GATEWAY_SHUT, AnyPlugin, GatewayView, NetworkView, ZoneView
 
 AnyView = NetworkView | GatewayView | ZoneView
-GATEWAY_SHUT = "gateway-shut"  # the code of a note that says that nothing goes through a gateway
 OBSERVE_MAX_S = 60.0  # the commands it asks for have limits of their own, 30 s each
 Called = Callable[[str, str, str, int], None]  # plugin, verb, result (ok|blind|failed), how often
 

@@ -37,6 +37,10 @@ class HostReader(Protocol):
         """What our records say this plugin made for `subject`."""
         ...
 
+    def recall_all(self, subject: Subject, kind: str) -> Sequence[Record]:
+        """Everything of that kind that any plugin made for `subject`."""
+        ...
+
     def recall_one(self, kind: str, name: str) -> Record | None: ...
 
 

@@ -111,4 +111,5 @@ def _nics(root: ElementTree.Element) -> Iterator[Nic]:
             mac=mac,
             vlan=int(vlan) if vlan.isdigit() else 0,
             malformed=tuple(malformed),
+            router=next((each.get("defrouter", "") for each in elements if each.get("defrouter")), ""),
         )

@@ -36,6 +36,7 @@ class WriteFile:
     content: str
     why: str
     mode: int = 0o644
+    cause: str = ""  # as a Change's: this is a repair
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,6 +47,7 @@ class Nic:
     mac: str = ""  # padded, lower case
     vlan: int = 0
     malformed: tuple[str, ...] = ()  # addresses that are none
+    router: str = ""  # defrouter: the default route that zoneadmd hands in with the addresses
 
 
 @dataclass(frozen=True, slots=True)

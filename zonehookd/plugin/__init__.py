@@ -10,6 +10,7 @@ from zonehookd.model.plan import Forget, Note, Plan, Remember, RemoveFile, Write
 from zonehookd.model.record import Record
 from zonehookd.model.zone import Address, Nic, Zone, ZoneState
 from zonehookd.plugin.contract import (
+    GATEWAY_SHUT,
     GatewayPlugin,
     GatewayView,
     NetworkPlugin,
@@ -22,6 +23,7 @@ from zonehookd.plugin.nics import expected_mac
 from zonehookd.plugin.templates import templates
 
 __all__ = [
+    "GATEWAY_SHUT",
     "GLOBAL",
     "Address",
     "Attachment",

@@ -90,7 +90,8 @@ def plugin_class(name: str, folder: Path) -> type[AnyPlugin]:
 
 def _import(name: str, file: Path) -> ModuleType:
     full_name = f"zonehookd_plugin_{name}"
-    spec = importlib.util.spec_from_file_location(full_name, file)
+    # A package of its own: `from .rules import …` finds the other files of the folder, and a reload reads them anew.
+    spec = importlib.util.spec_from_file_location(full_name, file, submodule_search_locations=[str(file.parent)])
     assert spec is not None and spec.loader is not None
     if os.geteuid() == 0:
         ours = {0, Path(__file__).stat().st_uid}
@@ -101,6 +102,8 @@ def _import(name: str, file: Path) -> ModuleType:
                     f"plugin {name}: {place} could be changed by somebody else than root",
                     hint=f"chown root {place}; chmod go-w {place}",
                 )
+    for part in [each for each in sys.modules if each.startswith(f"{full_name}.")]:
+        del sys.modules[part]
     module = importlib.util.module_from_spec(spec)
     sys.modules[full_name] = module  # dataclasses look their module up there
     try:

@@ -151,7 +151,7 @@ def test_two_walks_that_disagree_are_no_answer(admin: Admin, engine: Build, gone
         rows = [row for row in done.reply.stdout.splitlines(keepends=True) if not row.startswith("web1_0:")]
         return Finished(replace(done.reply, stdout="".join(rows)), done.seconds)
 
-    ours.commands.run = torn  # type: ignore[method-assign]
+    ours.commands.run = torn  # type: ignore[method-assign,assignment]
     for _ in range(3):
         applied = ours.look()
     assert applied["zone:web1"].result is Result.BLIND

@@ -1,0 +1,253 @@
+"""A gateway's own stack: inner and outer addresses, its default route, the ways further in, forwarding per interface.
+
+Addresses and routes are persistent: the zone boots with them also when we are not there. Forwarding is not: it is
+switched on at each boot, after the NAT rules are loaded (plugin nat comes first), so that a gateway that boots never
+lets out a private source. What forwarding was before is in the books, and restored when nobody needs it any more.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from zonehookd.illumos import ipadm, ipnat, route
+from zonehookd.plugin import (
+    GATEWAY_SHUT,
+    GLOBAL,
+    Address,
+    Change,
+    Cidr,
+    Forget,
+    GatewayPlugin,
+    GatewayView,
+    HostReader,
+    Ip,
+    Note,
+    Plan,
+    Record,
+    Remember,
+    nothing,
+)
+from zonehookd.plugin.plumbing import plumb, wrong
+from zonehookd.plugin.translation import translated, untranslated
+
+INTERFACE, FORWARDING, ROUTE = "interface", "forwarding", "route"
+Steps = Iterator[Change | Remember | Forget]
+FROM_ZONECFG = "from-gz"  # the type of an allowed-address inside the zone (network sheet 3.2)
+Family = Literal[4, 6]
+FAMILIES: tuple[Family, ...] = (4, 6)
+
+
+@dataclass(frozen=True)
+class Seen:
+    """The stack as it is; all empty where it could not be of use."""
+
+    records: Sequence[Record]
+    addresses: ipadm.Addresses = field(default_factory=lambda: ipadm.Addresses((), {}))
+    forwarding: Mapping[tuple[str, Family], bool] = field(default_factory=dict)
+    defaults: Sequence[route.DefaultRoute] = ()
+    static: route.StaticRoutes = field(default_factory=lambda: route.StaticRoutes((), ()))
+    rules: Sequence[str] = ()  # NAT rules in the kernel; asked only where something is to be translated
+
+
+class Gateway(GatewayPlugin[Seen]):
+    name = "gateway"
+    after = ("nat",)
+
+    async def observe(self, gateway: GatewayView, host: HostReader) -> Seen:
+        records = host.recall(gateway.subject)
+        wanted = gateway.gateway is not None and gateway.gateway.ours
+        if gateway.trouble or not (wanted or records):
+            return Seen(records)
+        where = gateway.where
+        return Seen(
+            records,
+            await host.ask(ipadm.addresses(where)),
+            await host.ask(ipadm.forwarding(where)),
+            await host.ask(route.default_routes(where)),
+            await host.ask(route.static_routes(where)),
+            (await host.ask(ipnat.loaded(where))).rules if translated(gateway) else (),
+        )
+
+    def plan(self, gateway: GatewayView, seen: Seen) -> Plan:
+        declared = gateway.gateway
+        if gateway.zone is None and gateway.name != GLOBAL:
+            gone = f"zone {gateway.name} is gone"
+            steps = tuple(Forget(record.kind, record.name, gone) for record in seen.records)
+            if steps or declared is None:
+                return Plan(steps) if steps else nothing(gone)
+        if gateway.trouble:
+            kind: Literal["waiting", "nothing"] = "waiting" if declared is not None else "nothing"
+            return Plan(notes=(Note(kind, f"gateway {gateway.name}: {gateway.trouble}", GATEWAY_SHUT, gateway.name),))
+        if declared is not None and not declared.ours:
+            return nothing(f"gateway {gateway.name} is external: its admin sets it up")
+        job = _Job(gateway, seen)
+        plan = Plan((*job.interfaces(), *job.routes(), *job.forwarding(), *job.clear()), tuple(job.notes()))
+        if plan.steps or plan.notes:
+            return plan
+        return nothing(f"gateway {gateway.name} has its addresses and forwards")
+
+
+class _Job:
+    """The plan for one gateway, part by part."""
+
+    def __init__(self, gateway: GatewayView, seen: Seen) -> None:
+        self.gateway, self.seen, self.where = gateway, seen, gateway.where
+        self.records = {(record.kind, record.name): record for record in seen.records}
+        self.outer = gateway.outer_link
+        self.sides = {side.link for side in gateway.sides}
+        self.wanted = self._addresses()
+        self.ways = {name: (to, by) for name, to, by in self._ways()}
+
+    # -- what is wanted
+
+    def _addresses(self) -> Mapping[str, tuple[Address, ...]]:
+        """Link -> addresses. The uplink of the global zone has its own already; declared ones are added to it."""
+        wanted = {side.link: side.addresses for side in self.gateway.sides}
+        declared = self.gateway.gateway
+        if declared is None or declared.outside is None or not self.outer:
+            return wanted
+        public = []
+        for static in declared.statics:
+            cidr = declared.outside.cidr(static.public.version)
+            assert cidr is not None
+            public.append(ipaddress.ip_interface(f"{static.public}/{cidr.prefixlen}"))
+        own = wanted.get(self.outer, declared.addresses)
+        if own or public:
+            wanted[self.outer] = (*own, *public)
+        return wanted
+
+    def _ways(self) -> Iterator[tuple[str, Cidr | None, Ip]]:
+        """(record name, destination or None for the default, next hop) of every route that is ours to make."""
+        declared = self.gateway.gateway
+        if declared is None:
+            return
+        if declared.outside is not None and self.where != GLOBAL:
+            for version in {each.version for each in self.wanted.get(self.outer, ())}:
+                router = declared.outside.gateway(version)
+                theirs = [each for each in self.seen.defaults if each.family == version and each.gateway != router]
+                recorded = self.records.get((ROUTE, f"{self.where}/default{version}"))
+                if router is not None and (recorded is not None or not theirs):
+                    yield f"{self.where}/default{version}", None, router
+        for cidr, hop in self.gateway.behind.items():
+            yield f"{self.where}/{cidr}", cidr, hop
+
+    def _forwards(self) -> Iterator[tuple[str, Family]]:
+        """Where packets must be let through, by interface and family: nothing that would leave untranslated."""
+        outside = {each.version for each in self.wanted.get(self.outer, ())}
+        if self.outer:  # the uplink's own, or what the zone's admin or a DHCP server gave it
+            outside |= {each.address.version for each in self.seen.addresses if each.interface == self.outer}
+        bare = {cidr.version for cidr in untranslated(self.gateway, self.outer, self.seen.rules)}
+        inside = {a.version for side in self.gateway.sides if side.role == "inside" for a in side.addresses}
+        for family in FAMILIES:
+            if family not in inside or (self.outer and family in outside and family in bare):
+                continue
+            for side in self.gateway.sides:
+                if side.role == "inside" and any(each.version == family for each in side.addresses):
+                    yield side.link, family
+            if self.outer and family in outside:
+                yield self.outer, family
+
+    # -- steps
+
+    def interfaces(self) -> Steps:
+        for link, addresses in self.wanted.items():
+            why = f"gateway {self.gateway.name} lacks an address on {link}"
+            steps = list(plumb(self.where, link, addresses, self.seen.addresses, why=why))
+            if steps and (INTERFACE, f"{self.where}/{link}") not in self.records:
+                yield self._remember(INTERFACE, link, {"side": "yes" if link in self.sides else "no"}, why)
+            yield from steps
+
+    def routes(self) -> Steps:
+        for name, (to, hop) in self.ways.items():
+            record = self.records.get((ROUTE, name))
+            former = record.facts.get("hop") if record is not None else None
+            why = f"{'the default route' if to is None else f'the way to {to}'} goes by {hop}"
+            if former != str(hop):
+                if former is not None:
+                    yield self._delete(to, ipaddress.ip_address(former), why)
+                yield self._remember(ROUTE, name.removeprefix(f"{self.where}/"), {"hop": str(hop)}, why)
+            if to is None:
+                if not any(each.gateway == hop for each in self.seen.defaults):
+                    yield route.add_default(self.where, hop, persistent=True, why=why)
+            elif not any(each.destination == to and each.gateway == hop for each in self.seen.static):
+                yield route.add_static(self.where, to, hop, persistent=True, why=why)
+
+    def forwarding(self) -> Steps:
+        for link, family in self._forwards():
+            if self.seen.forwarding.get((link, family)) or not self._plumbed(link):
+                continue
+            why = f"{link} is a side of gateway {self.gateway.name}"
+            if (FORWARDING, f"{self.where}/{link}/{family}") not in self.records:
+                yield self._remember(FORWARDING, f"{link}/{family}", {"before": "off"}, why)
+            yield ipadm.set_forwarding(self.where, link, family, True, why=why)
+
+    def clear(self) -> Steps:
+        """What our books hold and nobody needs: forwarding first, so that nothing leaves by half a gateway."""
+        forwards = {f"{self.where}/{link}/{family}" for link, family in self._forwards()}
+        needed = self.sides | ({self.outer} if self.outer and self.gateway.gateway is not None else set())
+        for record in sorted(self.seen.records, key=lambda each: (FORWARDING, ROUTE, INTERFACE).index(each.kind)):
+            thing = record.name.removeprefix(f"{self.where}/")
+            why = f"gateway {self.gateway.name} needs it no longer"
+            if record.kind == FORWARDING and record.name not in forwards:
+                link, _, text = thing.rpartition("/")
+                family: Family = 4 if text == "4" else 6
+                if link in needed and self.gateway.gateway is not None and self._undecided(family):
+                    continue
+                if self.seen.forwarding.get((link, family)):
+                    yield ipadm.set_forwarding(self.where, link, family, False, why=why)
+                yield Forget(FORWARDING, record.name, why)
+            elif record.kind == ROUTE and record.name not in self.ways:
+                to = None if thing.startswith("default") else ipaddress.ip_network(thing)
+                yield self._delete(to, ipaddress.ip_address(record.facts["hop"]), why)
+                yield Forget(ROUTE, record.name, why)
+            elif record.kind == INTERFACE and thing not in self.wanted:
+                if record.facts.get("side") == "yes":
+                    yield ipadm.delete_if(self.where, thing, why=why)
+                else:
+                    yield from plumb(self.where, thing, (), self.seen.addresses, why=why)
+                yield Forget(INTERFACE, record.name, why)
+
+    def _undecided(self, family: Family) -> bool:
+        """Rules are missing right now: they come back in this look, and forwarding that is on stays on."""
+        return any(each.version == family for each in untranslated(self.gateway, self.outer, self.seen.rules))
+
+    # -- saying
+
+    def notes(self) -> Iterator[Note]:
+        """Why nothing goes through it, as far as steps cannot mend it."""
+        declared = self.gateway.gateway
+        if declared is None:
+            return
+        name = self.gateway.name
+        for side in self.gateway.sides:
+            if side.nic.enforced:
+                text = f"{side.link} of gateway {name} has an allowed-address, which drops whatever it should pass on"
+                hint = (
+                    f"zonecfg -z {name} 'select net physical={side.link}; clear allowed-address; end', then reboot it"
+                )
+                yield Note("refused", text, GATEWAY_SHUT, side.link, hint)
+        for link, addresses in self.wanted.items():
+            trouble = wrong(link, addresses, self.seen.addresses)
+            if trouble:
+                yield Note("refused", f"gateway {name}: {trouble}", GATEWAY_SHUT, link, "another machine has it")
+        if declared.outside is not None and self.outer and not self._plumbed(self.outer):
+            text = f"gateway {name} has no IP interface on {self.outer}, its way out"
+            yield Note("waiting", text, GATEWAY_SHUT, self.outer, again_after_s=2.0)
+        bare = untranslated(self.gateway, self.outer, self.seen.rules)
+        if bare:
+            text = f"gateway {name} passes nothing on until {', '.join(map(str, bare))} is translated"
+            yield Note("waiting", text, GATEWAY_SHUT, name, again_after_s=0.3)
+
+    def _plumbed(self, link: str) -> bool:
+        return any(name == link for name, _ in self.seen.forwarding) or bool(self.wanted.get(link))
+
+    def _remember(self, kind: str, thing: str, facts: Mapping[str, str], why: str) -> Remember:
+        return Remember(Record(kind, f"{self.where}/{thing}", self.gateway.subject, Gateway.name, facts), why)
+
+    def _delete(self, to: Cidr | None, hop: Ip, why: str) -> Change:
+        if to is None:
+            return route.delete_default(self.where, hop, persistent=True, why=why)
+        return route.delete_static(self.where, to, hop, persistent=True, why=why)

@@ -1,0 +1,97 @@
+"""A declared gateway zone has a NIC on each of its networks and on its outer side, without anybody writing it down.
+
+The VNIC is made by plugin vnic; here it becomes part of the zone's configuration, so that the zone boots with it also
+when we are not there, and is lent to a zone that runs already (zones sheet 6.6). An `external` gateway's NICs are its
+admin's: a virtual machine cannot be given one while it runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from zonehookd.illumos import dladm, zonecfg
+from zonehookd.plugin import (
+    GLOBAL,
+    Attachment,
+    Change,
+    Forget,
+    HostReader,
+    Note,
+    Plan,
+    Record,
+    Remember,
+    ZonePlugin,
+    ZoneState,
+    ZoneView,
+    nothing,
+)
+
+KIND = "net"
+
+
+@dataclass(frozen=True)
+class Seen:
+    """`links`: every link of the host by name. `zones`: link -> the zone that has it now, "" for the global one."""
+
+    links: Mapping[str, dladm.Link]
+    zones: Mapping[str, str]
+    records: Mapping[str, Record]
+
+
+class GatewayNic(ZonePlugin[Seen]):
+    name = "gateway_nic"
+    after = ("vnic",)
+
+    async def observe(self, zone: ZoneView, host: HostReader) -> Seen:
+        records = {record.name: record for record in host.recall(zone.subject)}
+        sides = _sides(zone)
+        if zone.zone.name == GLOBAL or not (sides or records):
+            return Seen({}, {}, records)
+        links = await host.ask(dladm.links())
+        running = zone.zone.state is ZoneState.RUNNING
+        zones = await host.ask(dladm.protections()) if running and any(link in links for link in sides) else {}
+        return Seen(links, {name: each.zone for name, each in zones.items()}, records)
+
+    def plan(self, zone: ZoneView, seen: Seen) -> Plan:
+        sides = _sides(zone)
+        if zone.zone.name == GLOBAL or not (sides or seen.records):
+            return nothing("the zone is no gateway")
+        steps: list[Change | Remember | Forget] = []
+        notes = []
+        for link, side in sides.items():
+            if link not in seen.links:
+                if side.to_add:
+                    notes.append(Note("waiting", f"{link} waits for its VNIC", "no-vnic", link, again_after_s=5.0))
+                continue
+            steps += _lend(zone, link, seen)
+            if side.to_add:
+                steps += _add(zone, side, seen)
+        for link, record in seen.records.items():
+            if link not in sides:
+                gone = "the zone is gone" if zone.zone.absent else f"zone {zone.zone.name} needs {link} no longer"
+                if not zone.zone.absent:
+                    steps.append(zonecfg.remove_net(zone.zone.name, link, why=gone))
+                steps.append(Forget(KIND, record.name, gone))
+        if steps or notes:
+            return Plan(tuple(steps), tuple(notes))
+        return nothing("its configuration names all its sides")
+
+
+def _sides(zone: ZoneView) -> Mapping[str, Attachment]:
+    return {each.link: each for each in zone.attachments if each.role != "member"}
+
+
+def _add(zone: ZoneView, side: Attachment, seen: Seen) -> Iterator[Change | Remember]:
+    why = f"gateway {zone.zone.name} has no NIC on network {side.network.name}"
+    record = Record(KIND, side.link, zone.subject, GatewayNic.name, {"network": side.network.name})
+    if seen.records.get(side.link) != record:
+        yield Remember(record, why)
+    yield zonecfg.add_net(zone.zone.name, side.link, why=why)
+
+
+def _lend(zone: ZoneView, link: str, seen: Seen) -> Iterator[Change]:
+    """A zone that runs gets it at once; one that boots gets it from zoneadmd."""
+    if zone.zone.state is ZoneState.RUNNING and seen.zones.get(link) == "":
+        why = f"gateway {zone.zone.name} runs without {link}"
+        yield dladm.set_linkprop(link, "zone", zone.zone.name, temporary=True, why=why)

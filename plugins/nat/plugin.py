@@ -1,0 +1,224 @@
+"""NAT of a gateway: rules by identity, changed as a delta; the service is never refreshed, so no session is lost.
+
+Three things agree in the end: what is wanted, what is in the kernel, and a marked block in ipnat.conf, from which the
+kernel gets it at the next boot. What others put into either stays. Which rules are ours is in the books, written before
+they are loaded.
+
+The order matters. A new rule is added before an old one is removed: between the two both stand, and never none. Rules
+of a network that goes are removed only when its side forwards no more, so no private source is ever seen outside.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from zonehookd.illumos import ipadm, ipf, ipnat, marked, smf
+from zonehookd.plugin import (
+    GATEWAY_SHUT,
+    GLOBAL,
+    Change,
+    Forget,
+    GatewayPlugin,
+    GatewayView,
+    HostReader,
+    Ip,
+    Note,
+    Plan,
+    PluginOptions,
+    Record,
+    Remember,
+    RemoveFile,
+    WriteFile,
+    nothing,
+)
+from zonehookd.plugin.where import read_files, write_file
+
+from .rules import Wanted, wanted
+
+RULES, SERVICE = "nat", "service"
+MARK = "nat"
+Step = Change | Remember | Forget | WriteFile | RemoveFile
+
+
+@dataclass(frozen=True)
+class Seen:
+    """`file` None: there is no ipnat.conf. `service` None: the zone has none; rules then last until it halts."""
+
+    records: Mapping[str, Record]
+    loaded: ipnat.Loaded = field(default_factory=lambda: ipnat.Loaded(enabled=False))
+    file: str | None = None
+    service: smf.Service | None = None
+    forwarding: Mapping[tuple[str, ipadm.Family], bool] = field(default_factory=dict)
+    outer: Mapping[int, Ip] = field(default_factory=dict)  # family -> own address on the outer side
+
+
+class Nat(GatewayPlugin[Seen]):
+    name = "nat"
+
+    class Options(PluginOptions):
+        file: Path = Path("/etc/ipf/ipnat.conf")
+        service: str = "svc:/network/ipfilter:default"
+
+    options: Options
+
+    async def observe(self, gateway: GatewayView, host: HostReader) -> Seen:
+        records = {record.kind: record for record in host.recall(gateway.subject)}
+        declared, where = gateway.gateway, gateway.where
+        wants = declared is not None and declared.ours and declared.outside is not None
+        if gateway.trouble or not (wants or records):
+            return Seen(records)
+        outer: dict[int, Ip] = {}
+        side = gateway.side(declared.outside.name) if declared is not None and declared.outside is not None else None
+        given = [each.ip for each in (side.addresses if side else declared.addresses if declared else ())]
+        if not given and gateway.outer_link:
+            found = await host.ask(ipadm.addresses(where))
+            given = [a.address.ip for a in found if a.interface == gateway.outer_link and not a.address.is_link_local]
+        for address in given:
+            outer.setdefault(address.version, address)
+        return Seen(
+            records,
+            await host.ask(ipnat.loaded(where)),
+            (await read_files(where, [self.options.file], host))[self.options.file],
+            (await host.ask(smf.services(where, [self.options.service]))).get(self.options.service),
+            await host.ask(ipadm.forwarding(where)) if RULES in records else {},
+            outer,
+        )
+
+    def plan(self, gateway: GatewayView, seen: Seen) -> Plan:
+        if gateway.zone is None and gateway.name != GLOBAL:
+            gone = f"zone {gateway.name} is gone, and its rules with it"
+            forgotten = tuple(Forget(record.kind, record.name, gone) for record in seen.records.values())
+            return Plan(forgotten) if forgotten else nothing(gone)
+        if gateway.trouble:
+            return nothing(f"gateway {gateway.name}: {gateway.trouble}")
+        found = wanted(gateway, seen.outer)
+        if not found.rules and not seen.records:
+            return Plan(notes=(*found.notes, Note("nothing", f"gateway {gateway.name} translates nothing")))
+        job = _Job(gateway, seen, found, self.options)
+        steps: tuple[Step, ...] = (*job.persist(), *job.enable(), *job.load())
+        notes = (*found.notes, *job.notes)
+        if steps or notes:
+            return Plan(steps, notes)
+        return nothing(f"{len(found.rules)} NAT rules of gateway {gateway.name} are loaded")
+
+
+class _Job:
+    """The plan for one gateway, part by part."""
+
+    def __init__(self, gateway: GatewayView, seen: Seen, found: Wanted, options: Nat.Options) -> None:
+        self.gateway, self.seen, self.found, self.options = gateway, seen, found, options
+        self.where = gateway.where
+        self.notes: list[Note] = []
+        record = seen.records.get(RULES)
+        self.known = record.facts["rules"].splitlines() if record is not None else []
+        self.known_links = record.facts["links"].split() if record is not None else []
+        self.links = [side.link for side in gateway.sides if side.role == "inside"]
+        self.going = self._going()
+
+    def _going(self) -> list[str]:
+        """Rules of ours that nobody wants, and that may go: a side that goes must have stopped forwarding before."""
+        surplus = [rule for rule in self.known if rule not in self.found.rules]
+        leaving = [
+            link
+            for link in self.known_links
+            if link not in self.links and any(on and name == link for (name, _), on in self.seen.forwarding.items())
+        ]
+        if not leaving:
+            return surplus
+        text = f"NAT rules stay until {', '.join(leaving)} forwards no more"
+        self.notes.append(Note("waiting", text, "still-forwarding", self.gateway.name, again_after_s=0.2))
+        return [rule for rule in surplus if not rule.startswith("map ")]
+
+    # -- steps
+
+    def persist(self) -> Iterator[Step]:
+        """The file first: should the kernel get its rules from it at the very next moment, they are the right ones."""
+        keep = [rule for rule in self.known if rule not in self.found.rules and rule not in self.going]
+        body = ipnat.canonical_file([*self.found.rules, *keep])
+        text: str | None
+        try:
+            if body:
+                text = marked.with_block(self.seen.file, MARK, body)
+            else:
+                text = marked.without_block(self.seen.file, MARK) if self.seen.file is not None else None
+        except ValueError as problem:
+            hint = f"mend the marks of the block in {self.options.file}, or delete the block whole"
+            said = f"{self.options.file}: {problem}"
+            self.notes.append(Note("refused", said, "broken-block", self.gateway.name, hint))
+            return
+        if text is None or text == self.seen.file:
+            return
+        if not text.strip():
+            text = "# no rules\n"  # a file of blank lines alone is a syntax error (services sheet 1.5)
+        ours_before = RULES in self.seen.records
+        yield from self._remember([*self.known, *self.found.rules])
+        why = f"{self.options.file} is to have the rules of gateway {self.gateway.name} at the next boot"
+        cause = "" if not ours_before else "missing" if self.seen.file is None else "altered"
+        yield with_cause(write_file(self.where, self.options.file, text, why=why), cause)
+
+    def enable(self) -> Iterator[Step]:
+        service, enabled = self.seen.service, self.seen.loaded.enabled
+        if not self.found.rules:
+            if SERVICE in self.seen.records and not self.known:
+                why = f"gateway {self.gateway.name} needs no packet filter, and it was we who switched it on"
+                if service is not None and not self.seen.loaded.rules:
+                    yield smf.disable(self.where, self.options.service, why=why)
+                yield Forget(SERVICE, self.seen.records[SERVICE].name, why)
+            return
+        if enabled:
+            return
+        why = f"gateway {self.gateway.name} translates, and nothing filters in {self.where}"
+        if service is None:
+            yield ipf.enable(self.where, why=f"{why}; there is no service {self.options.service}")
+        elif service.next_state not in ("", "none") or service.state == "offline":
+            text = f"{self.options.service} in {self.where} is {service.state}"
+            self.notes.append(Note("waiting", text, GATEWAY_SHUT, self.gateway.name, again_after_s=0.3))
+        elif service.state == "maintenance":
+            yield smf.clear(self.where, self.options.service, why=f"{why}: it is in maintenance")
+        elif service.state == "disabled":
+            if SERVICE not in self.seen.records:
+                record = Record(SERVICE, f"{self.where}/{self.options.service}", self.gateway.subject, Nat.name, {})
+                yield Remember(record, why)
+            yield smf.enable(self.where, self.options.service, why=why)
+        else:  # it is online, and somebody switched the filter itself off
+            yield ipf.enable(self.where, why=why)
+
+    def load(self) -> Iterator[Step]:
+        """Additions, then removals. What was switched on in this look is looked at first: it loads the file."""
+        if not self.seen.loaded.enabled and self.seen.service is not None:
+            return
+        loaded = set(self.seen.loaded.rules)
+        missing = [rule for rule in self.found.rules if rule not in loaded]
+        going = [rule for rule in self.going if rule in loaded]
+        if missing:
+            yield from self._remember([*self.known, *self.found.rules])
+            again = [rule for rule in missing if rule in self.known]
+            why = f"{len(missing)} NAT rules of gateway {self.gateway.name} are not loaded"
+            shows = [*missing, *dict.fromkeys(self.found.opens[rule] for rule in missing if rule in self.found.opens)]
+            change = ipnat.add(self.where, missing, why=why)
+            yield replace(change, shows=tuple(shows), cause="missing" if again else "")
+        if going:
+            why = f"{len(going)} NAT rules of gateway {self.gateway.name} are wanted no longer"
+            change = ipnat.remove(self.where, going, why=why)
+            yield replace(change, shows=tuple(f"not {rule}" for rule in going))
+        keep = [rule for rule in self.known if rule not in self.found.rules and rule not in self.going]
+        now = [*self.found.rules, *keep]
+        links = sorted({*self.links, *self.known_links}) if keep else self.links
+        if now and (now != self.known or links != self.known_links):
+            yield from self._remember(now, links)
+        elif not now and RULES in self.seen.records:
+            yield Forget(RULES, self.seen.records[RULES].name, f"gateway {self.gateway.name} translates nothing")
+
+    def _remember(self, rules: Sequence[str], links: Sequence[str] | None = None) -> Iterator[Remember]:
+        every = [*self.known_links, *self.links] if links is None else links
+        facts = {"rules": "\n".join(dict.fromkeys(rules)), "links": " ".join(dict.fromkeys(every))}
+        record = Record(RULES, self.where, self.gateway.subject, Nat.name, facts)
+        if self.seen.records.get(RULES) != record:
+            yield Remember(record, f"which NAT rules in {self.where} are ours")
+
+
+def with_cause(step: Change | WriteFile, cause: str) -> Change | WriteFile:
+    """Counted as a repair, where the step can say so."""
+    return replace(step, cause=cause)

@@ -1,0 +1,55 @@
+"""Addresses on one IP interface: ours bear names of ours, and no other is touched. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+
+from zonehookd.illumos import ipadm
+from zonehookd.model.command import Change
+from zonehookd.model.zone import Address
+
+_OURS = re.compile(r"zh[46](n[0-9]+)?")
+_LINK_LOCAL = "zhll"  # a static IPv6 address needs a link-local one first (network sheet 4.3)
+
+
+def plumb(
+    where: str, link: str, wanted: Iterable[Address], seen: ipadm.Addresses, *, temporary: bool = False, why: str
+) -> Iterator[Change]:
+    """Changes after which `link` has these addresses; what else of ours is on it goes. Others' objects stay."""
+    wanted = tuple(wanted)
+    on_it = [each for each in seen if each.interface == link]
+    there = {each.address for each in on_it}
+    for each in on_it:
+        if _OURS.fullmatch(_object(each.name)) and each.address not in wanted:
+            yield ipadm.delete_addr(where, link, _object(each.name), why=f"{each.address} is no longer {link}'s")
+    if any(each.version == 6 and each not in there for each in wanted) and not any(a.is_link_local for a in there):
+        yield ipadm.addrconf(
+            where, link, _LINK_LOCAL, temporary=temporary, why=f"{why}, and IPv6 needs a link-local one"
+        )
+    names = {_object(each.name) for each in on_it if each.address in wanted}
+    for address in wanted:
+        if address not in there:
+            name = next(each for each in _names(address.version) if each not in names)
+            names.add(name)
+            yield ipadm.create_addr(where, link, name, address, temporary=temporary, why=f"{why}: {address}")
+
+
+def wrong(link: str, wanted: Iterable[Address], seen: ipadm.Addresses) -> str:
+    """What is wrong with addresses that are there: another machine has one (network sheet 4.3)."""
+    for each in seen:
+        if each.interface == link and each.address in wanted and each.state not in ("ok", "tentative"):
+            return f"{each.address} on {link} is {each.state}"
+    return ""
+
+
+def _object(name: str) -> str:
+    return name.partition("/")[2]
+
+
+def _names(version: int) -> Iterator[str]:
+    yield f"zh{version}"
+    number = 2
+    while True:
+        yield f"zh{version}n{number}"
+        number += 1

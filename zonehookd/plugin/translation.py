@@ -1,0 +1,22 @@
+"""Which ranges a gateway translates: what leaves from them must never be seen outside as it is. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from zonehookd.model.network import Cidr
+from zonehookd.plugin.contract import GatewayView
+
+
+def translated(view: GatewayView) -> Sequence[Cidr]:
+    """The ranges of its networks and of those behind them. IPv6 ranges that the world routes need no translation."""
+    gateway = view.gateway
+    if gateway is None or not gateway.ours or not gateway.nat or gateway.outside is None:
+        return ()
+    ranges = [cidr for network in gateway.networks.values() for cidr in network.cidrs] + list(view.behind)
+    return [each for each in ranges if each.version == 4 or each.is_private]
+
+
+def untranslated(view: GatewayView, outer: str, rules: Sequence[str]) -> Sequence[Cidr]:
+    """Those of `translated` for which no rule is loaded."""
+    return [each for each in translated(view) if not any(r.startswith(f"map {outer} {each} ") for r in rules)]
