@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from ipaddress import ip_address, ip_network
+from typing import Any
 
 import pytest
+from fixtures import Admin
+from lab.dispatch import run_text
+from lab.world import World
 
 from zonehookd.errors import CannotObserve
-from zonehookd.illumos import ipnat
+from zonehookd.illumos import ipf, ipnat
 from zonehookd.illumos.ipnat import BimapRule, MapRule, RdrRule
 from zonehookd.illumos.zlogin import GLOBAL
-from zonehookd.model.command import Change, Reply
+from zonehookd.model.command import Change, Query, Reply
 
 NET, OUT, HOST = ip_network("10.99.0.0/24"), ip_address("203.0.113.5"), ip_address("10.99.0.5")
 LIST = """List of active MAP/Redirect filters:
@@ -137,3 +141,43 @@ EXISTS, ABSENT = "2:ioctl(add/insert nat rule): File exists", "1:ioctl(delete na
 def test_exit_0_is_not_success(change: Change, status: int, err: str, again: bool, done: bool) -> None:
     said = change.judge(status, err)
     assert (said.again, said.done) == (again, done)
+
+
+def test_the_lab_prints_our_rules_as_we_write_them(world: World, admin: Admin) -> None:
+    """In the zone's own stack, over its life; exit status 0 is judged as the applier does."""
+
+    def change(step: Change) -> tuple[bool, bool]:
+        done = run_text(world, list(step.argv), step.stdin)
+        if done.status == 0 and not (step.silent and done.err):
+            return True, False
+        said = step.judge(done.status, done.err.strip())
+        return said.done, said.again
+
+    def ask(query: Query[Any]) -> Any:
+        done = run_text(world, list(query.argv))
+        return query.parse(Reply(done.status, done.out, done.err))
+
+    rules = [
+        MapRule("v0", NET, portmap="10000:60000"), MapRule("v0", NET), BimapRule("v0", HOST, OUT),
+        MapRule("v0", NET, unless_to=ip_network("10.0.0.0/8")),
+        MapRule("v0", ip_network("fd00::/64"), ip_address("2001:db8::5")),
+        RdrRule("v0", OUT, 8080, 8080, HOST, 80), RdrRule("v0", OUT, 9000, 9010, HOST, 9000, "tcp/udp", fixed=True),
+        RdrRule("v0", OUT, 22, 23, HOST, 22, sources=(ip_network("198.51.100.0/24"),)),
+    ]  # fmt: skip
+    admin.zone("web1")
+    with pytest.raises(CannotObserve, match="zone web1 is not up"):
+        ask(ipnat.loaded("web1"))
+    assert change(ipnat.add("web1", rules, why="")) == (False, True), "no zone, no stack, but soon perhaps"
+    admin.do("zoneadm", "-z", "web1", "boot")
+    assert ask(ipf.enabled("web1")) is False and ask(ipnat.loaded("web1")) == ipnat.Loaded(enabled=False)
+    assert change(ipnat.add("web1", rules, why="")) == (False, True), "not enabled yet"
+    assert change(ipf.enable("web1", why=""))[0] and change(ipf.enable("web1", why=""))[0]
+    assert ask(ipf.enabled("web1")) is True
+    for _ in range(2):
+        assert change(ipnat.add("web1", rules, why="")) == (True, False)
+        assert ask(ipnat.loaded("web1")) == ipnat.Loaded(enabled=True, rules=ipnat.texts(rules))
+    for _ in range(2):
+        assert change(ipnat.remove("web1", ipnat.texts(rules)[1:], why="")) == (True, False)
+        assert ask(ipnat.loaded("web1")).rules == ipnat.texts(rules[:1])
+    assert change(ipnat.add("web1", ["map v0 10.0.0.0/8 frag"], why="")) == (False, False)
+    assert ask(ipf.enabled()) is False, "each stack is its own"

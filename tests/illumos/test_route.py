@@ -137,7 +137,8 @@ def test_the_lab_understands_our_words(world: World, admin: Admin, where: str, p
         assert change(route.add_static(where, NET, GW, persistent=persistent, why=""))[0]
     static = ask(route.static_routes(where))
     assert ([each.destination for each in static], static.defaults) == (([NET], (GW,)) if persistent else ([], ()))
+    assert ask(route.default_routes(where)) == (DefaultRoute(ip_address("10.0.0.1"), "v0", 4),)
     for _ in range(2):
         assert change(route.delete_static(where, NET, GW, persistent=persistent, why=""))[0]
         assert change(route.delete_default(where, GW, persistent=persistent, why=""))[0]
-    assert ask(route.static_routes(where)) == ()
+    assert ask(route.default_routes(where)) == () and ask(route.static_routes(where)) == ()
