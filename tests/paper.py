@@ -62,7 +62,8 @@ class PaperCommands:
         else:
             self.changes.append(argv)
             self._perhaps_die("before")
-        done = run_text(self.world, list(argv))
+        stdin = query_or_change.stdin if isinstance(query_or_change, Change) else ""
+        done = run_text(self.world, list(argv), stdin)
         if isinstance(query_or_change, Change):
             self._perhaps_die("after")
         if done.status == SIGKILLED:

@@ -91,12 +91,12 @@ class Call:
             raise Killed
 
     def spawn(
-        self, argv: Sequence[str], environ: Mapping[str, str] | None = None
+        self, argv: Sequence[str], environ: Mapping[str, str] | None = None, stdin: bytes = b""
     ) -> subprocess.CompletedProcess[bytes]:
         """Run a real process (a brand hook), its output captured. Never call it with `world.lock` held."""
         return subprocess.run(
             list(argv),
-            stdin=subprocess.DEVNULL,
+            input=stdin,
             capture_output=True,
             env=dict(environ or self.environ),
             cwd="/",

@@ -129,7 +129,7 @@ class Pools:
 
     def _exhausted(self, zone: str, attachment: Attachment, version: int) -> Refusal:
         network = attachment.network
-        size = sum(len(each) for each in network.pool if each.version == version)
+        size = sum(each.size for each in network.pool if each.version == version)
         resting = sum(
             name == network.name
             and lease.freed_s is not None

@@ -26,7 +26,8 @@ class Range:
     def __contains__(self, address: Ip) -> bool:
         return address.version == self.version and int(self.first) <= int(address) <= int(self.last)
 
-    def __len__(self) -> int:
+    @property
+    def size(self) -> int:
         return int(self.last) - int(self.first) + 1
 
     def __iter__(self) -> Iterator[Ip]:

@@ -11,7 +11,7 @@ import shlex
 from dataclasses import dataclass, replace
 from pathlib import PurePath
 
-from lab import dispatch
+from lab import dispatch, paper_shell
 from lab.call import Become, Call
 from lab.getopt import getopt
 from lab.world import GLOBAL, NotEmulated, Refused
@@ -126,6 +126,8 @@ def _user(call: Call, zone: str, name: str) -> _User:
 def _play(call: Call, zone: str, text: str, no_stdin: bool) -> int:
     words = _words(text)
     name = PurePath(words[0]).name if words else ""
+    if paper_shell.plays(words):
+        return paper_shell.play(call, zone, words, b"" if no_stdin else call.stdin.read())
     if name not in dispatch.COMMANDS:
         raise NotEmulated(f"zlogin to run {text.strip()!r} on the data-only floor")
     stdin = io.BytesIO() if no_stdin else call.stdin
