@@ -9,7 +9,7 @@ from collections import Counter as Counts
 from collections.abc import Callable, Iterable, Mapping
 from socketserver import ThreadingMixIn
 from threading import Thread
-from typing import Any
+from typing import Any, get_args
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, PlatformCollector, ProcessCollector
@@ -24,8 +24,9 @@ from zonehookd.errors import ConfigError
 from zonehookd.model.command import Change
 from zonehookd.model.event import Event
 from zonehookd.model.outcome import Outcome, Result
+from zonehookd.model.plan import GATEWAY_SHUT, RemoveFile, WriteFile
 from zonehookd.model.record import Record
-from zonehookd.model.subject import Subject
+from zonehookd.model.subject import Kind, Subject
 
 _BUCKETS_S = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 
@@ -82,8 +83,15 @@ class Metrics:
         self.config_ok = gauge("config_last_reload_successful", "1 when the last reload was taken")
         self.config_ok.set(1)
         self.config_when = gauge("config_last_reload_success_timestamp_seconds", "Last reload taken")
+        self.refusals = gauge("refusals", "What zones ask for and cannot have now", "code")
+        self.exhausted = counter("pool_exhausted_total", "NICs that found the pool of their network empty", "network")
+        self.pools = gauge("pool_addresses", "Addresses of the pool of a network", "network", "state")
+        self.gateways = gauge(
+            "gateway_open", "1 while packets go through the gateway, as far as we set it up", "gateway"
+        )
+        self._site: Site | None = None
         for result in Result:
-            for kind in ("network", "zone"):
+            for kind in get_args(Kind):
                 self.reconciles.labels(kind, result.value)
 
     # -- Listener
@@ -105,6 +113,26 @@ class Metrics:
         for (state, brand), count in kinds.items():
             self.zones.labels(state, brand).set(count)
         self.attachments.set(sum(map(len, site.on_network.values())))
+        if site is not self._site:
+            self._placed(site, self._site)
+            self._site = site
+
+    def _placed(self, site: Site, before: Site | None) -> None:
+        """What is refused, and how full the pools are; only when something changed."""
+        refused = [refusal for each in site.attached.values() for refusal in each.refusals]
+        self.refusals.clear()
+        for code, count in Counts(refusal.code for refusal in refused).items():
+            self.refusals.labels(code).set(count)
+        known = {r for each in before.attached.values() for r in each.refusals} if before is not None else set()
+        for refusal in refused:
+            if refusal.code == "pool-exhausted" and refusal not in known:
+                self.exhausted.labels(refusal.owner.removeprefix("network ")).inc()
+        self.pools.clear()
+        for name, network in site.networks.items():
+            if network.pool:
+                given = sum(len(each.addresses) for each in site.on_network.get(name, ()) if each.role != "inside")
+                self.pools.labels(name, "used").set(given)
+                self.pools.labels(name, "size").set(sum(each.size for each in network.pool))
 
     def blind(self, error: str) -> None:
         self.blind_looks.inc()
@@ -117,7 +145,7 @@ class Metrics:
             result = "ok" if done.ok else outcome.result.value
             self.calls.labels(done.plugin, "apply", result).inc()
             self.call_seconds.labels(done.plugin, "apply").observe(done.seconds)
-            if done.ok and isinstance(done.step, Change) and done.step.cause:
+            if done.ok and isinstance(done.step, Change | WriteFile | RemoveFile) and done.step.cause:
                 self.repairs.labels(done.plugin, done.step.cause).inc()
         if outcome.result not in (Result.NOOP, Result.CHANGED):
             self.retries.labels(outcome.result.value).inc()
@@ -125,6 +153,10 @@ class Metrics:
             self.converge.labels(outcome.subject.kind).observe(outcome.waited_s + outcome.seconds)
         if outcome.subject.kind == "zone":
             self._mark(outcome)
+        elif outcome.subject.kind == "gateway":
+            good = outcome.result in (Result.NOOP, Result.CHANGED)
+            shut = any(note.code == GATEWAY_SHUT for note in outcome.notes)
+            self.gateways.labels(outcome.subject.name).set(int(good and not shut))
 
     def called(self, plugin: str, verb: str, result: str, times: int) -> None:
         self.calls.labels(plugin, verb, result).inc(times)

@@ -21,10 +21,10 @@ from zonehookd.errors import CannotObserve, PluginFailed
 from zonehookd.model import subject
 from zonehookd.model.attachment import Attachment
 from zonehookd.model.outcome import Result
-from zonehookd.model.plan import Note, Plan, Remember, RemoveFile, Step, WriteFile, describe
+from zonehookd.model.plan import GATEWAY_SHUT, Note, Plan, Remember, RemoveFile, Step, WriteFile, describe
 from zonehookd.model.subject import Subject
 from zonehookd.model.zone import Zone, ZoneState
-from zonehookd.plugin.contract import GATEWAY_SHUT, AnyPlugin, GatewayView, NetworkView, ZoneView
+from zonehookd.plugin.contract import AnyPlugin, GatewayView, NetworkView, ZoneView
 
 AnyView = NetworkView | GatewayView | ZoneView
 OBSERVE_MAX_S = 60.0  # the commands it asks for have limits of their own, 30 s each

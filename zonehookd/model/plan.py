@@ -30,12 +30,12 @@ class Forget:
 
 @dataclass(frozen=True, slots=True)
 class WriteFile:
-    """Atomically: temporary name, fsync, rename."""
+    """Atomically: temporary name, fsync, rename. `mode` None: that, and the owner, of the file that is there."""
 
     path: Path
     content: str
     why: str
-    mode: int = 0o644
+    mode: int | None = 0o644
     cause: str = ""  # as a Change's: this is a repair
 
 
@@ -43,9 +43,11 @@ class WriteFile:
 class RemoveFile:
     path: Path
     why: str
+    cause: str = ""
 
 
 Step = Change | Remember | Forget | WriteFile | RemoveFile
+GATEWAY_SHUT = "gateway-shut"  # the code of a Note that says that nothing goes through a gateway now
 NoteKind = Literal["nothing", "waiting", "refused"]
 
 

@@ -6,11 +6,10 @@ from zonehookd.model.attachment import Attachment, Refusal
 from zonehookd.model.command import Change, Query, Reply, Verdict
 from zonehookd.model.gateway import GLOBAL, Forward, Gateway, StaticNat
 from zonehookd.model.network import Cidr, Dhcp, Ip, Network, Range, StaticName
-from zonehookd.model.plan import Forget, Note, Plan, Remember, RemoveFile, WriteFile, nothing
+from zonehookd.model.plan import GATEWAY_SHUT, Forget, Note, Plan, Remember, RemoveFile, WriteFile, nothing
 from zonehookd.model.record import Record
 from zonehookd.model.zone import Address, Nic, Zone, ZoneState
 from zonehookd.plugin.contract import (
-    GATEWAY_SHUT,
     GatewayPlugin,
     GatewayView,
     NetworkPlugin,

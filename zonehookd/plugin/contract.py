@@ -181,5 +181,4 @@ class GatewayPlugin(_Plugin, Generic[Seen]):
 
 
 AnyPlugin = ZonePlugin[Any] | NetworkPlugin[Any] | GatewayPlugin[Any]
-GATEWAY_SHUT = "gateway-shut"  # the code of a Note that says that nothing goes through a gateway now
 NOBODY = subject.zone("(nobody)")  # no zone can have this name, so what it owns is cleared away

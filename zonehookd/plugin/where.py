@@ -18,8 +18,8 @@ async def read_files(where: str, paths: Sequence[Path], host: HostReader) -> Map
     return await host.ask(zlogin.read_files(where, paths))
 
 
-def write_file(where: str, path: Path, content: str, mode: int = 0o644, *, why: str) -> WriteFile | Change:
-    """Atomically, in either place."""
+def write_file(where: str, path: Path, content: str, mode: int | None = 0o644, *, why: str) -> WriteFile | Change:
+    """Atomically, in either place. `mode` None: mode and owner of the file that is there."""
     if where == zlogin.GLOBAL:
         return WriteFile(path, content, why, mode)
     return zlogin.write_file(where, path, content, mode, why=why)
