@@ -116,6 +116,17 @@ def test_a_file_is_written_whole_with_its_mode_and_folders(tmp_path: Path, conte
     assert [each.name for each in path.parent.iterdir()] == ["ipnat.conf"], "nothing is left beside it"
 
 
+def test_the_mode_of_the_file_that_is_there_is_kept(tmp_path: Path) -> None:
+    there, new = tmp_path / "dhcpd.conf", tmp_path / "new.conf"
+    there.write_text("old")
+    there.chmod(0o640)
+    assert run(zlogin.write_file("web1", there, NASTY, None, why="")) == Reply(0, "", "")
+    assert run(zlogin.write_file("web1", new, "new", None, why="")) == Reply(0, "", "")
+    assert there.read_text() == NASTY and there.stat().st_mode & 0o7777 == 0o640
+    assert new.read_text() == "new" and new.stat().st_mode & 0o7777 == 0o644
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["dhcpd.conf", "new.conf"]
+
+
 def test_a_link_is_replaced_and_not_followed(tmp_path: Path) -> None:
     precious, path = tmp_path / "precious", tmp_path / "hosts"
     precious.write_text("mine")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,15 +37,24 @@ def read_bounded(path: Path, max_bytes: int) -> bytes:
     return content
 
 
-def write_atomically(path: Path, content: str, mode: int) -> None:
-    """The old file or the new one, never half of one, also after a power cut; missing folders are made (0755)."""
+def write_atomically(path: Path, content: str, mode: int | None) -> None:
+    """The old file or the new one, never half of one, also after a power cut; missing folders are made (0755).
+
+    `mode` None: mode, owner and group of the file that is there; 0644 and ours if there is none.
+    """
+    try:
+        kept = path.stat() if mode is None else None
+    except FileNotFoundError:
+        kept = None
     for folder_path in reversed([each for each in path.parents if not each.exists()]):
         folder_path.mkdir(exist_ok=True)
         folder_path.chmod(0o755)  # the file's own mode says who may read it, whatever our umask
     handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
-            os.fchmod(file.fileno(), mode)
+            if kept is not None:
+                os.fchown(file.fileno(), kept.st_uid, kept.st_gid)
+            os.fchmod(file.fileno(), stat.S_IMODE(kept.st_mode) if kept else 0o644 if mode is None else mode)
             file.write(content)
             file.flush()
             os.fsync(file.fileno())

@@ -65,7 +65,7 @@ class LocalFiles:
     def stamp(self, path: Path) -> Stamp | None:
         return stamp(path)
 
-    def write(self, path: Path, content: str, mode: int) -> None:
+    def write(self, path: Path, content: str, mode: int | None) -> None:
         write_atomically(path, content, mode)
 
     def remove(self, path: Path) -> None:

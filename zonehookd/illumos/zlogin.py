@@ -24,13 +24,18 @@ _READ = (
     'for f do if test -f "$f"; then n=$(wc -c < "$f") || exit 3; echo file $((n)); cat "$f" || exit 3; echo; echo end; '
     'elif test -e "$f"; then echo other; else echo absent; fi; done'
 )
-# -C: the new file must not exist, whoever put it there. The count: a stdin that was cut short is not installed.
+# -C: the new file must not exist, whoever put it there. The count: a stdin that was cut short is not installed. To keep
+# mode, owner and access list of the file that is there, a copy of it gets the content.
 _IS_A_FOLDER = 3
 _WRITE = (
-    'f=$1; t=$f.zonehookd-new; if test -d "$f"; then echo "$f is a folder" >&2; exit 3; fi; '
-    'umask 022; mkdir -p "${f%/*}/" && rm -f "$t" && umask 077 && set -C && cat > "$t" && n=$(wc -c < "$t") && '
-    'if test $((n)) -eq "$3"; then chmod "$2" "$t" && mv -f "$t" "$f"; else echo "cut short" >&2; false; fi || '
-    '{ rm -f "$t"; exit 1; }'
+    "f=$1; t=$f.zonehookd-new; k=$f.zonehookd-kept; "
+    'if test -d "$f"; then echo "$f is a folder" >&2; exit 3; fi; '
+    'umask 022; mkdir -p "${f%/*}/" && rm -f "$t" "$k" && umask 077 && set -C && cat > "$t" && n=$(wc -c < "$t") && '
+    'if test $((n)) -ne "$3"; then echo "cut short" >&2; false; '
+    'elif test "$2" != keep; then chmod "$2" "$t" && mv -f "$t" "$f"; '
+    'elif test -f "$f"; then cp -p "$f" "$k" && cat "$t" >| "$k" && mv -f "$k" "$f" && rm -f "$t"; '
+    'else chmod 0644 "$t" && mv -f "$t" "$f"; fi || '
+    '{ rm -f "$t" "$k"; exit 1; }'
 )
 
 
@@ -118,15 +123,16 @@ def _next_file(where: str, path: Path, answer: bytes) -> tuple[str | None, bytes
     return content.decode(), rest[len(b"\nend\n") :]
 
 
-def write_file(where: str, path: Path, content: str, mode: int = 0o644, *, why: str) -> Change:
+def write_file(where: str, path: Path, content: str, mode: int | None = 0o644, *, why: str) -> Change:
     """A file inside a zone, root's: made beside its place, then renamed. Missing folders above it are made (0755).
+    `mode` None: mode and owner of the file that is there, 0644 for a new one.
 
     Done from inside, because a zone's root may put symbolic links anywhere below its root (network sheet 4.6).
     Raises ValueError as `read_files`.
     """
     name = _checked(where, path)
     size = str(len(content.encode()))
-    argv = inside(where, ("sh", "-c", _WRITE, "sh", name, f"{mode:04o}", size), stdin=True)
+    argv = inside(where, ("sh", "-c", _WRITE, "sh", name, "keep" if mode is None else f"{mode:04o}", size), stdin=True)
     return Change(argv, why, stdin=content, judge=judged(where, _judge_file))
 
 

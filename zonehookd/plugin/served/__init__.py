@@ -1,0 +1,23 @@
+"""Our configuration in somebody's service: a file of ours, one marked block in the main file that includes it, and data
+files that a running server reads again on SIGHUP.
+
+    observe(server, wanted, subject, host) -> Seen     what is on disk, what the service does, what its own test says
+    plan(server, wanted, seen) -> Plan                 pure
+
+What it keeps, whatever the server (services sheet 7):
+
+- foreign configuration byte for byte; files of ours that somebody else made are refused, not overwritten;
+- a candidate passes the server's own test, in its zone, before it replaces anything. If it does not, the old one stays
+  and the refusal carries the server's words. It is tried again when its content changes;
+- *done* is observed: after a restart the service is online under a new contract. Our record says which content the
+  server has read, so being killed between any two steps costs one more restart at worst;
+- content with which the server does not come up is taken back: what was good before, or nothing of ours;
+- a service we enabled is disabled when we leave; a property we set gets its former value.
+"""
+
+from zonehookd.plugin.served.book import KIND, Book
+from zonehookd.plugin.served.look import Seen, observe
+from zonehookd.plugin.served.server import Server, Setting, Wanted, join
+from zonehookd.plugin.served.steps import plan, runs
+
+__all__ = ["KIND", "Book", "Seen", "Server", "Setting", "Wanted", "join", "observe", "plan", "runs"]

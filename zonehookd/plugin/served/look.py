@@ -1,0 +1,111 @@
+"""Looking at a server: its files, its service, and what its own test says of a candidate that lies there."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from zonehookd.host.doors import HostReader
+from zonehookd.illumos import smf
+from zonehookd.illumos.zlogin import inside, must_succeed
+from zonehookd.model.command import Query, Reply
+from zonehookd.model.subject import Subject
+from zonehookd.plugin import where as files_of
+from zonehookd.plugin.served.book import KIND, Book
+from zonehookd.plugin.served.server import Server, Wanted
+
+MAINTENANCE = "maintenance"
+_LOG_LINES = 20
+_SAID_LINES = 4
+_SAID_MAX = 600
+
+
+@dataclass(frozen=True, slots=True)
+class Tested:
+    """What the server's own test said of the candidate on disk. `fit`, or its words."""
+
+    fit: bool
+    said: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """`files`: main, ours, candidates and data, by path; None: not there. `said`: the last words of a server that is in
+    maintenance. `now_s`: wall clock."""
+
+    subject: Subject
+    plugin: str
+    book: Book = field(default_factory=Book)
+    service: smf.Service | None = None
+    files: Mapping[Path, str | None] = field(default_factory=dict)
+    settings: Mapping[str, smf.Property] = field(default_factory=dict)
+    tested: Tested | None = None
+    said: str = ""
+    now_s: float = 0.0
+
+
+async def observe(server: Server, wanted: Wanted | None, subject: Subject, plugin: str, host: HostReader) -> Seen:
+    """Asks nothing at all where nothing is wanted and our books know of nothing. Raises CannotObserve."""
+    record = next((each for each in host.recall(subject) if (each.kind, each.name) == (KIND, server.key)), None)
+    book = Book.of(record)
+    seen = Seen(subject, plugin, book, now_s=time.time())
+    if wanted is None and record is None:
+        return seen
+    service = (await host.ask(smf.services(server.where, [server.fmri]))).get(server.fmri)
+    paths = (server.main, server.config, server.candidate, server.main_candidate, *server.data)
+    files = await files_of.read_files(server.where, paths, host)
+    names = sorted({*book.before, *(wanted.settings if wanted else ())})
+    settings: Mapping[str, smf.Property] = {}
+    if names and service is not None:
+        settings = await host.ask(smf.properties(server.where, server.fmri, *names))
+    tested = None
+    if wanted is not None and _lies_there(server, wanted, files):
+        tested = await host.ask(test(server))
+    said = ""
+    if service is not None and service.state == MAINTENANCE:
+        said = await host.ask(last_words(server))
+    return Seen(subject, plugin, book, service, files, settings, tested, said, seen.now_s)
+
+
+def _lies_there(server: Server, wanted: Wanted, files: Mapping[Path, str | None]) -> bool:
+    """The candidate on disk is what is wanted now: it was left by a test that failed, or by a crash."""
+    try:
+        main = server.with_us(files[server.main], server.candidate)
+    except ValueError:
+        return False
+    return files[server.candidate] == wanted.generation(server).config and files[server.main_candidate] == main
+
+
+def test(server: Server) -> Query[Tested]:
+    """The server's own test of the candidate. An exit status that is no verdict raises CannotObserve."""
+    argv = inside(server.where, server.tested(server.main_candidate))
+
+    def parse(reply: Reply) -> Tested:
+        if reply.status in server.wrong:
+            return Tested(False, words(reply.stderr or reply.stdout))
+        must_succeed(server.where, argv, reply)
+        return Tested(True)
+
+    return Query(argv, parse)
+
+
+def last_words(server: Server) -> Query[str]:
+    """What the service wrote into its log last, without the lines of the restarter itself (services sheet 3.8)."""
+    service, _, instance = server.fmri.removeprefix("svc:/").rpartition(":")
+    log = f"/var/svc/log/{service.replace('/', '-')}:{instance}.log"
+    argv = inside(server.where, ("tail", f"-{_LOG_LINES}", log))
+
+    def parse(reply: Reply) -> str:
+        if reply.status != 0:  # it has no log yet
+            return ""
+        said = [line for line in reply.stdout.splitlines() if line.strip() and not line.startswith("[ ")]
+        return words("\n".join(said[-_SAID_LINES:]))
+
+    return Query(argv, parse)
+
+
+def words(text: str) -> str:
+    """On one line, and no longer than fits into a message."""
+    return " / ".join(line.strip() for line in text.splitlines() if line.strip())[:_SAID_MAX]

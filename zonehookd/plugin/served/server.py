@@ -1,0 +1,131 @@
+"""What a plugin says of its server, and what it wants of it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from zonehookd.illumos import marked
+from zonehookd.model.plan import Plan
+
+HEADER = "# Made by zonehookd, which overwrites it: "
+PLACE = "{path}"
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """The wanted value of an SMF property: its type, such as ``astring``, and its values."""
+
+    type: str
+    values: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A service of one zone, and where its configuration lies. ``{path}`` in `include` stands for our file, in `test`
+    for the main file that is tested.
+
+    `wrong`: exit statuses of the test that say that the configuration is at fault. `data`: every file of ours that is
+    read again on SIGHUP; none for a server that SIGHUP would end. `package` is named where the service is missing.
+    """
+
+    name: str
+    where: str
+    fmri: str
+    main: Path
+    config: Path
+    include: str
+    test: tuple[str, ...]
+    data: tuple[Path, ...] = ()
+    wrong: frozenset[int] = frozenset({1})
+    mode: int = 0o644  # of our configuration; the user the service runs as must be able to read it
+    package: str = ""
+    pace_s: float = 0.5  # a restart and the next lie at least this far apart
+
+    @property
+    def key(self) -> str:
+        """The name of its record."""
+        return f"{self.where} {self.fmri}"
+
+    @property
+    def candidate(self) -> Path:
+        """Our configuration while it is tested."""
+        return self.config.with_name(f"{self.config.name}.candidate")
+
+    @property
+    def main_candidate(self) -> Path:
+        """The main file that includes it; not beside the real one, for that folder is not ours."""
+        return self.config.with_name(f"{self.config.name}.main-candidate")
+
+    def tested(self, main: Path) -> tuple[str, ...]:
+        return tuple(word.replace(PLACE, str(main)) for word in self.test)
+
+    def text(self, content: str) -> str:
+        """`content` under the line by which a file is known as ours."""
+        return f"{HEADER}{self.name} of zone {self.where}\n{content}"
+
+    def with_us(self, main: str | None, config: Path) -> str:
+        """The main file that includes `config`. Raises ValueError when lines of ours in it do not pair."""
+        return marked.with_block(main, self.name, self.include.replace(PLACE, str(config)))
+
+    def without_us(self, main: str | None) -> str | None:
+        """The main file as it is without us; None: there is none. Raises ValueError as `with_us`."""
+        return None if main is None else marked.without_block(main, self.name)
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """What a restart makes the server read: our configuration (None: nothing of ours) and the properties we set."""
+
+    config: str | None = None
+    settings: Mapping[str, Setting] = field(default_factory=dict)
+
+    @property
+    def digest(self) -> str:
+        return hashlib.sha256(self.to_text().encode()).hexdigest()[:16]
+
+    def to_text(self) -> str:
+        settings = {name: [each.type, *each.values] for name, each in self.settings.items()}
+        return json.dumps({"config": self.config, "settings": settings}, sort_keys=True)
+
+    @staticmethod
+    def from_text(text: str) -> Generation:
+        found = json.loads(text)
+        settings = {name: Setting(words[0], tuple(words[1:])) for name, words in found["settings"].items()}
+        return Generation(found["config"], settings)
+
+
+ABSENT = Generation()
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """`config`, without a header line; `data`: content by path, of the server's data files; `settings`: SMF properties
+    by ``group/name``, read at a restart."""
+
+    config: str
+    data: Mapping[Path, str] = field(default_factory=dict)
+    settings: Mapping[str, Setting] = field(default_factory=dict)
+
+    def generation(self, server: Server) -> Generation:
+        return Generation(server.text(self.config), self.settings)
+
+    def files(self, server: Server) -> Mapping[Path, str]:
+        """The data files as they are to lie on disk; one that is not given is empty."""
+        return {path: server.text(self.data.get(path, "")) for path in server.data}
+
+
+def digest(files: Mapping[Path, str]) -> str:
+    text = json.dumps({str(path): content for path, content in files.items()}, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def join(plans: Iterable[Plan]) -> Plan:
+    """One plan after the other."""
+    every = tuple(plans)
+    return Plan(
+        tuple(step for plan in every for step in plan.steps), tuple(note for plan in every for note in plan.notes)
+    )

@@ -1,0 +1,333 @@
+"""From what was seen to steps. Pure. The order of the steps is the point: a crash between any two is mended by the
+next look, and what is not known to be good never replaces what is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from zonehookd.illumos import smf
+from zonehookd.illumos.zlogin import inside
+from zonehookd.model.command import Change, Verdict
+from zonehookd.model.plan import Forget, Note, Plan, Remember, Step, nothing
+from zonehookd.plugin import where as files_of
+from zonehookd.plugin.served.book import KIND, Asked, Book
+from zonehookd.plugin.served.look import MAINTENANCE, Seen
+from zonehookd.plugin.served.server import ABSENT, HEADER, Generation, Server, Setting, Wanted, digest
+
+SETTLE_S = 3.0  # an svcadm that was carried out shows within this; else it was never begun (services sheet 3.3)
+_AGAIN_S = 0.2
+_RUNS = ("online", "degraded")
+
+
+def plan(server: Server, wanted: Wanted | None, seen: Seen) -> Plan:
+    """Steps, or the reason for none. `wanted` None: nothing of ours is to stay."""
+    if wanted is None and not seen.book.exists:
+        return nothing(f"{server.name}: nothing to serve in zone {server.where}")
+    if seen.service is None:
+        return _no_service(server, wanted, seen)
+    foreign = _foreign(server, seen)
+    if foreign:
+        return foreign
+    return _Planner(server, wanted, seen, seen.service).plan()
+
+
+def runs(server: Server, wanted: Wanted, seen: Seen) -> bool:
+    """The server runs with just this, as far as was seen."""
+    book, service = seen.book, seen.service
+    return (
+        service is not None
+        and service.state in _RUNS
+        and not service.next_state
+        and book.asked is None
+        and book.contract == _contract(service)
+        and book.loaded.digest == wanted.generation(server).digest
+        and book.data == digest(wanted.files(server))
+    )
+
+
+def _contract(service: smf.Service) -> str:
+    return "" if service.contract is None else str(service.contract)
+
+
+def _no_service(server: Server, wanted: Wanted | None, seen: Seen) -> Plan:
+    if wanted is None:
+        gone = f"{server.fmri} is gone from zone {server.where}"
+        removed = [*_clear_away(server, seen, gone)]
+        return Plan((*removed, Forget(KIND, server.key, gone)))
+    text = f"{server.name} is not in zone {server.where}: it has no service {server.fmri}"
+    hint = f"install {server.package or server.name} there, or let another server do it"
+    return Plan(notes=(Note("refused", text, "no-service", server.fmri, hint),))
+
+
+def _foreign(server: Server, seen: Seen) -> Plan | None:
+    """Files we would have to overwrite, and that are not ours; a main file whose lines of ours do not pair."""
+    for path in (server.config, *server.data):
+        content = seen.files.get(path)
+        if content is not None and not seen.book.exists and not content.startswith(HEADER):
+            text = f"{path} in zone {server.where} was not made by us, and is left as it is"
+            hint = "move it away, or give the plugin another folder"
+            return Plan(notes=(Note("refused", text, "foreign-file", str(path), hint),))
+    try:
+        server.with_us(seen.files[server.main], server.config)
+    except ValueError as problem:
+        text = f"{server.main} in zone {server.where}: {problem}"
+        return Plan(notes=(Note("refused", text, "broken-block", str(server.main), "delete those lines"),))
+    return None
+
+
+def _clear_away(server: Server, seen: Seen, why: str, *, all_of_it: bool = True) -> Iterator[Step]:
+    """Files of ours that nobody reads; unless `all_of_it`, the candidates only."""
+    every = (server.config, *server.data) if all_of_it else ()
+    for path in (server.candidate, server.main_candidate, *every):
+        if seen.files.get(path) is not None:
+            yield files_of.remove_file(server.where, path, why=why)
+
+
+@dataclass
+class _Planner:
+    """One plan being made. `book` is the record as it will be; what differs from the one seen is remembered first."""
+
+    server: Server
+    wanted: Wanted | None
+    seen: Seen
+    service: smf.Service
+    book: Book = field(init=False)
+    notes: list[Note] = field(default_factory=list)
+
+    def plan(self) -> Plan:
+        service, server = self.service, self.server
+        self.book = self.seen.book
+        if service.next_state or service.state == "uninitialized":
+            text = f"{server.name} of zone {server.where} goes from {service.state} to {service.next_state}"
+            return self._waits(text, "in-transition", _AGAIN_S)
+        waiting = self._look_back()
+        if waiting:
+            return waiting
+        target = self._target()
+        apply = self._must_apply(target)
+        if apply and service.state == "offline":
+            text = f"{server.name} of zone {server.where} is offline: something it depends on is missing"
+            return self._waits(text, "offline", 5.0, f"svcs -x {server.fmri}")
+        if apply and self.book.age_s(self.seen.now_s) < server.pace_s:
+            pause_s = server.pace_s - self.book.age_s(self.seen.now_s)
+            text = f"{server.name} of zone {server.where}: changes are gathered for {server.pace_s:g} s"
+            return self._waits(text, "paced", max(pause_s, 0.02))
+        steps = self._install(target) if apply else self._keep(target)
+        if target.config is None and not apply:
+            steps += self._leave()
+        if not steps and self.book != self.seen.book:
+            steps = [self._remember(f"{server.name} of zone {server.where} was seen to run with it")]
+        if not steps and not self.notes:
+            return nothing(f"{server.name} of zone {server.where} serves as wanted")
+        return Plan(tuple(steps), tuple(self.notes))
+
+    # -- what became of what we asked for
+
+    def _look_back(self) -> Plan | None:
+        """Settle what was asked for before; a Plan when it is too early to tell."""
+        book, service = self.book, self.service
+        asked = book.asked
+        if asked is None:
+            if service.state in _RUNS:
+                if book.contract != _contract(service) and not self._wrong(book.loaded):
+                    self.book = replace(book, contract=_contract(service))  # somebody else restarted it
+                if book.loaded.digest in book.bad:  # and it came up after all
+                    self.book = replace(self.book, bad={k: v for k, v in book.bad.items() if k != book.loaded.digest})
+            return None
+        age_s = book.age_s(self.seen.now_s)
+        if service.state in _RUNS and _contract(service) != asked.contract:
+            self.book = book.works(_contract(service))
+        elif service.state == "disabled" and asked.what.config is None:
+            self.book = book.works("")
+        elif service.state == MAINTENANCE and (asked.state != MAINTENANCE or age_s >= SETTLE_S):
+            self.book = book.fails(self.seen.said or "it did not start, and said nothing")
+        elif age_s < SETTLE_S:
+            text = f"{self.server.name} of zone {self.server.where} was told, and is still {service.state}"
+            return self._waits(text, "asked", _AGAIN_S)
+        else:
+            self.book = replace(book, asked=None)
+        return None
+
+    # -- what is to be there
+
+    def _target(self) -> Generation:
+        """What is wanted, unless it is known not to work: then what worked before."""
+        if self.wanted is None:
+            return ABSENT
+        target = self.wanted.generation(self.server)
+        said = self.book.bad.get(target.digest, "")
+        if not said and self.seen.tested is not None and not self.seen.tested.fit:
+            said = self.seen.tested.said
+        if not said:
+            return target
+        kept = "what it had before stays" if self.book.good else "nothing is served by it"
+        text = f"{self.server.name} of zone {self.server.where} does not take its configuration, {kept}: {said}"
+        hint = "see the option, name or file it speaks of; tried again when the configuration changes"
+        self.notes.append(Note("refused", text, "bad-config", self.server.fmri, hint))
+        return self.book.loaded
+
+    def _wrong(self, target: Generation) -> bool:
+        """Files or properties differ from `target`."""
+        seen, server = self.seen, self.server
+        if seen.files[server.config] != target.config or seen.files[server.main] != self._main(target):
+            return True
+        return any(_values(seen.settings.get(name)) != each for name, each in self._settings(target).items())
+
+    def _main(self, target: Generation) -> str | None:
+        server, main = self.server, self.seen.files[self.server.main]
+        if target.config is not None:
+            return server.with_us(main, server.config)
+        without = server.without_us(main)
+        return None if self.book.made_main and not (without or "").strip() else without
+
+    def _settings(self, target: Generation) -> Mapping[str, Setting]:
+        """Wanted ones, and former values for those that are no longer wanted."""
+        former = {name: each or Setting("astring", ()) for name, each in self.book.before.items()}
+        return {**former, **target.settings}
+
+    def _must_apply(self, target: Generation) -> bool:
+        """The server must be told: it runs with something else, or does not run."""
+        book, state = self.book, self.service.state
+        given_up = target.digest in book.bad
+        if state == MAINTENANCE and not given_up and (self.wanted is not None or book.loaded != ABSENT):
+            return True
+        if state == "disabled":
+            return target.config is not None
+        if book.loaded.digest != target.digest:
+            return not given_up
+        return state in _RUNS and book.contract != _contract(self.service) and self._wrong(target)
+
+    # -- steps
+
+    def _install(self, target: Generation) -> list[Step]:
+        """Test, remember, swap, tell: in this order."""
+        server, seen, service, book = self.server, self.seen, self.service, self.book
+        steps: list[Step] = []
+        why = f"{server.name} of zone {server.where}: " + (
+            "its configuration changed" if target.config is not None else "nothing of ours is wanted any more"
+        )
+        if (target.digest not in (book.loaded.digest, *book.bad) and not (seen.tested and seen.tested.fit)) or (
+            target.config is not None and self._wrong(target) and service.state in _RUNS
+        ):
+            steps += self._test(target, why)
+        files = self.wanted.files(server) if self.wanted is not None else {}
+        asked = Asked(target, digest(files), _contract(service), service.state)
+        before = {
+            name: book.before[name] if name in book.before else _values(seen.settings.get(name))
+            for name in {*book.before, *target.settings}
+        }
+        made_main = book.made_main if book.exists else seen.files[server.main] is None
+        enabled = book.enabled or (service.state == "disabled" and target.config is not None and book.good is None)
+        self.book = replace(book, asked=asked, asked_s=seen.now_s, enabled=enabled, made_main=made_main, before=before)
+        steps.append(self._remember(why))
+        steps += self._swap(target, why)
+        steps += self._data(files, why)
+        steps += _clear_away(server, seen, f"{why}, and was tested", all_of_it=False)
+        steps += self._tell(target, why)
+        return steps
+
+    def _test(self, target: Generation, why: str) -> Iterator[Step]:
+        """Left to lie when the test fails: that is how the next look knows of it."""
+        server, where = self.server, self.server.where
+        main = self.seen.files[server.main]
+        if target.config is not None:
+            text = f"{why}: to be tested before it replaces anything"
+            yield files_of.write_file(where, server.candidate, target.config, 0o600, why=text)
+            candidate = server.with_us(main, server.candidate)
+        else:
+            candidate = server.without_us(main) or ""
+        yield files_of.write_file(where, server.main_candidate, candidate, 0o600, why=f"{why}: to be tested")
+        yield Change(
+            inside(where, server.tested(server.main_candidate)), f"{why}: its own test", judge=lambda *_: Verdict(True)
+        )
+
+    def _swap(self, target: Generation, why: str) -> Iterator[Step]:
+        """Our file before the line that includes it, and after that line is gone; then properties."""
+        server, seen = self.server, self.seen
+        main = self._main(target)
+        if target.config is not None and seen.files[server.config] != target.config:
+            yield self._write(server.config, target.config, target, why, server.mode)
+        if seen.files[server.main] != main:
+            if main is None:
+                yield files_of.remove_file(server.where, server.main, why=f"{why}, and there was none before us")
+            else:
+                yield self._write(server.main, main, target, f"{why}: one block in it is ours", None)
+        if target.config is None and seen.files[server.config] is not None:
+            yield files_of.remove_file(server.where, server.config, why=why)
+        settings = self._settings(target)
+        for name, each in settings.items():
+            if _values(seen.settings.get(name)) != each:
+                yield smf.set_property(server.where, server.fmri, name, each.type, each.values, why=why)
+        if settings:
+            yield smf.refresh(server.where, server.fmri, why=f"{why}: it sees properties after a refresh only")
+
+    def _tell(self, target: Generation, why: str) -> Iterator[Change]:
+        server, state = self.server, self.service.state
+        if target.config is None and self.book.enabled:
+            yield smf.disable(server.where, server.fmri, why=f"{why}, and it was disabled before us")
+        elif state == MAINTENANCE:
+            yield smf.clear(server.where, server.fmri, why=why)
+        elif state == "disabled":
+            cause = "missing" if self.book.loaded.digest == target.digest else ""
+            yield replace(smf.enable(server.where, server.fmri, why=f"{why}, and it is disabled"), cause=cause)
+        elif state in _RUNS:
+            yield smf.restart(server.where, server.fmri, why=why)
+
+    def _keep(self, target: Generation) -> list[Step]:
+        """It runs with the right thing: put right what lies on disk, and tell it of data that changed."""
+        server, seen = self.server, self.seen
+        steps: list[Step] = []
+        if self._wrong(target):
+            steps += self._swap(target, f"{server.name} of zone {server.where}: somebody changed it")
+        fit = target.config is not None and target.digest not in self.book.bad
+        if fit and not (seen.tested and not seen.tested.fit):
+            steps += _clear_away(server, seen, "it was tested, and is in its place", all_of_it=False)
+        if self.wanted is None or target.config is None:
+            return steps
+        files = self.wanted.files(server)
+        why = f"{server.name} of zone {server.where}: its data changed"
+        writes = [*self._data(files, why)]
+        steps += writes
+        if self.service.state in _RUNS and (writes or self.book.data != digest(files)):
+            if server.data and self.service.contract is not None:
+                steps.append(smf.hangup(server.where, self.service.contract, why=why))
+            self.book = replace(self.book, data=digest(files))
+            steps.append(self._remember(f"{server.name} of zone {server.where} has read its data"))
+        return steps
+
+    def _data(self, files: Mapping[Path, str], why: str) -> Iterator[Step]:
+        """Data files that differ. Those our books say it has read were right before: then it is a repair."""
+        known = self.book.data == digest(files)
+        for path, content in files.items():
+            seen = self.seen.files[path]
+            if seen != content:
+                cause = "" if not known else "missing" if seen is None else "altered"
+                step = files_of.write_file(self.server.where, path, content, why=why)
+                yield replace(step, cause=cause)
+
+    def _leave(self) -> list[Step]:
+        """Nothing of ours is in use any more."""
+        if self.wanted is not None:
+            return []
+        why = f"{self.server.name} of zone {self.server.where}: nothing of ours is wanted any more"
+        return [*_clear_away(self.server, self.seen, why), Forget(KIND, self.server.key, why)]
+
+    def _write(self, path: Path, content: str, target: Generation, why: str, mode: int | None) -> Step:
+        step = files_of.write_file(self.server.where, path, content, mode, why=why)
+        if self.book.loaded.digest == target.digest:
+            return replace(step, cause="missing" if self.seen.files[path] is None else "altered")
+        return step
+
+    def _remember(self, why: str) -> Remember:
+        return Remember(self.book.to_record(self.server, self.seen.subject, self.seen.plugin), why)
+
+    def _waits(self, text: str, code: str, again_s: float, hint: str = "") -> Plan:
+        self.notes.append(Note("waiting", text, code, self.server.fmri, hint, again_s))
+        steps = (self._remember(text),) if self.book != self.seen.book else ()
+        return Plan(steps, tuple(self.notes))
+
+
+def _values(found: smf.Property | None) -> Setting | None:
+    return Setting(found.type, found.values) if found is not None else None
