@@ -24,7 +24,7 @@ from lab.network import Network
 from lab.world import KernelZone
 
 NFT = "/usr/sbin/nft"
-_PIECE = 60_000  # characters of one transaction: a user's netlink buffer may be as small as 200 KiB
+_PIECE = 20_000  # characters of one transaction: without root a netlink buffer has 200 KiB, and rules grow sixfold
 _TIMEOUT_SECONDS = 60
 _SYSCTLS = {
     "netfilter/nf_conntrack_timestamp": 1,  # the newest session comes first
@@ -154,11 +154,11 @@ def _turn(network: Network, table: _Table, which: str, ipf: IpfStack, kernel_nam
     lines += [f"add chain inet {table.name} {chain}" for chain in chains]
     lines += [f"add rule inet {table.name} {chain} {rule}" for chain, rules in chains.items() for rule in rules]
     turn = _turning(table, ours, prefix, filters.into, filters.out)
-    turn += [f"delete counter inet {table.name} n{number}" for number in sorted(table.counters - numbers)]
     pieces = _pieces(lines)
-    for piece in pieces[:-1]:
+    pieces[-1] += "".join(f"{line}\n" for line in turn)
+    after = [f"delete counter inet {table.name} n{number}" for number in sorted(table.counters - numbers)]
+    for piece in pieces + (_pieces(after) if after else []):
         _nft(network, piece)
-    _nft(network, "".join([*pieces[-1:], *(f"{line}\n" for line in turn)]))
     table.chains = list(chains)
     table.counters = numbers
 

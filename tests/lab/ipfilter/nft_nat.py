@@ -15,6 +15,8 @@ from lab.ipfilter.nat_rule import NatRule, carries_ports, hosts
 from lab.ipfilter.nft_words import KernelName, Marks, connection, family, interface, of_version, set_mark
 from lab.world import NotEmulated
 
+_SHIFTED_MAX = 1024  # nftables wants each port of a range that is moved
+
 
 @dataclass
 class NatChains:
@@ -232,6 +234,8 @@ def _port(rule: NatRule) -> tuple[int, int]:
         return 0, 0
     if rule.ports is not None and rule.ports[0] != rule.ports[1] and not rule.fixed:
         offset = rule.to_port - rule.ports[0]
+        if offset and rule.ports[1] - rule.ports[0] >= _SHIFTED_MAX:
+            raise NotEmulated(f"more than {_SHIFTED_MAX} ports that change: {rule.text()} [services 1.5]")
         if rule.ports[1] + offset > 0xFFFF:
             raise NotEmulated(f"a range of ports beyond 65535: {rule.text()} [services 1.5]")
         return 0, offset
