@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import sys
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from zonehookd import __version__
 from zonehookd.bus.client import NoDaemon, ask, follow
 from zonehookd.bus.messages import Verb
 from zonehookd.cli import tables
+from zonehookd.cli.imports import imports
 from zonehookd.config import DEFAULT_FILE, PathsSection, load
 from zonehookd.errors import ZonehookError
 
@@ -23,8 +25,23 @@ click.UsageError.exit_code = EXIT_USAGE
 
 
 class Settings:
-    def __init__(self, run: Path, as_json: bool, timeout_s: float) -> None:
-        self.run, self.as_json, self.timeout_s = run, as_json, timeout_s
+    """What was said before the verb. `file` is read when the daemon is first asked: some verbs need neither."""
+
+    def __init__(self, file: Path | None, run: Path | None, as_json: bool, timeout_s: float) -> None:
+        self._file, self._run = file, run
+        self.as_json, self.timeout_s = as_json, timeout_s
+
+    @functools.cached_property
+    def run(self) -> Path:
+        """The daemon's run folder. Exits when the configuration that names it cannot be read."""
+        if self._run is not None:
+            return self._run
+        chosen = self._file or (DEFAULT_FILE if DEFAULT_FILE.exists() else None)
+        try:
+            return load(chosen).paths.run if chosen else PathsSection().run
+        except ZonehookError as problem:
+            click.echo(f"zonehookctl: {problem}", err=True)
+            sys.exit(EXIT_TROUBLE)
 
     def ask(self, verb: Verb, zone: str | None = None) -> Any:
         try:
@@ -58,16 +75,10 @@ class Settings:
 @click.pass_context
 def main(context: click.Context, file: Path | None, run: Path | None, as_json: bool, timeout_s: float) -> None:
     """Ask zonehookd what it sees, what it would do, and why."""
-    if run is None:
-        chosen = file or (DEFAULT_FILE if DEFAULT_FILE.exists() else None)
-        try:
-            run = load(chosen).paths.run if chosen else PathsSection().run
-        except ZonehookError as problem:
-            click.echo(f"zonehookctl: {problem}", err=True)
-            sys.exit(EXIT_TROUBLE)
-    context.obj = Settings(run, as_json, timeout_s)
+    context.obj = Settings(file, run, as_json, timeout_s)
 
 
+main.add_command(imports)
 _json = click.option("--json", "as_json", is_flag=True, help="Print what the daemon said, as JSON.")
 
 
