@@ -14,7 +14,9 @@ from zonehookd import __version__
 from zonehookd.bus import views
 from zonehookd.bus.control import Handler
 from zonehookd.bus.messages import (
+    AddressRow,
     ExplainReply,
+    GatewayRow,
     LinkRow,
     NetworkRow,
     PlanReply,
@@ -90,6 +92,8 @@ class Answers:
             "status": self.status,
             "zones": self.zones,
             "networks": self.networks,
+            "gateways": self.gateways,
+            "addresses": self.addresses,
             "links": self.links,
             "plan": self.plan,
             "apply": self.apply,
@@ -136,6 +140,12 @@ class Answers:
 
     async def networks(self, request: Request) -> list[NetworkRow]:
         return views.network_rows(self._site(), self._dispatcher.latest)
+
+    async def gateways(self, request: Request) -> list[GatewayRow]:
+        return views.gateway_rows(self._site(), self._dispatcher.latest)
+
+    async def addresses(self, request: Request) -> list[AddressRow]:
+        return views.address_rows(self._store)
 
     async def links(self, request: Request) -> list[LinkRow]:
         look = self._make_look()

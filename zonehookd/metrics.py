@@ -86,9 +86,7 @@ class Metrics:
         self.refusals = gauge("refusals", "What zones ask for and cannot have now", "code")
         self.exhausted = counter("pool_exhausted_total", "NICs that found the pool of their network empty", "network")
         self.pools = gauge("pool_addresses", "Addresses of the pool of a network", "network", "state")
-        self.gateways = gauge(
-            "gateway_open", "1 while packets go through the gateway, as far as we set it up", "gateway"
-        )
+        self.gateways = gauge("gateway_open", "1 while packets go through the gateway, as far as we see", "gateway")
         self._site: Site | None = None
         for result in Result:
             for kind in get_args(Kind):

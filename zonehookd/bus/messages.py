@@ -7,7 +7,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 VERSION = 1
-Verb = Literal["status", "zones", "networks", "links", "plan", "apply", "explain", "plugins"]
+Verb = Literal["status", "zones", "networks", "gateways", "addresses", "links", "plan", "apply", "explain", "plugins"]
 
 
 class Message(BaseModel):
@@ -84,6 +84,31 @@ class NetworkRow(BaseModel):
     zones: int
     result: str
     trouble: list[NoteRow]
+
+
+class GatewayRow(BaseModel):
+    """`open`: packets go through it, as far as we set it up; `text` says why not."""
+
+    name: str
+    kind: str
+    open: bool
+    text: str
+    outside: str
+    addresses: list[str]
+    networks: list[str]
+    forwards: list[str]
+    zones: int
+    trouble: list[NoteRow]
+
+
+class AddressRow(BaseModel):
+    """`state`: in use, or resting after its zone gave it back."""
+
+    network: str
+    address: str
+    zone: str
+    link: str
+    state: Literal["in use", "resting"]
 
 
 class LinkRow(BaseModel):

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from ipaddress import ip_address
+from typing import Any, Literal
 
-from zonehookd.bus.messages import LinkRow, NetworkRow, NoteRow, StepRow, SubjectRow, ZoneRow
+from zonehookd.bus.messages import AddressRow, GatewayRow, LinkRow, NetworkRow, NoteRow, StepRow, SubjectRow, ZoneRow
 from zonehookd.engine.reconciler import SubjectPlan
 from zonehookd.engine.site import Site
+from zonehookd.engine.views import behind_it
 from zonehookd.illumos.dladm import Link, Vnic
 from zonehookd.model import subject
 from zonehookd.model.attachment import Attachment
 from zonehookd.model.command import Change
 from zonehookd.model.outcome import Outcome, Result
-from zonehookd.model.plan import Forget, Note, Remember, Step, describe
-from zonehookd.model.record import Record
+from zonehookd.model.plan import GATEWAY_SHUT, Forget, Note, Remember, Step, describe
+from zonehookd.model.record import ADDRESS, Record
 from zonehookd.model.subject import Subject
 from zonehookd.store.store import Store
 
@@ -88,6 +90,7 @@ def attachment_row(attachment: Attachment) -> dict[str, Any]:
         "network": attachment.network.name,
         "over": attachment.network.link,
         "addresses": [str(address) for address in attachment.addresses],
+        "role": attachment.role,
         "found_by": attachment.found_by,
         "on_demand": attachment.on_demand,
     }
@@ -129,10 +132,44 @@ def network_rows(site: Site, latest: Mapping[Subject, Outcome]) -> list[NetworkR
     return rows
 
 
+def gateway_rows(site: Site, latest: Mapping[Subject, Outcome]) -> list[GatewayRow]:
+    rows = []
+    for name, gateway in sorted(site.gateways.items()):
+        result, trouble = _trouble(latest, subject.gateway(name))
+        shut = next((note.text for note in trouble if note.code == GATEWAY_SHUT or note.kind == "failed"), "")
+        outer = next((each for each in site.of_zone(name).attachments if each.role == "outside"), None)
+        rows.append(
+            GatewayRow(
+                name=name,
+                kind=gateway.kind,
+                open=result in ("noop", "changed") and not shut,
+                text=shut,
+                outside=gateway.outside.name if gateway.outside else "",
+                addresses=[str(each) for each in (outer.addresses if outer else gateway.addresses)],
+                networks=list(gateway.networks),
+                forwards=[f"{each} to {each.to}" for each in gateway.forwards],
+                zones=len(behind_it(site, name)),
+                trouble=trouble,
+            )
+        )
+    return rows
+
+
+def address_rows(store: Store) -> list[AddressRow]:
+    """Every address out of a pool, in order."""
+    rows = []
+    for record in store.of_kind(ADDRESS):
+        network, _, address = record.name.partition("/")
+        state: Literal["in use", "resting"] = "resting" if "freed" in record.facts else "in use"
+        zone, link = record.facts["zone"], record.facts["link"]
+        rows.append(AddressRow(network=network, address=address, zone=zone, link=link, state=state))
+    return sorted(rows, key=lambda row: (row.network, ip_address(row.address).version, int(ip_address(row.address))))
+
+
 def link_rows(site: Site, links: Mapping[str, Link], vnics: Mapping[str, Vnic], store: Store) -> list[LinkRow]:
     """Every link that is ours, or lies on a declared network, or is named by a zone."""
     lower = {network.link for network in site.networks.values()}
-    records = {record.name: record for record in store.all()}
+    records = {record.name: record for record in store.all() if record.kind in ("etherstub", "vnic")}
     names = {name for name, link in links.items() if link.over in lower or name in lower or name in site.holders}
     rows = []
     for name in sorted(names | records.keys()):

@@ -101,6 +101,8 @@ def _listing(name: Verb, shown: Callable[[Any, Any], None], about: str) -> None:
 
 _listing("zones", tables.zones, "Every zone, its state, and where its links are placed.")
 _listing("networks", tables.networks, "Every declared network.")
+_listing("gateways", tables.gateways, "Every declared gateway, what is behind it, and whether it is open.")
+_listing("addresses", tables.addresses, "Every address out of a pool: who has it, and which rest.")
 _listing("links", tables.links, "Every link of ours, on our networks, or named by a zone.")
 _listing("plugins", tables.plugins, "Which plugins work, and in which order.")
 

@@ -92,6 +92,28 @@ def links(out: Console, rows: list[dict[str, Any]]) -> None:
     table(out, columns, shown, "no links")
 
 
+def gateways(out: Console, rows: list[dict[str, Any]]) -> None:
+    shown = (
+        (
+            row["name"],
+            row["kind"],
+            Text("open", "green") if row["open"] else Text(f"shut: {row['text']}", "yellow"),
+            f"{row['outside'] or '-'} {' '.join(row['addresses'])}",
+            ", ".join(row["networks"]) or "-",
+            str(row["zones"]),
+            "\n".join(row["forwards"]) or "-",
+        )
+        for row in rows
+    )
+    heads = ("GATEWAY", "KIND", "STATE", "OUTSIDE", "NETWORKS", "ZONES", "FORWARDS")
+    table(out, heads, shown, "no gateway is declared")
+
+
+def addresses(out: Console, rows: list[dict[str, Any]]) -> None:
+    shown = ((row["network"], row["address"], row["zone"], row["link"], row["state"]) for row in rows)
+    table(out, ("NETWORK", "ADDRESS", "ZONE", "LINK", "STATE"), shown, "no address was given out of a pool")
+
+
 def plugins(out: Console, rows: list[dict[str, Any]]) -> None:
     shown = ((row["name"], row["kind"], ", ".join(row["after"]) or "-", row["about"]) for row in rows)
     table(out, ("PLUGIN", "FOR EACH", "AFTER", "WHAT IT DOES"), shown, "no plugins")
