@@ -136,9 +136,7 @@ class _Job:
 
     def _forwards(self) -> Iterator[tuple[str, Family]]:
         """Where packets must be let through, by interface and family: nothing that would leave untranslated."""
-        outside = {each.version for each in self.wanted.get(self.outer, ())}
-        if self.outer:  # the uplink's own, or what the zone's admin or a DHCP server gave it
-            outside |= {each.address.version for each in self.seen.addresses if each.interface == self.outer}
+        outside = self._families_outside()
         bare = {cidr.version for cidr in untranslated(self.gateway, self.outer, self.seen.rules)}
         inside = {a.version for side in self.gateway.sides if side.role == "inside" for a in side.addresses}
         for family in FAMILIES:
@@ -149,6 +147,14 @@ class _Job:
                     yield side.link, family
             if self.outer and family in outside:
                 yield self.outer, family
+
+    def _families_outside(self) -> set[int]:
+        """Of our addresses there, and of the uplink's own, or what the zone's admin or a DHCP server gave it."""
+        if not self.outer:
+            return set()
+        ours = {each.version for each in self.wanted.get(self.outer, ())}
+        there = [each.address for each in self.seen.addresses if each.interface == self.outer]
+        return ours | {each.version for each in there if not each.is_link_local}
 
     # -- steps
 
@@ -236,7 +242,8 @@ class _Job:
         if declared.outside is not None and self.outer and not self._plumbed(self.outer):
             text = f"gateway {name} has no IP interface on {self.outer}, its way out"
             yield Note("waiting", text, GATEWAY_SHUT, self.outer, again_after_s=2.0)
-        bare = untranslated(self.gateway, self.outer, self.seen.rules)
+        families = self._families_outside()
+        bare = [e for e in untranslated(self.gateway, self.outer, self.seen.rules) if e.version in families]
         if bare:
             text = f"gateway {name} passes nothing on until {', '.join(map(str, bare))} is translated"
             yield Note("waiting", text, GATEWAY_SHUT, name, again_after_s=0.3)

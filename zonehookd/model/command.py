@@ -71,6 +71,7 @@ class Change:
     cause: str = ""
     only_if: Record | None = None
     lane: Lane = "change"
+    label: str = ""  # what a plan shows instead of a long argument list
     shows: tuple[str, ...] = ()  # lines of its own in a plan: what stdin brings, which ways in it opens
     silent: bool = False  # status 0 with a word on stderr is a failure too, for `judge` to take (ipnat, services 1.4)
     judge: Callable[[int, str], Verdict] = field(default=judge_default, compare=False)

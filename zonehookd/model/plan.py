@@ -79,10 +79,10 @@ def nothing(why: str) -> Plan:
 
 
 def describe(step: Step) -> str:
-    """One pasteable line."""
+    """One line; pasteable, unless a command has a label."""
     match step:
         case Change():
-            return shlex.join(step.argv)
+            return step.label or shlex.join(step.argv)
         case Remember():
             return f"remember {step.record.kind} {step.record.name}"
         case Forget():

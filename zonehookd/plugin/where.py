@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from zonehookd.host.doors import HostReader
@@ -22,7 +23,8 @@ def write_file(where: str, path: Path, content: str, mode: int | None = 0o644, *
     """Atomically, in either place. `mode` None: mode and owner of the file that is there."""
     if where == zlogin.GLOBAL:
         return WriteFile(path, content, why, mode)
-    return zlogin.write_file(where, path, content, mode, why=why)
+    label = f"write {path} in zone {where} ({len(content)} characters)"
+    return replace(zlogin.write_file(where, path, content, mode, why=why), label=label)
 
 
 def remove_file(where: str, path: Path, *, why: str) -> RemoveFile | Change:
