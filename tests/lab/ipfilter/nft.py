@@ -1,7 +1,8 @@
 """ipf on the real floor: one nftables table per ipf stack, in the network namespace of the zone.
 
 A change builds new chains beside those in use, in pieces that any kernel takes, and then one transaction turns to them:
-packets meet the old rules or the new ones, never a mixture. Counters are objects with names, so hits outlive a change.
+packets meet the old rules or the new ones, never a mixture. NAT rules are bound in pages that are named after what they
+say, so a change among a thousand rules writes one page. Counters are objects with names, so hits outlive a change.
 
     arriving    -100  nat of the -G stack, then the own     0  filter of the -G stack    10  own filter
     leaving        0  own filter    10  filter of the -G stack    90  leaks    100  own nat, then that of the -G stack
@@ -9,9 +10,11 @@ packets meet the old rules or the new ones, never a mixture. Counters are object
 
 from __future__ import annotations
 
+import hashlib
 import json
 import subprocess
 import weakref
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -25,6 +28,7 @@ from lab.world import KernelZone
 
 NFT = "/usr/sbin/nft"
 _PIECE = 20_000  # characters of one transaction: without root a netlink buffer has 200 KiB, and rules grow sixfold
+_PAGE = 32  # rules, on average
 _TIMEOUT_SECONDS = 60
 _SYSCTLS = {
     "netfilter/nf_conntrack_timestamp": 1,  # the newest session comes first
@@ -39,7 +43,7 @@ class _Table:
 
     name: str
     generation: int = 0
-    chains: list[str] = field(default_factory=list)
+    chains: set[str] = field(default_factory=set)
     counters: set[int] = field(default_factory=set)
     loaded: IpfStack = field(default_factory=IpfStack)
 
@@ -144,22 +148,33 @@ def _turn(network: Network, table: _Table, which: str, ipf: IpfStack, kernel_nam
     ours, of_global = marks(which), which == FROM_GLOBAL
     assert which in (OWN, FROM_GLOBAL)
     table.generation += 1
-    prefix = f"g{table.generation}"
     nat = nft_nat.chains(ipf.nat, ours, kernel_name)
-    filters = nft_filter.chains(ipf.filters, ours, kernel_name, prefix)
-    chains = {f"{prefix}_rdr": nat.into, f"{prefix}_map": nat.out, f"{prefix}_leaks": nat.leaks, **filters.chains}
+    filters = nft_filter.chains(ipf.filters, ours, kernel_name, f"g{table.generation}")
+    into, out, leaks = _paged(nat.into), _paged(nat.out), _paged(nat.leaks)
+    chains = {**into, **out, **leaks, **filters.chains}
     numbers = {*ipf.nat.values(), *(kept.number for rules in ipf.filters.values() for kept in rules)}
     lines = [] if table.generation > 1 else _bases(table.name, of_global)
     lines += [f"add counter inet {table.name} n{number}" for number in sorted(numbers - table.counters)]
-    lines += [f"add chain inet {table.name} {chain}" for chain in chains]
-    lines += [f"add rule inet {table.name} {chain} {rule}" for chain, rules in chains.items() for rule in rules]
-    turn = _turning(table, ours, prefix, filters.into, filters.out)
+    for chain in chains.keys() - table.chains:
+        lines.append(f"add chain inet {table.name} {chain}")
+        lines += [f"add rule inet {table.name} {chain} {rule}" for rule in chains[chain]]
+    # Chains are named before their rules: one may jump to another.
+    lines.sort(key=lambda line: line.startswith("add rule"))
+    begin = {
+        "nat_in": [f"jump {page}" for page in into],
+        "nat_out": [f"jump {page}" for page in out],
+        "leaks": [f"jump {page}" for page in leaks],
+        "in": filters.into,
+        "out_forward": filters.out,
+        "out_local": filters.out,
+    }
+    turn = _turning(table.name, _frame(begin, ours), table.chains - chains.keys())
     pieces = _pieces(lines)
     pieces[-1] += "".join(f"{line}\n" for line in turn)
     after = [f"delete counter inet {table.name} n{number}" for number in sorted(table.counters - numbers)]
     for piece in pieces + (_pieces(after) if after else []):
         _nft(network, piece)
-    table.chains = list(chains)
+    table.chains = set(chains)
     table.counters = numbers
 
 
@@ -188,8 +203,20 @@ def _bases(table: str, of_global: bool) -> list[str]:
     return [f"add table inet {table}", *counters, *chains]
 
 
-def _turning(table: _Table, ours: Marks, prefix: str, into: list[str], out: list[str]) -> list[str]:
-    """Everything that makes packets take the new chains, and the end of the old ones."""
+def _paged(rules: list[str]) -> dict[str, list[str]]:
+    """Where a page ends depends on the rule there only, so a rule more or less changes one page, or two."""
+    pages: dict[str, list[str]] = {}
+    page: list[str] = []
+    for at, rule in enumerate(rules, start=1):
+        page.append(rule)
+        if at == len(rules) or zlib.crc32(rule.encode()) % _PAGE == 0:
+            pages[f"p{hashlib.sha256(chr(10).join(page).encode()).hexdigest()[:16]}"] = page
+            page = []
+    return pages
+
+
+def _frame(begin: dict[str, list[str]], ours: Marks) -> dict[str, list[str]]:
+    """The rules of the chains where packets come in."""
     passed = f"ct mark and {ours.state:#x} == {ours.state:#x} accept"
     mapped, redirected = ours.map | ours.bimap_out, ours.rdr | ours.bimap_in
     counted = [
@@ -200,18 +227,21 @@ def _turning(table: _Table, ours: Marks, prefix: str, into: list[str], out: list
         f"ct mark and {mapped:#x} != 0 ct direction original counter name mapped_out",
         f"ct mark and {redirected:#x} != 0 ct direction reply counter name mapped_out",
     ]
-    bases = {
-        "nat_in": [f"jump {prefix}_rdr"],
-        "nat_out": [f"jump {prefix}_map"],
-        "leaks": [f"jump {prefix}_leaks", *counted_out],
-        "in": ['iifname "lo" accept', *counted, passed, *into],
-        "out_forward": [passed, *out],
-        "out_local": ['oifname "lo" accept', passed, *out],
+    before = {
+        "leaks": counted_out,
+        "in": ['iifname "lo" accept', *counted, passed],
+        "out_forward": [passed],
+        "out_local": ['oifname "lo" accept', passed],
     }
+    return {base: [*before.get(base, []), *rules] for base, rules in begin.items()}
+
+
+def _turning(table: str, bases: dict[str, list[str]], old: set[str]) -> list[str]:
+    """Packets take the new chains, and the old ones are gone."""
     lines = []
     for base, rules in bases.items():
-        lines.append(f"flush chain inet {table.name} {base}")
-        lines += [f"add rule inet {table.name} {base} {rule}" for rule in rules]
-    lines += [f"flush chain inet {table.name} {chain}" for chain in table.chains]
-    lines += [f"delete chain inet {table.name} {chain}" for chain in table.chains]
+        lines.append(f"flush chain inet {table} {base}")
+        lines += [f"add rule inet {table} {base} {rule}" for rule in rules]
+    lines += [f"flush chain inet {table} {chain}" for chain in old]
+    lines += [f"delete chain inet {table} {chain}" for chain in old]
     return lines

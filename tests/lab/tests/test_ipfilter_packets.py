@@ -9,8 +9,11 @@ from lab.tests.gateway_host import GATEWAY, WORDS
 
 pytestmark = pytest.mark.namespaces
 
-MAP = r"""
-printf 'map gwout0 10.99.0.0/24 -> 0/32 portmap tcp/udp 10000:60000;\nmap gwout0 10.99.0.0/24 -> 0/32;\n' > /var/talk/nat
+MAP = """
+cat > /var/talk/nat <<'END'
+map gwout0 10.99.0.0/24 -> 0/32 portmap tcp/udp 10000:60000;
+map gwout0 10.99.0.0/24 -> 0/32;
+END
 ipnat -z gw -f /var/talk/nat
 """
 
@@ -398,10 +401,10 @@ def test_a_thousand_rules_change_at_once_and_fast(ordinary: Machine) -> None:
         GATEWAY
         + """
 serve outside 7
-for i in $(seq 1000); do echo "rdr gwout0 192.0.2.5/32 port $((20000 + i)) -> 10.99.0.5 port $i tcp;"; done > /var/talk/many
+seq 1000 | sed 's/.*/rdr gwout0 192.0.2.5 port &0 -> 10.99.0.5 port & tcp;/' > /var/talk/many
 ipnat -z gw -f /var/talk/many
 serve box 80
-ask outside tcp 192.0.2.5 20080
+ask outside tcp 192.0.2.5 800
 began=$(date +%s%N)
 for i in 1 2 3; do
     sed -n 500p /var/talk/many | ipnat -r -z gw -f -
@@ -409,7 +412,7 @@ for i in 1 2 3; do
 done
 echo $((($(date +%s%N) - began) / 6000000))
 ipnat -l -z gw | grep -c ^rdr
-ask outside tcp 192.0.2.5 20080
+ask outside tcp 192.0.2.5 800
 """
     )
     first, milliseconds, count, last = out.splitlines()
