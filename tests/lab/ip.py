@@ -114,7 +114,7 @@ def is_from_gz(interface: Interface) -> bool:
 
 def delete_interface(world: World, zone: str, name: str, operate: Step = nothing) -> None:
     """Active and persistent, with all addresses and the routes through it. Raises `Refused`."""
-    from lab import dhcp, routes
+    from lab import autoconf, dhcp, routes
 
     stack = stack_of(world, zone)
     interface = find_interface(world, zone, name)
@@ -124,6 +124,7 @@ def delete_interface(world: World, zone: str, name: str, operate: Step = nothing
         raise Refused(FROM_GZ)
     operate()
     dhcp.stop(world, zone, name)
+    autoconf.stop(world, zone, interface)
     world.floor.unplumb(kernel_zone(world, zone), name)
     routes.forget(world, stack, lambda route: route.interface == name)
     del stack.interfaces[name]
@@ -184,13 +185,14 @@ def create_address(
     operate: Step = nothing,
     half_way: Step = nothing,
     request_host: str = "",
+    stateless: bool = True,
 ) -> None:
     """The address object `name` (IF/NAME), `kind` static, addrconf or dhcp [network 4.3]; plumbs when needed.
 
     The lease of a dhcp one comes later. A kill in `half_way` leaves the name taken and nothing behind it.
     Raises `Refused`.
     """
-    from lab import dhcp
+    from lab import autoconf, dhcp
 
     stack = stack_of(world, zone)
     where = name.partition("/")[0]
@@ -207,7 +209,8 @@ def create_address(
     try:
         address = link_local(_datalink(world, zone, where)) if kind == "addrconf" else text
         _check_free(stack, interface, kind, address)
-        made = Address(name, kind, address, "down" if down else "ok", persistent, request_host=request_host)
+        state = "down" if down else "ok"
+        made = Address(name, kind, address, state, persistent, request_host=request_host, stateless=stateless)
         interface.addresses[name] = Address(name, kind, "", "reserved", persistent=False, active=False)
         half_way()
         try:
@@ -215,6 +218,8 @@ def create_address(
             if kind == "dhcp":
                 dhcp.start(world, zone, interface, made)
             elif not down:
+                if kind == "addrconf" and stateless:
+                    autoconf.listen(world, zone, where)
                 world.floor.add_address(kernel_zone(world, zone), where, _unscoped(address))
         except (Refused, NotEmulated):
             del interface.addresses[name]
@@ -256,7 +261,7 @@ def find_address(world: World, zone: str, name: str) -> tuple[Interface, Address
 
 def delete_address(world: World, zone: str, name: str, release: bool = False, operate: Step = nothing) -> None:
     """Active and persistent, with the routes that only it made reachable; a DHCP client ends. Raises `Refused`."""
-    from lab import dhcp
+    from lab import autoconf, dhcp
 
     interface, address = find_address(world, zone, name)
     if address.kind == "from-gz":
@@ -264,6 +269,8 @@ def delete_address(world: World, zone: str, name: str, release: bool = False, op
     operate()
     if address.kind == "dhcp":
         dhcp.stop(world, zone, interface.name, release)
+    elif address.kind == "addrconf":
+        autoconf.stop(world, zone, interface)
     take_down(world, zone, interface, address)
     del interface.addresses[name]
     ipadm_conf.save(world, stack_of(world, zone))
@@ -276,8 +283,8 @@ def set_address_up(world: World, zone: str, name: str, up: bool, persistent: boo
         raise Refused(FROM_GZ)
     if persistent and not address.persistent:
         raise Refused(ON_TEMPORARY)
-    if address.kind == "dhcp":
-        raise NotEmulated("taking an address of type dhcp up or down [network 4.3]")
+    if address.kind != "static":
+        raise NotEmulated(f"taking an address of type {address.kind} up or down [network 4.3]")
     operate()
     if up and address.state == "down":
         world.floor.add_address(kernel_zone(world, zone), interface.name, _unscoped(address.address))
@@ -329,66 +336,3 @@ def set_forwarding(
     if persistent:
         holder.stored_props[key] = value
         ipadm_conf.save(world, stack)
-
-
-# boot ---------------------------------------------------------------------------------------------------------------
-
-
-def configure_from_gz(
-    world: World, zone: KernelZone, interface: str, addresses: list[str], defrouter: list[str]
-) -> None:
-    """What ipmgmtd in an exclusive-IP zone does with the net resource's allowed-address and defrouter [zones 6.1].
-
-    Interface, addresses of type from-gz, default routes. What the floor or the stack refuses is left out: nobody
-    listens when a zone boots.
-    """
-    from lab import routes
-
-    stack = stack_of(world, zone.name)
-    try:
-        plumbed = stack.interfaces.get(interface) or create_interface(world, zone.name, interface, persistent=False)
-    except Refused:
-        return
-    for letter, text in zip("abcdefghijklmnopqrstuvwxyz", addresses, strict=False):
-        try:
-            address = full_address(text)
-            world.floor.add_address(zone, interface, address)
-        except Refused:
-            continue
-        name = f"{interface}/_{letter}"
-        plumbed.addresses[name] = Address(name, "from-gz", address, persistent=False)
-    for gateway in defrouter:
-        routes.try_add(world, zone.name, ["default", gateway])
-
-
-def restore(world: World, zone: KernelZone | None) -> None:
-    """ipmgmtd and the routing services start: what was made persistent in this stack comes back."""
-    from lab import routes
-
-    where = GLOBAL if zone is None else zone.name
-    stored = ipadm_conf.read(world, where)
-    for (name, key), value in stored.props.items():
-        if name == "":
-            set_forwarding(world, where, None, key[1], value == "on", persistent=False)
-            stack_of(world, where).stored_props[key] = value
-    stack = stack_of(world, where)
-    for name in stored.interfaces:
-        try:
-            create_interface(world, where, name, persistent=False).persistent = True
-        except Refused:
-            continue
-    for address in stored.addresses:
-        try:
-            create_address(
-                world, where, address.name, address.kind, address.address, False, down=address.state == "down",
-                request_host=address.request_host,
-            )  # fmt: skip
-        except (Refused, NotEmulated):
-            continue
-        find_address(world, where, address.name)[1].persistent = True
-    for (name, key), value in stored.props.items():
-        interface = stack.interfaces.get(name)
-        if interface is not None and interface.persistent:
-            set_forwarding(world, where, name, key[1], value == "on", persistent=False)
-            interface.stored_props[key] = value
-    routes.replay(world, where)

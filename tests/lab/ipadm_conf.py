@@ -35,7 +35,7 @@ def save(world: World, stack: Stack) -> None:
         lines.append(f"_ifname={interface.name}")
         lines += [
             f"_aobjname={address.name};_type={address.kind};_addr={'' if address.kind == 'dhcp' else address.address};"
-            f"_state={address.state};_reqhost={address.request_host}"
+            f"_state={address.state};_reqhost={address.request_host};_stateless={'yes' if address.stateless else 'no'}"
             for address in interface.addresses.values()
             if address.persistent
         ]
@@ -60,7 +60,12 @@ def read(world: World, zone: str) -> Stored:
         elif "_aobjname" in items:
             stored.addresses.append(
                 Address(
-                    items["_aobjname"], items["_type"], items["_addr"], items["_state"], request_host=items["_reqhost"]
+                    items["_aobjname"],
+                    items["_type"],
+                    items["_addr"],
+                    items["_state"],
+                    request_host=items["_reqhost"],
+                    stateless=items["_stateless"] == "yes",
                 )
             )
         else:

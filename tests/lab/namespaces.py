@@ -67,6 +67,9 @@ class NamespaceFloor:
                 return container.name
         return None
 
+    def kernel_name(self, link: Link) -> str:
+        return _kernel_name(link)
+
     def pidfd_of(self, zone: str) -> int:
         """A descriptor of the zone's process 1 for the caller to close; -1: no such container."""
         container = self._containers.get(zone)
@@ -240,6 +243,18 @@ class NamespaceFloor:
         if route.interface:
             attributes["oif"] = network.index(self._interface(route.interface))
         network.ask("route", action, **attributes)
+
+    def hear_routers(self, zone: KernelZone | None, interface: str, on: bool) -> None:
+        network, name = self._stack(zone), self._interface(interface)
+        settings = {"accept_ra": 2 if on else 0, "autoconf": int(on), "router_solicitation_delay": 0}  # 2: routers too
+        for setting, value in settings.items():
+            network.sysctl(f"ipv6/conf/{name}/{setting}", value)
+        if not on:
+            network.forget_routers(name)
+
+    def advertised(self, zone: KernelZone | None, interface: str) -> tuple[list[str], list[Route]]:
+        addresses, gateways = self._stack(zone).heard_from_routers(self._interface(interface))
+        return addresses, [Route("default", gateway, interface, 6) for gateway in gateways]
 
     def start_dhcp(self, zone: KernelZone | None, interface: str, mac: str, host_name: str, ticket: str) -> DhcpClient:
         return DhcpClient(self._stack(zone).fd, self._interface(interface), _padded(mac), host_name, ticket)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import ipaddress
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -17,6 +19,10 @@ from pyroute2 import IPRoute, NetlinkError
 from lab import linux
 from lab.world import Refused
 
+_PERMANENT = 0x80  # IFA_F_PERMANENT: somebody has set it
+_MAIN_TABLE = 254
+_BY_KERNEL = 2  # RTPROT_KERNEL
+_BY_ROUTER = 9  # RTPROT_RA
 _NFT_SECONDS = 60
 _QUIET: tuple[tuple[str, int | str], ...] = (
     *(
@@ -85,6 +91,35 @@ class Network:
     def _write(name: str, value: int | str) -> None:
         with contextlib.suppress(FileNotFoundError):  # a kernel without IPv6
             Path(f"/proc/sys/net/{name}").write_text(str(value))
+
+    def heard_from_routers(self, name: str) -> tuple[list[str], list[str]]:
+        """(ADDR/LEN made from advertised prefixes, gateways of advertised default routes) of the device `name`."""
+        index = self.index(name)
+        addresses = [
+            f"{dict(each['attrs'])['IFA_ADDRESS']}/{each['prefixlen']}"
+            for each in self.ask("get_addr", index=index, family=socket.AF_INET6)
+            if not each["flags"] & _PERMANENT
+        ]
+        found = self.ask("get_routes", family=socket.AF_INET6, oif=index)
+        defaults = [dict(each["attrs"]) for each in found if each["proto"] == _BY_ROUTER and each["dst_len"] == 0]
+        return addresses, [each["RTA_GATEWAY"] for each in defaults if "RTA_GATEWAY" in each]
+
+    def forget_routers(self, name: str) -> None:
+        """What they gave to the device goes, also the subnets that only it was on."""
+        index = self.index(name)
+        for each in self.heard_from_routers(name)[0]:
+            address, _, length = each.partition("/")
+            self.ask("addr", "del", index=index, address=address, prefixlen=int(length))
+        stay = {
+            str(ipaddress.ip_network(f"{dict(each['attrs'])['IFA_ADDRESS']}/{each['prefixlen']}", strict=False))
+            for each in self.ask("get_addr", index=index, family=socket.AF_INET6)
+        }
+        for route in self.ask("get_routes", family=socket.AF_INET6, oif=index, table=_MAIN_TABLE):
+            attributes, proto = dict(route["attrs"]), route["proto"]
+            where = f"{attributes.get('RTA_DST', '::')}/{route['dst_len']}"
+            if proto == _BY_ROUTER or (proto == _BY_KERNEL and where not in stay):
+                gateway = {"gateway": attributes["RTA_GATEWAY"]} if "RTA_GATEWAY" in attributes else {}
+                self.ask("route", "del", dst=where, family=socket.AF_INET6, oif=index, proto=proto, **gateway)
 
     def nft(self, script: str) -> None:
         """Run `script` here as one transaction. Raises RuntimeError: the lab wrote nonsense, or nft is not there."""

@@ -63,6 +63,12 @@ class PaperFloor:
     def remove_route(self, zone: KernelZone | None, route: Route) -> None:
         pass
 
+    def hear_routers(self, zone: KernelZone | None, interface: str, on: bool) -> None:
+        pass
+
+    def advertised(self, zone: KernelZone | None, interface: str) -> tuple[list[str], list[Route]]:
+        return [], []
+
     def start_dhcp(self, zone: KernelZone | None, interface: str, mac: str, host_name: str, ticket: str) -> DhcpClient:
         raise NotEmulated("ipadm create-addr -T dhcp on the data-only floor")
 
@@ -77,3 +83,9 @@ class PaperFloor:
 
     def zone_destroy(self, zone: KernelZone) -> None:
         pass
+
+    def kernel_name(self, link: Link) -> str:
+        return link.name
+
+    def pidfd_of(self, zone: str) -> int:
+        return -1

@@ -122,7 +122,8 @@ def _subnets(stack: Stack) -> Iterator[tuple[str, ipaddress.IPv4Network | ipaddr
     for interface in stack.interfaces.values():
         for address in interface.addresses.values():
             if address.active and address.state == "ok" and address.address:
-                yield interface.name, _subnet(address.address)
+                for each in (address.address, *address.advertised):
+                    yield interface.name, _subnet(each)
 
 
 def _subnet(address: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
@@ -190,7 +191,7 @@ def lookup(world: World, zone: str, address: str) -> Route | None:
     best: Route | None = None
     longest = -1
     connected = [Route(str(subnet), "", name, subnet.version) for name, subnet in _subnets(stack)]
-    for route in [*connected, *stack.routes]:
+    for route in [*connected, *stack.routes, *stack.advertised]:
         if route.family != target.version:
             continue
         length = -1 if route.destination == DEFAULT else ipaddress.ip_network(route.destination).prefixlen
@@ -202,7 +203,8 @@ def lookup(world: World, zone: str, address: str) -> Route | None:
 
 def default(world: World, zone: str, family: int) -> Route | None:
     """The default route that was there first."""
-    mine = (route for route in ip.stack_of(world, zone).routes if route.family == family)
+    stack = ip.stack_of(world, zone)
+    mine = (route for route in [*stack.routes, *stack.advertised] if route.family == family)
     return next((route for route in mine if route.destination == DEFAULT), None)
 
 

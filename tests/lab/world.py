@@ -85,6 +85,8 @@ class Address:
     persistent: bool = True
     active: bool = True
     request_host: str = ""  # of type dhcp: the host name that is sent
+    stateless: bool = True  # of type addrconf: listens to routers
+    advertised: list[str] = field(default_factory=list)  # of type addrconf: ADDR/LEN from routers' prefixes
 
 
 @dataclass
@@ -115,6 +117,7 @@ class Stack:
     zone: str
     interfaces: dict[str, Interface] = field(default_factory=dict)
     routes: list[Route] = field(default_factory=list)
+    advertised: list[Route] = field(default_factory=list)  # from routers; written by lab.autoconf only
     props: dict[tuple[str, str], str] = field(default_factory=dict)  # (property, proto) -> active value
     stored_props: dict[tuple[str, str], str] = field(default_factory=dict)
     ipf: IpfStack = field(default_factory=IpfStack)  # managed in the zone, or with -z [services 1.12]

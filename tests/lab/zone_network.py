@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from lab import datalinks, fence, ip
+from lab import datalinks, fence, ip_boot
 from lab.world import KernelZone, Refused, World
 from lab.zonefiles import ZoneConfig
 
@@ -100,6 +100,6 @@ def configure_addresses(world: World, zone: KernelZone, config: ZoneConfig) -> N
     for name, addresses in _allowed(config).items():
         routers = [net.get("defrouter") for net in config.nets if net.get("physical") == name and net.get("defrouter")]
         with world.lock:
-            ip.configure_from_gz(world, zone, name, addresses, list(dict.fromkeys(routers)))
+            ip_boot.configure_from_gz(world, zone, name, addresses, list(dict.fromkeys(routers)))
     with world.lock:
-        ip.restore(world, zone)
+        ip_boot.restore(world, zone)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterator
 
-from lab import ip, routes
+from lab import autoconf, ip, routes
 from lab.call import Call
 from lab.getopt import getopt
 from lab.world import NotEmulated, Stack
@@ -39,6 +39,7 @@ def main(call: Call) -> int:
     if not set(wanted) <= FAMILIES.keys():
         raise NotEmulated(f"netstat -f {wanted[0]} [network 5.4]")
     with call.world.lock:
+        autoconf.refresh(call.world, call.zone)
         stack = ip.stack_of(call.world, call.zone)
         text = "".join(_table(stack, family) for name, family in FAMILIES.items() if not wanted or name == wanted[-1])
     call.out(text)
@@ -55,8 +56,11 @@ def _table(stack: Stack, family: int) -> str:
 
 
 def _ours(stack: Stack, family: int) -> Iterator[tuple[str, str, str, str]]:
-    """The routes somebody added, the default ones first: (destination, gateway, flags, interface)."""
-    mine = [route for route in stack.routes if route.family == family]
+    """The routes somebody added and those of IPv6 routers: (destination, gateway, flags, interface).
+
+    Default ones first.
+    """
+    mine = [route for route in [*stack.routes, *stack.advertised] if route.family == family]
     for route in sorted(mine, key=lambda route: route.destination != routes.DEFAULT):
         flags, gateway = "U", route.gateway
         if gateway:
@@ -83,14 +87,15 @@ def _connected(stack: Stack, family: int) -> Iterator[tuple[str, str, str, str]]
         for address in interface.addresses.values():
             if not (address.active and address.state == "ok" and address.address):
                 continue
-            mine = ip.bare(address.address)
-            if ip.version(mine) != family:
-                continue
-            network = ipaddress.ip_network(f"{mine}/{address.address.partition('/')[2]}", strict=False)
-            if interface.name == "lo0" or network.prefixlen == network.max_prefixlen:
-                yield mine, mine, "UH", interface.name
-            else:
-                yield _shown(network), mine, "U", interface.name
+            for each in (address.address, *address.advertised):
+                mine = ip.bare(each)
+                if ip.version(mine) != family:
+                    continue
+                network = ipaddress.ip_network(f"{mine}/{each.partition('/')[2]}", strict=False)
+                if interface.name == "lo0" or network.prefixlen == network.max_prefixlen:
+                    yield mine, mine, "UH", interface.name
+                else:
+                    yield _shown(network), mine, "U", interface.name
 
 
 def _shown(network: ipaddress.IPv4Network | ipaddress.IPv6Network) -> str:

@@ -6,7 +6,7 @@ import errno
 import ipaddress
 from pathlib import Path
 
-from lab import datalinks, ip, ipadm_conf, routes
+from lab import autoconf, datalinks, ipadm_conf, routes
 from lab.call import Call, Exit
 from lab.getopt import NO_VALUE, UNKNOWN, getopt
 from lab.routes import Botched, Wanted
@@ -163,7 +163,7 @@ def main(call: Call) -> int:
     route = Route(call)
     try:
         with call.world.lock:
-            ip.stack_of(call.world, call.zone)
+            autoconf.refresh(call.world, call.zone)
             status = route.run()
     except Botched as botched:
         route.complain(str(botched))

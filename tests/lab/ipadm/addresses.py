@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lab import dhcp, ip
+from lab import autoconf, dhcp, ip
 from lab.ipadm.process import Ipadm
 from lab.ofmt import Field
 from lab.world import Address, Interface, NotEmulated, Refused
@@ -120,6 +120,7 @@ def create_addr(ipadm: Ipadm) -> int:
     kind = given["T"]
     if kind not in ("static", "dhcp", "addrconf"):
         ipadm.die(f"Invalid address type {kind}")
+    stateless = _listens(ipadm, given.get("p"), kind)
     if kind == "addrconf" and "i" in given:
         raise NotEmulated("ipadm create-addr -T addrconf -i [network 4.3]")
     if (kind == "static") != ("a" in given) or (kind != "dhcp" and given.keys() & set("wh1")):
@@ -144,6 +145,7 @@ def create_addr(ipadm: Ipadm) -> int:
             ipadm.operate,
             ipadm.call.half_way,
             given.get("h", ""),
+            stateless,
         )
     except Refused as refused:
         ipadm.die(f"Could not create address: {refused.status}")
@@ -151,6 +153,20 @@ def create_addr(ipadm: Ipadm) -> int:
     if lease is not None:
         ipadm.later = lambda: _await_lease(ipadm, lease, patience)
     return 0
+
+
+def _listens(ipadm: Ipadm, text: str | None, kind: str) -> bool:
+    """``-p stateful=yes|no,stateless=yes|no``: whether addresses come from routers."""
+    stateless = True
+    for part in (text or "").split(",") if text is not None else []:
+        name, _, value = part.partition("=")
+        if kind != "addrconf" or name not in ("stateful", "stateless") or value not in ("yes", "no"):
+            ipadm.die_with_usage("Invalid arguments")
+        if name == "stateless":
+            stateless = value == "yes"
+        elif value == "yes":
+            raise NotEmulated("ipadm create-addr -T addrconf -p stateful=yes: DHCPv6 [network 4.3]")
+    return stateless
 
 
 def _patience(ipadm: Ipadm, text: str | None) -> float | None:
@@ -232,11 +248,13 @@ def show_addr(ipadm: Ipadm) -> int:
     parsable, wanted, operands = _listing(ipadm)
     try:
         ipadm.daemon_answers()
+        autoconf.refresh(ipadm.world, ipadm.zone)
         addresses = _chosen(ipadm, operands[0]) if operands else _all(ipadm)
     except Refused as refused:
         ipadm.die(f"Could not get address: {refused.status}")
     table = ipadm.table(ADDRESS_FIELDS, wanted, parsable, "addrobj,type,state,addr")
-    for address in addresses:
+    rows = [(address, each) for address in addresses for each in (address.address, *address.advertised)]
+    for address, text in rows:
         table.row(
             {
                 "addrobj": address.name,
@@ -244,7 +262,7 @@ def show_addr(ipadm: Ipadm) -> int:
                 "state": address.state,
                 "current": "-----" if address.state == "down" else "U----",
                 "persistent": "U--" if address.persistent else "---",
-                "addr": address.address or "?",  # no lease yet
+                "addr": text or "?",  # no lease yet
             }
         )
     return 0

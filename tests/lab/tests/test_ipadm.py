@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lab import datalinks, ip
+from lab import datalinks, ip, ip_boot
 from lab.dispatch import Completed
 from lab.faults import Fault
 from lab.tests.typed import Host
@@ -258,7 +258,7 @@ def test_before_ipmgmtd_is_there(host: Host, web1: KernelZone) -> None:
 
 
 def test_allowed_address(host: Host, web1: KernelZone) -> None:
-    ip.configure_from_gz(host.world, web1, "web1_0", ["10.0.0.5/24"], ["10.0.0.1"])
+    ip_boot.configure_from_gz(host.world, web1, "web1_0", ["10.0.0.5/24"], ["10.0.0.1"])
     assert objects(host, "web1") == [LO[0], "web1_0/_a:from-gz:ok:10.0.0.5/24", LO[1]]
     assert host.world.stacks["web1"].routes == [Route("default", "10.0.0.1", "web1_0", 4)]
     denied = "Operation not permitted on from-gz interface"
@@ -282,7 +282,7 @@ def test_the_stack_dies_with_its_zone_and_persistent_things_come_back(host: Host
     ip.drop_stack(host.world, "web1")
     datalinks.give_back(host.world, "web1")
     host.ok("dladm set-linkprop -t -p zone=web1 web1_0")
-    ip.restore(host.world, web1)
+    ip_boot.restore(host.world, web1)
     assert objects(host, "web1") == [LO[0], "web1_0/v4:static:ok:10.0.0.5/24", LO[1]]
     host.prints("ipadm show-prop -c -o current,persistent -p forwarding ipv4", "on:on\n", zone="web1")
     assert host.world.stacks["web1"].routes == [Route("default", "10.0.0.1", "web1_0", 4)]
@@ -297,7 +297,7 @@ def test_a_reboot_of_the_host(host: Host) -> None:
     )
     ip.shut_down(host.world)
     datalinks.reboot(host.world)
-    ip.restore(host.world, None)
+    ip_boot.restore(host.world, None)
     assert objects(host) == [LO[0], "gw0/v4:static:ok:10.0.0.1/24", LO[1]]
     host.prints("ipadm show-ifprop -c -o current,persistent -p forwarding -m ipv4 gw0", "on:on\n")
 

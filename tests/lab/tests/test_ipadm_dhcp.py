@@ -29,6 +29,7 @@ for z in srv web1; do
 done
 zlogin srv ipadm create-addr -T static -a 10.0.0.1/24 srv_0/v4
 log=/zones/srv/root/var/log/dnsmasq.log
+: > $log
 serve() {  # in debug mode: the other one changes its group, which an ordinary user's host cannot
     zlogin srv "setsid dnsmasq -d --port=0 --no-ping --dhcp-sequential-ip --dhcp-range=10.0.0.50,10.0.0.60,2m\
         --dhcp-leasefile=/var/leases --log-dhcp $* 2>>/var/log/dnsmasq.log >/dev/null &"
@@ -185,6 +186,7 @@ zlogin web1 ip route
 
 
 OUTSIDE = """
+: > /tmp/dnsmasq.log
 zonelab outside run -- dnsmasq -d --port=0 --no-ping --dhcp-sequential-ip --dhcp-range=192.0.2.50,192.0.2.60,2m\
     --dhcp-leasefile=/tmp/leases --except-interface=lo 2>/tmp/dnsmasq.log &
 until grep -q 'IP range' /tmp/dnsmasq.log; do sleep 0.01; done
