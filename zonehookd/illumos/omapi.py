@@ -5,10 +5,10 @@ small program that carries it out, `python -m zonehookd.illumos.omapi`: one proc
 object on stdin, so that the key is in no argument list:
 
     {"port": 7911, "key": "BASE64", "remove": ["NAME", …],
-     "add": [{"name": …, "mac": …, "address": …, "statements": …}, …], "gone_is_well": false}
+     "add": [{"name": …, "mac": …, "address": …, "statements": …}, …]}
 
 and prints ``{"added": N, "removed": N}``. Exit 0: all is so; 1: some were refused, one line each on stderr; 2: the
-request is none; 3: nobody answers (0 with `gone_is_well`). What it could do is done in every case.
+request is none; 3: nobody answers. What it could do is done in every case.
 
 Hosts of ours are known by their names: prefix, link, and a digest of all that the server was told. OMAPI does not hand
 out the statements of a host, so without the digest nobody could tell whether they are right; and a host declared
@@ -59,20 +59,14 @@ def ours(name: str) -> bool:
     return _NAME.fullmatch(name) is not None
 
 
-def burst(
-    add: Sequence[Host], remove: Iterable[str], *, port: int, key: str, gone_is_well: bool = False, why: str
-) -> Change:
-    """Removes these names, then adds these hosts; what is so already is well. `key`: base64, `port`: TCP on this host.
-
-    `gone_is_well`: a server that does not answer has nothing left to be removed.
-    """
+def burst(add: Sequence[Host], remove: Iterable[str], *, port: int, key: str, why: str) -> Change:
+    """Removes these names, then adds these hosts; what is so already is well. `key`: base64; `port`: TCP, this host."""
     names = sorted(remove)
     request = {
         "port": port,
         "key": key,
         "remove": names,
         "add": [asdict(host) for host in add],
-        "gone_is_well": gone_is_well,
     }
     shows = (
         *(f"- host {name}" for name in names),
@@ -171,8 +165,6 @@ def carry_out(request: Mapping[str, Any]) -> int:
                 print(problem, file=sys.stderr)
                 refused += 1
     except (OSError, pypureomapi.OmapiError) as problem:
-        if request.get("gone_is_well") and isinstance(problem, ConnectionRefusedError):
-            return 0
         print(f"dhcpd does not answer on OMAPI port {request['port']}: {problem}", file=sys.stderr)
         return _SILENT
     print(json.dumps(counts))
