@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from zonehookd.config import Config
+from zonehookd.declaration import provisioning
 from zonehookd.declaration.gateways import gateways
 from zonehookd.declaration.networks import networks
 from zonehookd.errors import ConfigError
@@ -14,12 +15,13 @@ from zonehookd.model.network import Network
 
 def declare(config: Config) -> Declaration:
     """Raises ConfigError naming every fault at once, with file, object, owner and way out."""
-    found, faults = networks(config.network)
-    ways, more = gateways(config.gateway, found)
-    every = [*faults, *more, *_links_twice(found, ways)]
+    expanded = provisioning.expand(config)
+    found, faults = networks(expanded.networks)
+    ways, more = gateways(expanded.gateways, found)
+    every = [*expanded.faults, *faults, *more, *_links_twice(found, ways)]
     if every:
-        raise ConfigError("\n".join(config.origins.located(fault) for fault in every))
-    return Declaration(found, ways)
+        raise ConfigError("\n".join(config.origins.located(expanded.as_written(fault)) for fault in every))
+    return Declaration(found, ways, tuple(config.provisioning))
 
 
 def _links_twice(networks: Mapping[str, Network], gateways: Mapping[str, Gateway]) -> Iterator[str]:

@@ -69,3 +69,4 @@ class Declaration:
 
     networks: Mapping[str, Network] = field(default_factory=dict)
     gateways: Mapping[str, Gateway] = field(default_factory=dict)
+    provisioning: tuple[str, ...] = ()  # networks that are provisioning networks
