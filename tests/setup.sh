@@ -27,11 +27,20 @@ need nft nftables
 need /etc/services netbase
 need udhcpc udhcpc
 need dnsmasq dnsmasq-base
+need dhcpd isc-dhcp-server
+ls /usr/lib/*/libuid_wrapper.so >/dev/null 2>&1 || missing="$missing libuid-wrapper"
 [ -x .venv/bin/python ] || "$PYTHON" -c 'import ensurepip, venv' 2>/dev/null || missing="$missing python3-venv"
 if [ -n "$missing" ]; then
     if [ "$(id -u)" = 0 ]; then
         echo "setup: installing Debian packages:$missing"
         apt-get update -qq
+        # The DHCP server is for lab hosts only: Debian must not start one on this machine.
+        policy=/usr/sbin/policy-rc.d
+        if [ ! -e $policy ]; then
+            trap 'rm -f $policy' EXIT
+            printf '#!/bin/sh\nexit 101\n' >$policy
+            chmod 755 $policy
+        fi
         # shellcheck disable=SC2086 # a list of words
         DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >/dev/null
     else

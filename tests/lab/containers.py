@@ -125,6 +125,10 @@ def _furnish(root: Path) -> None:
         link = root / entry.name
         if entry.is_symlink() and not link.is_symlink() and not link.exists():
             link.symlink_to(Path(entry.path).readlink())
+    dnsmasq = Path("/opt/ooce/sbin/dnsmasq")
+    if dnsmasq.is_symlink() and not (root / "opt/ooce").exists():
+        (root / "opt/ooce/sbin").mkdir(parents=True)
+        (root / "opt/ooce/sbin/dnsmasq").symlink_to(dnsmasq.readlink())
     if not (root / "var").exists():
         shutil.copytree(f"{ZONE_PATTERN}/var", root / "var", symlinks=True)
 

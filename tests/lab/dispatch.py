@@ -15,8 +15,8 @@ from lab.paper import PaperFloor
 from lab.world import Dialect, NotEmulated, World
 
 COMMANDS = (
-    "dladm", "halt", "ipadm", "ipf", "ipfstat", "ipnat", "kstat", "netstat", "pfexec", "poweroff", "reboot", "route",
-    "zlogin", "zoneadm", "zonecfg", "zonename",
+    "dhcpd", "dladm", "dnsmasq", "halt", "ipadm", "ipf", "ipfstat", "ipnat", "kstat", "netstat", "pfexec", "pgrep",
+    "pkill", "poweroff", "reboot", "route", "svcadm", "svcprop", "svcs", "zlogin", "zoneadm", "zonecfg", "zonename",
 )  # fmt: skip
 SIGKILLED = 137
 NOT_EMULATED = 125

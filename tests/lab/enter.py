@@ -20,15 +20,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
-from lab import control, dhcp_client, dispatch, door, hosts, linux, native_build, serve
+from lab import control, dhcp_client, dispatch, door, hosts, linux, native_build, real_programs, serve
 from lab.world import Dialect
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 COMMANDS = f"{door.STATE}/bin"
 _OLD = "/.old"
 ZONE_PATTERN = "/.base"  # /etc and the folders of /var as a new zone gets them
-_OWN = {"proc", "dev", "sys", "tmp", "run", "var", "etc", "usr", "zones", "export", "lost+found"}
-_ALSO_IN_BIN = ("kstat", "netstat", "pfexec", "zonename")  # where illumos has them; everything else is in /usr/sbin
+_OWN = {"proc", "dev", "sys", "tmp", "run", "var", "etc", "usr", "opt", "zones", "export", "lost+found"}
+# Where illumos has them; everything else is in /usr/sbin.
+_ALSO_IN_BIN = ("kstat", "netstat", "pfexec", "pgrep", "pkill", "svcprop", "svcs", "zonename")
 _FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
 
 
@@ -110,7 +111,7 @@ def _unshare() -> None:
 
 
 def _become_first(plan: Plan, cwd: str, native: Path, leash: int, ready: tuple[int, int]) -> NoReturn:
-    build_root(native, [str(REPOSITORY), sys.prefix, sys.base_prefix, cwd, *plan.shown])
+    build_root(native, plan.dialect, [str(REPOSITORY), sys.prefix, sys.base_prefix, cwd, *plan.shown])
     linux.sethostname(hosts.DEFAULT)
     linux.loopback_up()
     ready_read, ready_write = ready
@@ -135,7 +136,7 @@ def _become_first(plan: Plan, cwd: str, native: Path, leash: int, ready: tuple[i
 # the root -------------------------------------------------------------------------------------------------------------
 
 
-def build_root(native: Path, shown: Sequence[str]) -> None:
+def build_root(native: Path, dialect: Dialect, shown: Sequence[str]) -> None:
     """A root of our own for the calling process, which has fresh namespaces; `shown` folders stay where they are."""
     linux.mount("none", "/", flags=linux.MS_REC | linux.MS_PRIVATE)
     base = "/tmp"  # noqa: S108 - only a place to stand on while the roots change
@@ -148,25 +149,31 @@ def build_root(native: Path, shown: Sequence[str]) -> None:
     _usr(native)
     _etc()
     _var()
+    _opt(dialect)
     for path in shown:
         _show(path)
     linux.detach(_OLD)
     Path(_OLD).rmdir()
 
 
-def _system() -> None:
-    """What else the machine has at its root, read-only; unreadable folders become empty ones of our own."""
-    for entry in os.scandir(_OLD):
-        target = f"/{entry.name}"
-        if entry.name in _OWN:
+def _mirror(source: str, target: str, but: set[str]) -> None:
+    """The entries of one folder of the machine, read-only; unreadable folders become empty ones of our own."""
+    for entry in os.scandir(source):
+        place = f"{target}/{entry.name}"
+        if entry.name in but:
             continue
         if entry.is_symlink():
-            Path(target).symlink_to(Path(entry.path).readlink())
+            Path(place).symlink_to(Path(entry.path).readlink())
         elif entry.is_dir():
-            Path(target).mkdir()
+            Path(place).mkdir()
             if os.access(entry.path, os.R_OK | os.X_OK):
-                linux.bind(entry.path, target)
-                linux.make_read_only(target)
+                linux.bind(entry.path, place)
+                linux.make_read_only(place)
+
+
+def _system() -> None:
+    """What else the machine has at its root."""
+    _mirror(_OLD, "", _OWN)
     for folder in ("/proc", "/dev", "/sys", "/run/lock", "/zones", "/export/zones", "/export/home", ZONE_PATTERN):
         Path(folder).mkdir(parents=True)
     Path("/tmp").mkdir()  # noqa: S108
@@ -176,7 +183,7 @@ def _system() -> None:
 def _usr(native: Path) -> None:
     """The machine's /usr with the illumos commands laid over it. Folders made here beforehand stay writable for us."""
     upper = Path("/.usr/upper")
-    for folder in ("sbin", "bin", "lib/brand", "lib/zonelab"):
+    for folder in ("sbin", "bin", "lib/brand", "lib/zonelab", "lib/svc/manifest/site"):
         (upper / folder).mkdir(parents=True)
     Path("/.usr/work").mkdir()
     Path("/usr").mkdir()
@@ -189,12 +196,18 @@ def _usr(native: Path) -> None:
         os.link(launcher, upper / "bin" / name)
     (upper / "sbin/sh").symlink_to("../bin/sh")  # /sbin/sh is illumos' shell
     shutil.copy(source / "libzonecfg.so.1", upper / "lib")
+    shutil.copytree(source.parents[1] / "smf/lib", upper / "lib/svc", dirs_exist_ok=True)
     overlay("/usr", f"{_OLD}/usr", "/.usr/upper", "/.usr/work")
     linux.mount("zonelab", door.STATE, "tmpfs", data="mode=755")
     Path(COMMANDS).mkdir()
     shutil.copy(source / "launch", f"{door.STATE}/zonelab-init")
     for name in (control.NAME, dhcp_client.REPORTER, *dispatch.COMMANDS):
         os.link(f"{door.STATE}/zonelab-init", f"{COMMANDS}/{name}")
+    Path(real_programs.FOLDER).mkdir()
+    for name in real_programs.NAMES:
+        for folder in ("sbin", "bin"):
+            if Path(f"{_OLD}/usr/{folder}/{name}").exists():
+                shutil.copy(f"{_OLD}/usr/{folder}/{name}", f"{real_programs.FOLDER}/{name}")
 
 
 def overlay(target: str, lower: str, upper: str, work: str) -> None:
@@ -213,8 +226,9 @@ def _etc() -> None:
         stderr=subprocess.DEVNULL, check=False, cwd="/",
     )  # fmt: skip
     etc = Path(f"{ZONE_PATTERN}/etc")
-    (etc / "rc.local").unlink(missing_ok=True)
-    (etc / "hosts").unlink(missing_ok=True)
+    for name in ("rc.local", "hosts", "dnsmasq.conf", "dhcpd.conf"):
+        (etc / name).unlink(missing_ok=True)
+    (etc / "opt/ooce/dnsmasq").mkdir(parents=True, exist_ok=True)
     (etc / "hosts").write_text("127.0.0.1 localhost\n::1 localhost\n")
     for folder in ("/etc", "/.etc/upper", "/.etc/work"):
         Path(folder).mkdir(parents=True)
@@ -231,8 +245,8 @@ def _var() -> None:
             status = folder.stat()
             target.chmod(status.st_mode & 0o7777)
             os.chown(target, status.st_uid, status.st_gid)
-    for name in ("adm", "tmp", "log"):
-        (pattern / name).mkdir(exist_ok=True)
+    for name in ("adm", "tmp", "log", "db", "dnsmasq", "svc/log", "svc/manifest/site"):
+        (pattern / name).mkdir(parents=True, exist_ok=True)
     for name, target_name in (("run", "/run"), ("lock", "/run/lock")):
         (pattern / name).symlink_to(target_name)
     shutil.copytree(pattern, "/var", symlinks=True)
@@ -246,6 +260,16 @@ def _folders(top: Path, deepest: int) -> Iterator[Path]:
     for entry in sorted(os.scandir(top), key=lambda entry: entry.name):
         if entry.is_dir(follow_symlinks=False) and os.access(entry.path, os.R_OK | os.X_OK):
             yield from _folders(Path(entry.path), deepest - 1)
+
+
+def _opt(dialect: Dialect) -> None:
+    """The machine's /opt, and where OmniOS has its extra packages."""
+    Path("/opt").mkdir()
+    if Path(f"{_OLD}/opt").is_dir() and os.access(f"{_OLD}/opt", os.R_OK | os.X_OK):
+        _mirror(f"{_OLD}/opt", "/opt", {"ooce"})
+    if dialect is Dialect.OMNIOS:
+        Path("/opt/ooce/sbin").mkdir(parents=True)
+        Path("/opt/ooce/sbin/dnsmasq").symlink_to(f"{COMMANDS}/dnsmasq")
 
 
 def _devices() -> None:

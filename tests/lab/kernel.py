@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from lab import datalinks, ip
+from lab.smf import host as smf
 from lab.world import KernelZone, Refused, Status, World
 from lab.zonefiles import ZoneConfig
 
@@ -59,6 +60,7 @@ def start_init(world: World, zone: KernelZone, arguments: list[str], configure: 
     configure()
     world.floor.zone_start_init(zone, arguments)
     advance(world, zone, Status.RUNNING)
+    smf.boot(world, zone)
 
 
 def kill_processes(world: World, zone: KernelZone) -> None:
@@ -66,6 +68,7 @@ def kill_processes(world: World, zone: KernelZone) -> None:
     if zone.status < Status.SHUTTING_DOWN:
         advance(world, zone, Status.SHUTTING_DOWN)
     if zone.status < Status.EMPTY:
+        smf.down(world, zone)
         world.floor.zone_kill(zone)
         advance(world, zone, Status.EMPTY)
 

@@ -14,7 +14,7 @@ LIBZONECFG = BUILD / "libzonecfg.so.1"
 
 _FLAGS = ["-std=gnu11", "-O1", "-Wall", "-Wextra", "-Werror"]
 _RECIPES = {
-    LAUNCHER: ["-static", *(str(NATIVE / name) for name in ("launch.c", "inside.c", "init.c"))],
+    LAUNCHER: ["-static", *(str(NATIVE / name) for name in ("launch.c", "inside.c", "init.c", "contract.c"))],
     LIBZONECFG: [
         "-shared",
         "-fPIC",

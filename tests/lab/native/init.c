@@ -22,7 +22,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static int all_signals(void)
+int all_signals(void)
 {
 	sigset_t set;
 	int fd;
@@ -35,7 +35,7 @@ static int all_signals(void)
 	return fd;
 }
 
-static void default_signals(void)
+void default_signals(void)
 {
 	sigset_t none;
 
@@ -111,7 +111,7 @@ static int host(int argc, char **argv)
 	}
 }
 
-static void say(int control, const char *form, ...)
+void say(int control, const char *form, ...)
 {
 	char text[512];
 	va_list arguments;
@@ -222,6 +222,8 @@ int main_init(int argc, char **argv)
 		return host(argc, argv);
 	if (argc == 6 && strcmp(argv[1], "zone") == 0)
 		return zone(argv);
+	if (argc >= 7 && strcmp(argv[1], "contract") == 0)
+		return main_contract(argc, argv);
 	dprintf(2, "zonelab-init is started by the lab itself\n");
 	return 2;
 }

@@ -24,7 +24,12 @@ int run_inside(int pidfd, int kinds, const char *cwd, char **argv, char **enviro
 /* Call `spot(n)`-style forwarding: wait for `child`, passing on signals that a process (not a terminal) sent us. */
 int wait_forwarding(int child);
 
+int all_signals(void);
+void default_signals(void);
+void say(int control, const char *form, ...) __attribute__((format(printf, 2, 3)));
+
 int main_enter(int argc, char **argv);
 int main_init(int argc, char **argv);
+int main_contract(int argc, char **argv);
 
 #endif

@@ -1,0 +1,74 @@
+"""dnsmasq: the machine's own, but as it is built for illumos, without inotify [services 5.2]."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from lab import real_programs
+from lab.call import Call
+from lab.getopt import getopt
+from lab.ipadm_conf import root_of
+from lab.world import Dialect, NotEmulated
+
+# dnsmasq's own, by which the value of an option is known.
+_OPTIONS = "951yZDNLERKzowefnbvhdkqr:m:p:c:l:s:i:t:u:g:a:x:S:C:A:T:H:Q:I:B:F:G:O:M:X:V:U:j:P:J:W:Y:2:4:6:7:8:0:3:"
+_LONGS = {"conf-file": "C", "conf-dir": "7", "dhcp-range": "F"}
+_WITHOUT_START = ("--test", "--version", "--help", "-v", "-w")
+_NEEDS_INOTIFY = ("hostsdir", "dhcp-hostsdir", "dhcp-optsdir")
+_DEFAULT = "/etc/dnsmasq.conf"
+_DEEPEST = 8  # configuration files that name configuration files
+
+
+def main(call: Call) -> int:
+    arguments = call.argv[1:]
+    if not any(word in _WITHOUT_START for word in arguments):
+        used = set(_settings(call, arguments))
+        if used & set(_NEEDS_INOTIFY):
+            call.err("\ndnsmasq: dhcp-hostsdir, dhcp-optsdir and hostsdir are not supported on this platform\n")
+            return 1
+        if call.world.dialect is Dialect.OMNIOS and "SMF_FMRI" in call.environ and "dhcp-range" in used:
+            raise NotEmulated("DHCP from OmniOS' dnsmasq service, whose user may not serve it [services 5.1]")
+    raise real_programs.become(call, changes_user=True)
+
+
+def _settings(call: Call, arguments: list[str]) -> Iterator[str]:
+    """Names of all the settings it will meet, on its command line and in its files."""
+    root = root_of(call.world, call.zone)
+    options, _ = getopt(arguments, _OPTIONS, permute=True, longs=_LONGS)
+    yield from (word[2:].partition("=")[0] for word in arguments if word.startswith("--"))
+    yield from ("dhcp-range" for option in options if option.letter == "F")
+    files = [option.value for option in options if option.letter == "C"]
+    for name in files or [_DEFAULT]:
+        yield from _of_file(root / f"{call.cwd}/{name}".lstrip("/") if name[:1] != "/" else root / name[1:], root, 0)
+    for option in options:
+        if option.letter == "7":
+            yield from _of_folder(option.value, root, 0)
+
+
+def _of_file(file: Path, root: Path, depth: int) -> Iterator[str]:
+    """What cannot be read is dnsmasq's own to complain about."""
+    try:
+        lines = file.read_text(errors="replace").splitlines()
+    except OSError:
+        return
+    for line in lines:
+        name, _, value = (part.strip() for part in line.partition("#")[0].partition("="))
+        if name:
+            yield name
+        if depth < _DEEPEST and name == "conf-file" and value:
+            yield from _of_file(root / value.lstrip("/"), root, depth + 1)
+        if depth < _DEEPEST and name == "conf-dir" and value:
+            yield from _of_folder(value, root, depth + 1)
+
+
+def _of_folder(value: str, root: Path, depth: int) -> Iterator[str]:
+    """``DIR[,EXTENSION...]``: without ``*`` an extension is left out, with it only such files are read."""
+    name, *extensions = value.split(",")
+    folder = root / name.lstrip("/")
+    only = tuple(each.lstrip("*") for each in extensions if each.startswith("*"))
+    never = tuple(each for each in extensions if each and not each.startswith("*"))
+    for file in sorted(folder.iterdir()) if folder.is_dir() else []:
+        hidden = file.name.startswith((".", "#")) or file.name.endswith("~")
+        if not hidden and file.is_file() and (not only or file.name.endswith(only)) and not file.name.endswith(never):
+            yield from _of_file(file, root, depth)

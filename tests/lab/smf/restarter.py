@@ -1,0 +1,232 @@
+"""The restarter of one running zone: its instances, who depends on whom, and where they run [services 3]."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import threading
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from lab.ipadm_conf import root_of
+from lab.smf import contracts
+from lab.smf import fmri as names
+from lab.smf.delivered import services
+from lab.smf.instance import UP, Instance, State
+from lab.smf.repository import Entity, Repository
+from lab.smf.worker import Worker
+from lab.world import GLOBAL, KernelZone, World
+
+_RANK = {"error": 0, "restart": 1, "refresh": 2}
+_REACHES = {"error": 0, "stop": 1, "refresh": 2}  # what happened -> the least restart_on that answers to it
+
+
+class Restarter:
+    """Whatever is read or changed here, in the repository, or in an instance: hold `changed`, which is also notified
+    at every change of a state. Never take `World.lock` while holding it.
+    """
+
+    def __init__(self, world: World, zone: KernelZone | None, ctids: Iterator[int]) -> None:
+        self.world = world
+        self.zone = GLOBAL if zone is None else zone.name
+        self.changed = threading.Condition(threading.Lock())
+        self._root = root_of(world, self.zone)
+        self._ctids = ctids
+        self._waiting: list[Instance] = []  # on paper: instances that have something to do
+        self._pumping = False
+        self.stopped = False  # the zone is going down
+        delivered = services(world.dialect, zone is None)
+        self.repository = Repository(self._root / "etc/svc/repository.db", delivered)
+        self.instances = {entity.fmri: Instance(self, entity) for entity in self.repository.instances()}
+        self._dependents: dict[str, list[Instance]] | None = None
+
+    # life ---------------------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Everything that is enabled; in the background, dependencies first."""
+        with self.changed:
+            for instance in self.instances.values():
+                if not instance.enabled():
+                    instance.state = State.DISABLED
+                elif instance.word("start", "exec") == ":true" and instance.model == "transient":
+                    instance.state = State.ONLINE
+                else:
+                    self.post(instance, "check")
+        self.pump()
+
+    def stop(self) -> None:
+        """The zone's processes are about to die: nobody restarts them."""
+        with self.changed:
+            self.stopped = True
+            for instance in self.instances.values():
+                instance.stopping = True
+                if instance.contract is not None and not instance.working:
+                    instance.contract.abandon()
+                self._wake(instance)
+            self.changed.notify_all()
+
+    def post(self, instance: Instance, event: str) -> None:
+        """Tell an instance's thread, which is made when there is none; on paper `pump` does its work."""
+        instance.events.append(event)
+        if instance.stopping:
+            return
+        if instance.working:
+            self._wake(instance)
+            return
+        instance.working = True
+        if not self.world.floor.real:
+            self._waiting.append(instance)
+            return
+        instance.wake = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        name = f"{self.zone}-{instance.fmri}"
+        threading.Thread(target=Worker(instance).run, name=name, daemon=True).start()
+
+    def pump(self) -> None:
+        """On paper: do what has been posted. To be called without any lock."""
+        with self.changed:
+            if self._pumping:
+                return
+            self._pumping = True
+        try:
+            while True:
+                with self.changed:
+                    if not self._waiting:
+                        return
+                    instance = self._waiting.pop(0)
+                Worker(instance).run()
+        finally:
+            with self.changed:
+                self._pumping = False
+
+    def _wake(self, instance: Instance) -> None:
+        if instance.wake >= 0:
+            os.eventfd_write(instance.wake, 1)
+
+    # places -------------------------------------------------------------------------------------------------------
+
+    def path(self, absolute: str) -> Path:
+        """A file of the zone, seen from the lab."""
+        return self._root / absolute.lstrip("/")
+
+    def log_of(self, fmri: str) -> Path:
+        return self.path(f"/var/svc/log/{names.log_name(fmri)}")
+
+    def log_lines(self, fmri: str, lines: Sequence[str]) -> None:
+        """What a method says on its standard output and error."""
+        if lines:
+            self.log_of(fmri).parent.mkdir(parents=True, exist_ok=True)
+            with self.log_of(fmri).open("a") as file:
+                file.writelines(f"{line}\n" for line in lines)
+
+    # contracts ----------------------------------------------------------------------------------------------------
+
+    def new_ctid(self) -> int:
+        return next(self._ctids)
+
+    def start_contract(
+        self, ctid: int, argv: Sequence[str], environ: dict[str, str], cwd: str, log: Path
+    ) -> contracts.Contract:
+        """Raises OSError when the zone has no inside any more."""
+        pidfd = -1
+        if self.zone != GLOBAL:
+            pidfd = self.world.floor.pidfd_of(self.zone)
+            if pidfd < 0:
+                raise OSError(f"zone '{self.zone}' is not there")
+        try:
+            return contracts.start(ctid, self.zone, pidfd, argv, environ, cwd, log)
+        finally:
+            if pidfd >= 0:
+                os.close(pidfd)
+
+    def contract(self, ctid: int) -> contracts.Contract | None:
+        with self.changed:
+            for instance in self.instances.values():
+                if instance.contract is not None and instance.contract.ctid == ctid:
+                    return instance.contract
+        return None
+
+    # instances ----------------------------------------------------------------------------------------------------
+
+    def find(self, operand: str) -> list[Instance]:
+        return [instance for name, instance in self.instances.items() if names.matches(operand, name)]
+
+    def add(self, entity: Entity) -> Instance:
+        """A new instance, just imported."""
+        self.repository.add(entity)
+        self._dependents = None
+        instance = self.instances[entity.fmri] = Instance(self, entity)
+        return instance
+
+    def forget(self, fmri: str) -> None:
+        self.instances.pop(fmri, None)
+        self.repository.remove(fmri)
+        self._dependents = None
+
+    def refreshed(self, instance: Instance) -> None:
+        """The current values become the running ones."""
+        self.repository.take_snapshot(instance.entity)
+        self._dependents = None
+
+    # dependencies -------------------------------------------------------------------------------------------------
+
+    def dependencies(self, instance: Instance) -> Iterator[tuple[str, str, str, tuple[str, ...]]]:
+        """(grouping, restart_on, service|path, what is cited)"""
+        for group in instance.entity.running.values():
+            if group.type == "dependency":
+                word = {name: " ".join(group.properties[name].values) for name in group.properties}
+                cited = group.properties["entities"].values if "entities" in group.properties else ()
+                yield word["grouping"], word["restart_on"], word.get("type", "service"), cited
+
+    def satisfied(self, instance: Instance) -> bool:
+        return all(self.unmet(*each) is None for each in self.dependencies(instance))
+
+    def unmet(self, grouping: str, restart_on: str, kind: str, cited: tuple[str, ...]) -> str | None:
+        """The entity that keeps this dependency from being satisfied; None when it is."""
+        good = {entity: self.fulfilled(kind, entity) for entity in cited}
+        if grouping == "require_any":
+            return None if any(good.values()) or not cited else cited[0]
+        if grouping == "exclude_all":
+            return next((entity for entity in cited if good[entity]), None)
+        if grouping == "optional_all":
+            return next((entity for entity in cited if not good[entity] and self._may_still_run(kind, entity)), None)
+        return next((entity for entity in cited if not good[entity]), None)
+
+    def fulfilled(self, kind: str, entity: str) -> bool:
+        if kind == "path":
+            return self.path(urlsplit(entity).path).exists()
+        return any(instance.state in UP for instance in self.find(entity))
+
+    def _may_still_run(self, kind: str, entity: str) -> bool:
+        """It needs no administrator to come up [services 3.6]."""
+        return kind != "path" and any(
+            each.enabled() and each.state not in (State.MAINTENANCE, State.DISABLED) for each in self.find(entity)
+        )
+
+    def tell_dependents(self, instance: Instance, what: str) -> None:
+        """`what`: up | stop | error | refresh [services 3.6]."""
+        for dependent in self.dependents_of(instance):
+            if what == "up":
+                if dependent.state is State.OFFLINE:
+                    self.post(dependent, "check")
+                continue
+            for grouping, restart_on, _, cited in self.dependencies(dependent):
+                hit = any(names.matches(entity, instance.fmri) for entity in cited)
+                answers = _RANK.get(restart_on, -1) >= _REACHES[what]
+                if hit and answers and grouping in ("require_all", "require_any") and dependent.state in UP:
+                    self.post(dependent, "dependency")
+
+    def dependents_of(self, instance: Instance) -> list[Instance]:
+        if self._dependents is None:
+            self._dependents = {}
+            for each in self.instances.values():
+                for _, _, kind, cited in self.dependencies(each):
+                    for entity in cited if kind == "service" else ():
+                        for target in self.find(entity):
+                            self._dependents.setdefault(target.fmri, []).append(each)
+        return self._dependents.get(instance.fmri, [])
+
+
+def numbers() -> Iterator[int]:
+    """Contract ids of one host; the first ones belong to what started before."""
+    return itertools.count(60)
