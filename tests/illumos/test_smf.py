@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
+from fixtures import Admin
 from hypothesis import given
 from hypothesis import strategies as st
+from lab.dispatch import run_text
+from lab.world import World
+from paper import until
 
 from zonehookd.errors import CannotObserve
 from zonehookd.illumos import smf
 from zonehookd.illumos.smf import Property, Service
 from zonehookd.illumos.zlogin import GLOBAL
-from zonehookd.model.command import Change, Reply
+from zonehookd.model.command import Change, Query, Reply
 
 IPF, DHCP = "svc:/network/ipfilter:default", "svc:/network/service/dhcp:ipv4"
 UNAVAILABLE = "svcs: Could not bind to repository server: repository server unavailable.  Exiting.\n"
@@ -128,3 +134,31 @@ AGAIN, BUSY, NEVER, DONE = (True, False, False), (True, True, False), (False, Fa
 def test_what_a_failure_means(change: Change, status: int, err: str, expected: tuple[bool, bool, bool]) -> None:
     said = change.judge(status, err)
     assert (said.again, said.busy, said.done) == expected
+
+
+@pytest.mark.parametrize("where", [GLOBAL, "web1"])
+def test_the_lab_understands_our_words(world: World, admin: Admin, where: str) -> None:
+    admin.zone("web1")
+    with pytest.raises(CannotObserve, match="zone web1 is not up"):
+        ask(world, smf.services("web1", [DHCP]))
+    admin.do("zoneadm", "-z", "web1", "boot")
+    gone = "svc:/network/nosuch:default"
+    until(lambda: ask(world, smf.services(where, [DHCP, gone])) == {DHCP: Service(DHCP, "disabled")})
+    assert DHCP in ask(world, smf.services(where, [DHCP]))
+    assert ask(world, smf.properties(where, DHCP, "general/enabled", "nosuch")) == {
+        "general/enabled": Property("boolean", ("false",))
+    }
+    for step in (smf.refresh, smf.restart, smf.clear, smf.disable, smf.enable):
+        assert change(world, step(where, DHCP, why=""))
+    until(lambda: ask(world, smf.services(where, [DHCP]))[DHCP].state == "online")
+    assert not change(world, smf.enable(where, gone, why=""))
+
+
+def ask(world: World, query: Query[Any]) -> Any:
+    done = run_text(world, list(query.argv))
+    return query.parse(Reply(done.status, done.out, done.err))
+
+
+def change(world: World, step: Change) -> bool:
+    done = run_text(world, list(step.argv))
+    return done.status == 0 or step.judge(done.status, done.err).done
