@@ -29,7 +29,11 @@ NAME_MAX = 31  # characters of an interface name
 GROUP_MAX = 15
 _ACTIONS = ("pass", "block", "log", "count", "skip", "auth", "preauth", "call")
 _ELSEWHERE = {
-    "tos", "ttl", "with", "settag", "pps", "dup-to", "to-if", "route-to", "fastroute", "reply-to",
+    "tos", "ttl", "with", "settag", "pps", "dup-to", "route-to", "fastroute", "reply-to",
+}  # fmt: skip
+_KEYWORDS = {
+    "in", "out", "on", "quick", "proto", "all", "from", "to", "any", "port", "flags", "icmp-type", "keep", "state",
+    "frags", "head", "group", "body", "first", "or-block", "level", "mask", "netmask", *_ELSEWHERE,
 }  # fmt: skip
 ICMP_CODES = {
     "net-unr": 0, "host-unr": 1, "proto-unr": 2, "port-unr": 3, "needfrag": 4, "srcfail": 5, "net-unk": 6,
@@ -56,7 +60,7 @@ def parse(text: str, version: int, deliver: Deliver) -> None:
             raise NotEmulated("intercept_loopback [services 1.9]")
         elif parser.token.text[:1].isdigit():
             raise NotEmulated("a rule with a collection number [services 1.9]")
-        elif parser.token.word in ("in", "out") or not parser.assignment():
+        elif parser.token.word in _KEYWORDS or not parser.assignment():
             raise parser.trouble()
 
 

@@ -369,7 +369,7 @@ ask box tcp 198.51.100.1 7
     )
     assert out.splitlines() == [
         "Set 0 now inactive", "filter sync'd",
-        "10.99.0.1 53 hi".replace("10.99.0.1", "10.99.0.5"), "192.0.2.5 7 hi", "silence", "silence",
+        "10.99.0.5 53 hi", "192.0.2.5 7 hi", "silence", "silence",
         "Connection refused", "192.0.2.1 81 hi", "100% packet loss", "100% packet loss",
         "Set 1 now inactive", " 0% packet loss", "192.0.2.5 7 hi",
     ]  # fmt: skip
