@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import signal
 import subprocess
 import sys
@@ -85,6 +86,24 @@ class Machine:
         self.do("sh", "-c", 'cat > "$1"', "write", path, stdin=text)
 
     # -- zones
+
+    def inside(self, zone: str, *argv: str, timeout_s: float = 30.0) -> Done:
+        return self.run("zlogin", zone, shlex.join(argv), timeout_s=timeout_s)
+
+    def wire(self, where: str, *words: str, timeout_s: float = 30.0) -> Done:
+        """wire.py in a zone, in the global zone (``global``), or ``outside``."""
+        return self.run(*self._wire(where, words), timeout_s=timeout_s)
+
+    def serve(self, where: str, *words: str) -> int:
+        """wire.py that stays; its pid."""
+        return self.start(*self._wire(where, words), log="/var/log/wire.log")
+
+    @staticmethod
+    def _wire(where: str, words: tuple[str, ...]) -> list[str]:
+        argv = ["/usr/bin/python3", "-c", Path(__file__).with_name("wire.py").read_text(), *words]
+        if where == "outside":
+            return ["zonelab", "outside", "run", "--", *argv]
+        return argv if where == "global" else ["zlogin", where, shlex.join(argv)]
 
     def zone(self, name: str, link: str, address: str) -> None:
         net = f"add net; set physical={link}; set allowed-address={address}; end"
