@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from zonehookd.checked import check
-from zonehookd.config import load
+from zonehookd.config import load, paths
 from zonehookd.declaration import declare
 from zonehookd.errors import ConfigError, PluginRefused
 
@@ -105,3 +105,11 @@ def test_no_folder_and_a_file_in_its_place_are_no_drop_ins(tmp_path: Path) -> No
     assert list(load(main).network) == ["dmz"]
     (tmp_path / "z.d").write_text("")
     assert list(load(main).network) == ["dmz"]
+
+
+def test_who_asks_the_daemon_needs_its_paths_only(tmp_path: Path) -> None:
+    main = files(tmp_path, "[paths]\nrun = '/run/here'\n[timing]\npoll_s = 'never'\n", a="[network")
+    assert paths(main).run == Path("/run/here")
+    main.write_text("[paths]\nrnu = '/run/here'\n")
+    with pytest.raises(ConfigError, match=f"^{main}: paths.rnu: unknown key .did you mean 'run'"):
+        paths(main)

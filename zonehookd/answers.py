@@ -21,6 +21,7 @@ from zonehookd.bus.messages import (
     NetworkRow,
     PlanReply,
     PluginRow,
+    ReloadReply,
     Request,
     SourceRow,
     StatusReply,
@@ -80,8 +81,14 @@ class Condition:
 
 class Answers:
     def __init__(
-        self, dispatcher: Dispatcher, make_look: Callable[[], Look], store: Store, condition: Condition
+        self,
+        dispatcher: Dispatcher,
+        make_look: Callable[[], Look],
+        store: Store,
+        condition: Condition,
+        reload: Callable[[], ReloadReply],
     ) -> None:
+        self._reload = reload
         self._dispatcher = dispatcher
         self._make_look = make_look
         self._store = store
@@ -99,6 +106,7 @@ class Answers:
             "apply": self.apply,
             "explain": self.explain,
             "plugins": self.plugins,
+            "reload": self.reload,
         }
 
     def _site(self) -> Site:
@@ -166,6 +174,9 @@ class Answers:
             raise ZonehookError(f"not done after {_APPLY_MAX_S:g} s", hint="see zonehookctl status") from None
         outcomes = [outcome for _, outcome in sorted(self._dispatcher.latest.items())]
         return PlanReply(changes=0, subjects=[views.outcome_row(each) for each in outcomes])
+
+    async def reload(self, request: Request) -> BaseModel:
+        return self._reload()
 
     async def explain(self, request: Request) -> BaseModel:
         name = request.zone or ""

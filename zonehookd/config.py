@@ -247,6 +247,15 @@ def load(path: Path) -> Config:
     return config
 
 
+def paths(path: Path) -> PathsSection:
+    """The [paths] of the main file, whatever else is wrong with it: who asks the daemon needs no more."""
+    try:
+        return PathsSection.model_validate(_read(path).get("paths", {}))
+    except ValidationError as problem:
+        faults = (f"{path}: paths.{fault}" for fault in explain(problem, Origins(), PathsSection))
+        raise ConfigError("\n".join(faults)) from problem
+
+
 def _read(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))

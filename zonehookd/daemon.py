@@ -18,8 +18,9 @@ import zmq.asyncio
 from zonehookd import log, metrics
 from zonehookd.answers import Answers, Condition
 from zonehookd.bus.control import ControlServer
+from zonehookd.bus.messages import ReloadReply
 from zonehookd.bus.publisher import Publisher
-from zonehookd.checked import check
+from zonehookd.checked import Checked, check
 from zonehookd.config import Config
 from zonehookd.engine.applier import Applier
 from zonehookd.engine.dispatcher import Dispatcher, Timing
@@ -84,7 +85,7 @@ class Daemon:
             self._beat,
         )
         self._metrics.show_resources(self._store.all, self._dispatcher.latest)
-        answers = Answers(self._dispatcher, self._look, self._store, self._condition)
+        answers = Answers(self._dispatcher, self._look, self._store, self._condition, self.reload)
         control = config.paths.run / "control.sock"
         self._control = _bound(lambda: ControlServer(self._context, control, answers.handlers()), config.paths.run)
         self._declared = checked.declared
@@ -104,7 +105,7 @@ class Daemon:
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGTERM, self._stop)
         loop.add_signal_handler(signal.SIGINT, self._stop)
-        loop.add_signal_handler(signal.SIGHUP, self._reload)
+        loop.add_signal_handler(signal.SIGHUP, self._hangup)
         server = None
         if self.config.metrics.listen:
             server = metrics.serve(
@@ -221,37 +222,51 @@ class Daemon:
         self._processes.begin_no_change()
         self._dispatcher.stop()
 
-    def _reload(self) -> None:
-        """Networks, plugins and their options, and the log level change; the old stay when the new are wrong."""
+    def _hangup(self) -> None:
+        with contextlib.suppress(ZonehookError):  # it has been logged, and status says it
+            self.reload()
+
+    def reload(self) -> ReloadReply:
+        """Networks, plugins and their options, and the log level change. Raises what is wrong: the old stay then."""
         self._supervisor.reloading()
         try:
-            checked = check(self._file)
+            return self._take(check(self._file))
         except ZonehookError as problem:
             self._log.error("configuration refused, the old one stays", error=str(problem))
             self._condition.config_error = str(problem)
             self._metrics.config_ok.set(0)
-        else:
-            config, declared, plugins = checked.config, checked.declared, checked.plugins
-            for section in ("paths", "commands", "timing", "metrics", "site"):
-                if getattr(config, section) != getattr(self.config, section):
-                    self._log.warning("takes effect at the next start", section=section)
-            log.set_up(config.log.level, config.log.format)
-            self.config = config.model_copy(update={"site": self.config.site})
-            self._condition.config_error = ""
-            self._metrics.config_ok.set(1)
-            self._metrics.config_when.set_to_current_time()
-            self._declared = declared
-            self._dispatcher.reconciler = Reconciler(plugins, self._metrics.called)
-            self._dispatcher.declare(declared)
-            self._log.info(
-                "configuration taken", networks=len(declared.networks), plugins=[each.name for each in plugins]
-            )
-        try:
-            self._audit.reopen()
-        except OSError as problem:
-            self._log.error("audit log not reopened, the old one goes on", error=str(problem))
-        if self._condition.ready:
-            self._supervisor.ready()
+            raise
+        finally:
+            try:
+                self._audit.reopen()
+            except OSError as problem:
+                self._log.error("audit log not reopened, the old one goes on", error=str(problem))
+            if self._condition.ready:
+                self._supervisor.ready()
+
+    def _take(self, checked: Checked) -> ReloadReply:
+        config, declared, plugins = checked.config, checked.declared, checked.plugins
+        fixed = ("paths", "commands", "timing", "metrics", "site")
+        waiting = [section for section in fixed if getattr(config, section) != getattr(self.config, section)]
+        for section in waiting:
+            self._log.warning("takes effect at the next start", section=section)
+        log.set_up(config.log.level, config.log.format)
+        self.config = config.model_copy(update={"site": self.config.site})
+        self._condition.config_error = ""
+        self._metrics.config_ok.set(1)
+        self._metrics.config_when.set_to_current_time()
+        self._declared = declared
+        self._dispatcher.reconciler = Reconciler(plugins, self._metrics.called)
+        self._dispatcher.declare(declared)
+        names = [each.name for each in plugins]
+        self._log.info("configuration taken", networks=len(declared.networks), plugins=names)
+        return ReloadReply(
+            config=str(self._file),
+            networks=len(declared.networks),
+            gateways=len(declared.gateways),
+            plugins=names,
+            at_next_start=waiting,
+        )
 
 
 def _sole(path: Path) -> int:

@@ -18,8 +18,11 @@ class NoDaemon(ZonehookError):
     """Nobody answered."""
 
 
-def ask(run: Path, verb: Verb, *, zone: str | None = None, timeout_s: float) -> Any:
-    """The answer's data. Raises NoDaemon when nobody answers in time, ZonehookError when the daemon refuses."""
+def ask(run: Path, verb: Verb, *, timeout_s: float, **about: Any) -> Any:
+    """The answer's data; `about`: the other fields of the Request.
+
+    Raises NoDaemon when nobody answers in time, ZonehookError when the daemon refuses.
+    """
     path = run / "control.sock"
     hint = "is it running? try: zonehookd --config FILE"
     try:
@@ -31,7 +34,7 @@ def ask(run: Path, verb: Verb, *, zone: str | None = None, timeout_s: float) -> 
     with zmq.Context() as context, context.socket(zmq.DEALER) as socket:
         socket.setsockopt(zmq.LINGER, 0)
         socket.connect(f"ipc://{path}")
-        socket.send(Request(verb=verb, zone=zone).model_dump_json().encode())
+        socket.send(Request(verb=verb, **about).model_dump_json().encode())
         if not socket.poll(int(timeout_s * 1000)):
             raise NoDaemon(f"zonehookd did not answer {verb} within {timeout_s:g} s at {path}", hint=hint)
         reply = Reply.model_validate_json(socket.recv())

@@ -7,7 +7,10 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 VERSION = 1
-Verb = Literal["status", "zones", "networks", "gateways", "addresses", "links", "plan", "apply", "explain", "plugins"]
+Verb = Literal[
+    "status", "zones", "networks", "gateways", "addresses", "links", "plan", "apply", "explain", "plugins", "reload",
+    "provisioning-setup", "provisioning-status", "provisioning-teardown",
+]  # fmt: skip
 
 
 class Message(BaseModel):
@@ -15,9 +18,22 @@ class Message(BaseModel):
     v: Literal[1] = 1
 
 
+class ProvisioningWish(BaseModel):
+    """What `provisioning-setup` is told; what is not said stays as it is, or is found."""
+
+    model_config = ConfigDict(extra="forbid")
+    cidr: str | None = None
+    uplink: str | None = None
+    upstream: list[str] = Field(default_factory=list)
+
+
 class Request(Message):
+    """`network`: of the provisioning verbs; `wish`: of provisioning-setup."""
+
     verb: Verb
     zone: str | None = None
+    network: str | None = None
+    wish: ProvisioningWish | None = None
 
 
 class Reply(Message):
@@ -170,3 +186,51 @@ class ExplainReply(BaseModel):
     records: list[dict[str, Any]]
     last: SubjectRow | None
     now: SubjectRow | None
+
+
+class ReloadReply(BaseModel):
+    """What is in force now. `at_next_start`: sections that changed and wait for the daemon's next start."""
+
+    config: str
+    networks: int
+    gateways: int
+    plugins: list[str]
+    at_next_start: list[str]
+
+
+class ComponentRow(BaseModel):
+    """One part of a provisioning network. None: it could not be seen, and `text` says why."""
+
+    name: Literal["etherstub", "host-vnic", "address", "forwarding", "nat", "dhcp", "dns"]
+    object: str
+    exists: bool | None
+    as_declared: bool | None
+    works: bool | None
+    text: str = ""
+
+    @property
+    def good(self) -> bool:
+        return bool(self.exists and self.as_declared and self.works)
+
+
+class ProvisioningRow(BaseModel):
+    """`ready`: all three hold for all components. `declared_in`: the file; `zones`: whoever has a NIC on it."""
+
+    name: str
+    ready: bool
+    cidr: str
+    host: str
+    uplink: str
+    pool: list[str]
+    dynamic: list[str]
+    resolvers: list[str]
+    declared_in: str
+    zones: list[str]
+    components: list[ComponentRow]
+
+
+class ProvisioningReply(BaseModel):
+    """`text`: what was done, for a person."""
+
+    networks: list[ProvisioningRow]
+    text: str = ""

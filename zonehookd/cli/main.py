@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import functools
-import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -13,51 +11,13 @@ from typing import Any
 import click
 
 from zonehookd import __version__
-from zonehookd.bus.client import NoDaemon, ask, follow
+from zonehookd.bus.client import follow
 from zonehookd.bus.messages import Verb
 from zonehookd.cli import tables
 from zonehookd.cli.imports import imports
-from zonehookd.config import DEFAULT_FILE, PathsSection, load
-from zonehookd.errors import ZonehookError
+from zonehookd.cli.settings import EXIT_CHANGES, EXIT_TROUBLE, EXIT_USAGE, Settings, json_option, settings_of
 
-EXIT_TROUBLE, EXIT_CHANGES, EXIT_NO_DAEMON, EXIT_USAGE = 1, 2, 3, 64
 click.UsageError.exit_code = EXIT_USAGE
-
-
-class Settings:
-    """What was said before the verb. `file` is read when the daemon is first asked: some verbs need neither."""
-
-    def __init__(self, file: Path | None, run: Path | None, as_json: bool, timeout_s: float) -> None:
-        self._file, self._run = file, run
-        self.as_json, self.timeout_s = as_json, timeout_s
-
-    @functools.cached_property
-    def run(self) -> Path:
-        """The daemon's run folder. Exits when the configuration that names it cannot be read."""
-        if self._run is not None:
-            return self._run
-        chosen = self._file or (DEFAULT_FILE if DEFAULT_FILE.exists() else None)
-        try:
-            return load(chosen).paths.run if chosen else PathsSection().run
-        except ZonehookError as problem:
-            click.echo(f"zonehookctl: {problem}", err=True)
-            sys.exit(EXIT_TROUBLE)
-
-    def ask(self, verb: Verb, zone: str | None = None) -> Any:
-        try:
-            return ask(self.run, verb, zone=zone, timeout_s=self.timeout_s)
-        except NoDaemon as problem:
-            click.echo(f"zonehookctl: {problem}", err=True)
-            sys.exit(EXIT_NO_DAEMON)
-        except ZonehookError as problem:
-            click.echo(f"zonehookctl: {problem}", err=True)
-            sys.exit(EXIT_TROUBLE)
-
-    def show(self, answer: Any, shown: Callable[[Any, Any], None]) -> None:
-        if self.as_json:
-            click.echo(json.dumps(answer, indent=2))
-        else:
-            shown(tables.console(), answer)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -79,23 +39,16 @@ def main(context: click.Context, file: Path | None, run: Path | None, as_json: b
 
 
 main.add_command(imports)
-_json = click.option("--json", "as_json", is_flag=True, help="Print what the daemon said, as JSON.")
-
-
-def _settings(context: click.Context, as_json: bool) -> Settings:
-    settings: Settings = context.obj
-    settings.as_json = settings.as_json or as_json
-    return settings
 
 
 def _listing(name: Verb, shown: Callable[[Any, Any], None], about: str) -> None:
     """The verbs that ask one question and show one table."""
 
     @main.command(name, help=about)
-    @_json
+    @json_option
     @click.pass_context
     def command(context: click.Context, as_json: bool) -> None:
-        settings = _settings(context, as_json)
+        settings = settings_of(context, as_json)
         settings.show(settings.ask(name), shown)
 
 
@@ -108,11 +61,11 @@ _listing("plugins", tables.plugins, "Which plugins work, and in which order.")
 
 
 @main.command()
-@_json
+@json_option
 @click.pass_context
 def status(context: click.Context, as_json: bool) -> None:
     """How the daemon is, and who is in trouble. Exit 1 if anybody is."""
-    settings = _settings(context, as_json)
+    settings = settings_of(context, as_json)
     answer = settings.ask("status")
     settings.show(answer, tables.status)
     bad = answer["blind"] or answer["config_error"] or not answer["ready"] or answer["trouble"]
@@ -120,11 +73,11 @@ def status(context: click.Context, as_json: bool) -> None:
 
 
 @main.command()
-@_json
+@json_option
 @click.pass_context
 def plan(context: click.Context, as_json: bool) -> None:
     """What a full look would change now. Changes nothing. Exit 0: nothing to do, 2: changes."""
-    settings = _settings(context, as_json)
+    settings = settings_of(context, as_json)
     answer = settings.ask("plan")
 
     def shown(out: Any, answer: Any) -> None:
@@ -138,11 +91,11 @@ def plan(context: click.Context, as_json: bool) -> None:
 
 
 @main.command()
-@_json
+@json_option
 @click.pass_context
 def apply(context: click.Context, as_json: bool) -> None:
     """Look at everything now, do what is to be done, and wait for it. Exit 1 if something failed."""
-    settings = _settings(context, as_json)
+    settings = settings_of(context, as_json)
     if sys.stderr.isatty() and not settings.as_json:
         with tables.console().status("looking at everything…"):
             answer = settings.ask("apply")
@@ -162,22 +115,31 @@ def _applied(out: Any, rows: list[dict[str, Any]]) -> None:
 
 
 @main.command()
+@json_option
+@click.pass_context
+def reload(context: click.Context, as_json: bool) -> None:
+    """Read the configuration and its drop-ins anew, as SIGHUP does. Exit 1 if it is refused: the old one stays."""
+    settings = settings_of(context, as_json)
+    settings.show(settings.ask("reload"), tables.reloaded)
+
+
+@main.command()
 @click.argument("zone")
-@_json
+@json_option
 @click.pass_context
 def explain(context: click.Context, zone: str, as_json: bool) -> None:
     """Why ZONE is as it is: its links, our records, the last look, and what a look now would find."""
-    settings = _settings(context, as_json)
+    settings = settings_of(context, as_json)
     settings.show(settings.ask("explain", zone), tables.explain)
 
 
 @main.command()
 @click.option("--follow", "-f", is_flag=True, help="Go on for ever; without it, stop at the first silence of a second.")
-@_json
+@json_option
 @click.pass_context
 def events(context: click.Context, follow: bool, as_json: bool) -> None:
     """What the daemon hears and does, as it happens."""
-    settings = _settings(context, as_json)
+    settings = settings_of(context, as_json)
     settings.ask("status")  # says plainly when there is no daemon
     _print_events(settings, None if follow else 1.0)
 

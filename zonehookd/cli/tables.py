@@ -161,6 +161,13 @@ def status(out: Console, answer: dict[str, Any]) -> None:
     subjects(out, answer["trouble"])
 
 
+def reloaded(out: Console, answer: dict[str, Any]) -> None:
+    plugins = ", ".join(answer["plugins"])
+    out.print(f"{answer['config']}: {answer['networks']} networks, {answer['gateways']} gateways, plugins {plugins}")
+    if answer["at_next_start"]:
+        out.print(Text(f"at the next start: {', '.join(answer['at_next_start'])}", "yellow"))
+
+
 def explain(out: Console, answer: dict[str, Any]) -> None:
     out.print(Text.assemble((answer["zone"], "bold"), " is ", (answer["state"], _STATES.get(answer["state"], ""))))
     for nic in answer["nics"]:

@@ -1,0 +1,65 @@
+"""What every verb of zonehookctl shares: where the daemon is, how it is asked, how the answer is shown."""
+
+from __future__ import annotations
+
+import functools
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from zonehookd.bus.client import NoDaemon, ask
+from zonehookd.bus.messages import Verb
+from zonehookd.cli import tables
+from zonehookd.config import DEFAULT_FILE, PathsSection, paths
+from zonehookd.errors import ZonehookError
+
+EXIT_TROUBLE, EXIT_CHANGES, EXIT_NO_DAEMON, EXIT_USAGE = 1, 2, 3, 64
+
+
+class Settings:
+    """What was said before the verb. `file` is read when the daemon is first asked: some verbs need neither."""
+
+    def __init__(self, file: Path | None, run: Path | None, as_json: bool, timeout_s: float) -> None:
+        self._file, self._run = file, run
+        self.as_json, self.timeout_s = as_json, timeout_s
+
+    @functools.cached_property
+    def run(self) -> Path:
+        """The daemon's run folder. Exits when the configuration that names it cannot be read."""
+        if self._run is not None:
+            return self._run
+        chosen = self._file or (DEFAULT_FILE if DEFAULT_FILE.exists() else None)
+        try:
+            return (paths(chosen) if chosen else PathsSection()).run
+        except ZonehookError as problem:
+            click.echo(f"zonehookctl: {problem}", err=True)
+            sys.exit(EXIT_TROUBLE)
+
+    def ask(self, verb: Verb, zone: str | None = None, **about: Any) -> Any:
+        try:
+            return ask(self.run, verb, zone=zone, timeout_s=self.timeout_s, **about)
+        except NoDaemon as problem:
+            click.echo(f"zonehookctl: {problem}", err=True)
+            sys.exit(EXIT_NO_DAEMON)
+        except ZonehookError as problem:
+            click.echo(f"zonehookctl: {problem}", err=True)
+            sys.exit(EXIT_TROUBLE)
+
+    def show(self, answer: Any, shown: Callable[[Any, Any], None]) -> None:
+        if self.as_json:
+            click.echo(json.dumps(answer, indent=2))
+        else:
+            shown(tables.console(), answer)
+
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print what the daemon said, as JSON.")
+
+
+def settings_of(context: click.Context, as_json: bool) -> Settings:
+    settings: Settings = context.obj
+    settings.as_json = settings.as_json or as_json
+    return settings
