@@ -10,10 +10,11 @@ from lab.dispatch import NOT_EMULATED, paper_world, run_text
 from lab.tests.bench import Machine
 
 ROUTER = """
+ready() { for i in $(seq 500); do grep -q "$1" $2 && return; sleep 0.02; done; cat $2; exit 1; }  # WORDS LOG
 : > /tmp/dnsmasq.log
 zonelab outside run -- dnsmasq -d --port=0 --enable-ra --dhcp-range=2001:db8:0:1::,ra-only --except-interface=lo\
     2>/tmp/dnsmasq.log &
-until grep -q 'router advertisement' /tmp/dnsmasq.log; do sleep 0.01; done
+ready 'router advertisement' /tmp/dnsmasq.log
 dladm create-vnic -l net0 -m 2:8:20:0:0:5 web1_0
 zonecfg -z web1 "create; set zonepath=/zones/web1; set ip-type=exclusive; add net; set physical=web1_0; end; commit"
 zoneadm -z web1 install >/dev/null; zoneadm -z web1 boot

@@ -19,6 +19,7 @@ def machine(request: pytest.FixtureRequest) -> Machine:
 
 
 ZONE = """
+ready() { for i in $(seq 500); do grep -q "$1" $2 && return; sleep 0.02; done; cat $2; exit 1; }  # WORDS LOG
 dladm create-vnic -l net0 -m 2:8:20:0:0:5 web1_0
 web1() {
     zonecfg -z web1 "create; set zonepath=/zones/web1; set ip-type=exclusive;\\
@@ -111,7 +112,7 @@ def test_ipv6_and_the_address_a_server_gave(ours: Machine) -> None:
 : > /tmp/dnsmasq.log
 zonelab outside run -- dnsmasq -d --port=0 --no-ping --dhcp-sequential-ip --dhcp-range=192.0.2.50,192.0.2.60,2m\\
     --dhcp-leasefile=/tmp/leases --except-interface=lo 2>/tmp/dnsmasq.log &
-until grep -q 'IP range' /tmp/dnsmasq.log; do sleep 0.01; done
+ready 'IP range' /tmp/dnsmasq.log
 web1
 dladm set-linkprop -t -p protection=ip-nospoof,allowed-ips=2001:db8:0:1::20 web1_0
 zlogin web1 ipadm create-addr -t -T dhcp -w 10 web1_0/v4

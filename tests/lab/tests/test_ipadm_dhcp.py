@@ -20,7 +20,12 @@ def machine(request: pytest.FixtureRequest) -> Machine:
     return made
 
 
-ZONES = """
+READY = """
+ready() { for i in $(seq 500); do grep -q "$1" $2 && return; sleep 0.02; done; cat $2; exit 1; }  # WORDS LOG
+"""
+ZONES = (
+    READY
+    + """
 dladm create-etherstub stub0
 for z in srv web1; do
     dladm create-vnic -l stub0 -m 2:8:20:0:0:$(expr length $z) ${z}_0
@@ -33,9 +38,12 @@ log=/zones/srv/root/var/log/dnsmasq.log
 serve() {  # in debug mode: the other one changes its group, which an ordinary user's host cannot
     zlogin srv "setsid dnsmasq -d --port=0 --no-ping --dhcp-sequential-ip --dhcp-range=10.0.0.50,10.0.0.60,2m\
         --dhcp-leasefile=/var/leases --log-dhcp $* 2>>/var/log/dnsmasq.log >/dev/null &"
-    until grep -q 'IP range' $log; do sleep 0.01; done
+    ready 'IP range' $log
 }
-unserve() { zlogin srv 'pkill -x dnsmasq; : > /var/leases; : > /var/log/dnsmasq.log'; }
+unserve() {
+    zlogin srv 'pkill -x dnsmasq; while pgrep -x dnsmasq >/dev/null; do sleep 0.01; done; : > /var/leases'
+    : > $log
+}
 shown() { zlogin web1 ipadm show-addr -p -o type,state,addr web1_0/; }
 heard() { grep -c "$1" $log || true; }
 until_is() {  # WANTED COMMAND...: at most five seconds
@@ -44,6 +52,7 @@ until_is() {  # WANTED COMMAND...: at most five seconds
     echo "still not $wanted: $("$@")"
 }
 """
+)
 
 
 def test_a_lease_gives_address_route_and_everything_asked(machine: Machine) -> None:
@@ -108,7 +117,7 @@ def test_waiting_ends_with_the_client(ours: Machine) -> None:
         ZONES
         + """
 zlogin web1 ipadm create-addr -T dhcp -w forever web1_0/d 2>/dev/null &
-until_is 'dhcp:ok:?' shown
+until_is 'dhcp:ok:?' shown 2>/dev/null
 zlogin web1 ipadm delete-addr web1_0/d
 wait $!; echo $?
 shown
@@ -185,12 +194,15 @@ zlogin web1 ip route
     ]  # fmt: skip
 
 
-OUTSIDE = """
+OUTSIDE = (
+    READY
+    + """
 : > /tmp/dnsmasq.log
 zonelab outside run -- dnsmasq -d --port=0 --no-ping --dhcp-sequential-ip --dhcp-range=192.0.2.50,192.0.2.60,2m\
     --dhcp-leasefile=/tmp/leases --except-interface=lo 2>/tmp/dnsmasq.log &
-until grep -q 'IP range' /tmp/dnsmasq.log; do sleep 0.01; done
+ready 'IP range' /tmp/dnsmasq.log
 """
+)
 
 
 def test_the_uplink_of_the_global_zone(machine: Machine) -> None:
