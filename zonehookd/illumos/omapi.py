@@ -83,11 +83,15 @@ def _judge(status: int, stderr: str) -> Verdict:
 # -- the program -----------------------------------------------------------------------------------------------------
 
 
+class _Refused(Exception):
+    """The server understood, and said no."""
+
+
 class _Server:
-    """A connection to dhcpd on this host."""
+    """A connection to dhcpd on this host. Its methods raise _Refused; OSError or OmapiError when it is not to be had:
+    nobody listens, it says nothing, or the key is wrong."""
 
     def __init__(self, port: int, key: str) -> None:
-        """Raises OSError when nobody listens, OmapiError for a wrong key."""
         self._omapi = pypureomapi.Omapi("127.0.0.1", port, KEY_NAME.encode(), key.encode(), timeout=_ANSWER_S)
 
     def remove(self, name: str) -> bool:
@@ -99,11 +103,11 @@ class _Server:
             return False
         done = self._omapi.query_server(pypureomapi.OmapiMessage.delete(found.handle))
         if _result(done) != 0:
-            raise pypureomapi.OmapiError(f"{name}: cannot be deleted: {_said(done)}")
+            raise _Refused(f"{name}: cannot be deleted: {_said(done)}")
         return True
 
     def add(self, host: Host) -> None:
-        """Raises OmapiError with who is in the way, or what the server said."""
+        """Whatever host of ours has the MAC gives way; the refusal names any other that has it."""
         self.remove(host.name)  # it may be there, and its entry in the lease file lost
         message = pypureomapi.OmapiMessage.open(b"host")
         message.message += [(b"create", struct.pack("!I", 1)), (b"exclusive", struct.pack("!I", 1))]
@@ -122,7 +126,7 @@ class _Server:
         if holder and holder != host.name and ours(holder) and self.remove(holder):
             return self.add(host)
         whose = f"; {host.mac} belongs to host {holder}, which is not ours" if holder and not ours(holder) else ""
-        raise pypureomapi.OmapiError(f"{host.name}: {_said(done)}{whose}")
+        raise _Refused(f"{host.name}: {_said(done)}{whose}")
 
     def _holder(self, mac: str) -> str:
         """The host that has this MAC, or nothing."""
@@ -152,22 +156,25 @@ def carry_out(request: Mapping[str, Any]) -> int:
         if not ours(name):
             raise ValueError(f"{name!r} is not a host of ours")
     counts = {"added": 0, "removed": 0}
-    refused = 0
+    refused: list[str] = []
     try:
         server = _Server(int(request["port"]), str(request["key"]))
         for name in names:
-            counts["removed"] += server.remove(name)
+            try:
+                counts["removed"] += server.remove(name)
+            except _Refused as problem:
+                refused.append(str(problem))
         for host in hosts:
             try:
                 server.add(host)
                 counts["added"] += 1
-            except pypureomapi.OmapiError as problem:
-                print(problem, file=sys.stderr)
-                refused += 1
+            except _Refused as problem:
+                refused.append(str(problem))
     except (OSError, pypureomapi.OmapiError) as problem:
         print(f"dhcpd does not answer on OMAPI port {request['port']}: {problem}", file=sys.stderr)
         return _SILENT
     print(json.dumps(counts))
+    print(*refused, sep="\n", end="\n" if refused else "", file=sys.stderr)
     return _REFUSED if refused else 0
 
 
