@@ -286,6 +286,7 @@ class NamespaceFloor:
             for linkid, (where, _) in list(self._ends.items()):
                 if where is network:
                     self._move(linkid, self._global)
+            self._nft.forget(network)
             network.close()
         container.destroy()
         zone.pid = 0

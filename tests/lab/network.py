@@ -121,16 +121,20 @@ class Network:
                 gateway = {"gateway": attributes["RTA_GATEWAY"]} if "RTA_GATEWAY" in attributes else {}
                 self.ask("route", "del", dst=where, family=socket.AF_INET6, oif=index, proto=proto, **gateway)
 
-    def nft(self, script: str) -> None:
-        """Run `script` here as one transaction. Raises RuntimeError: the lab wrote nonsense, or nft is not there."""
+    def nft(self, script: str, *question: str) -> str:
+        """Run `script` here as one transaction, or ask `question`; what nft prints.
+
+        Raises RuntimeError: the lab wrote nonsense, or nft is not there.
+        """
         with linux.network_of(self.fd):
             done = subprocess.run(
-                ["/usr/sbin/nft", "-f", "-"],
+                ["/usr/sbin/nft", *(question or ("-f", "-"))],
                 input=script, capture_output=True, text=True, check=False, cwd="/", timeout=_NFT_SECONDS,
                 env={"PATH": "/usr/sbin:/usr/bin"},
             )  # fmt: skip
         if done.returncode != 0:
             raise RuntimeError(f"nft: {done.stderr}\n{script}")
+        return done.stdout
 
     def statistics(self) -> dict[str, list[int]]:
         """Kernel name -> the sixteen numbers of /proc/net/dev: eight received, eight sent."""

@@ -12,13 +12,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-import subprocess
-import weakref
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from lab import linux
 from lab.ipfilter import conntrack, nft_filter, nft_nat
 from lab.ipfilter.floor import Session, Traffic
 from lab.ipfilter.nft_words import KernelName, Marks, marks
@@ -26,14 +23,18 @@ from lab.ipfilter.state import FROM_GLOBAL, OWN, IpfStack
 from lab.network import Network
 from lab.world import KernelZone
 
-NFT = "/usr/sbin/nft"
 _PIECE = 20_000  # characters of one transaction: without root a netlink buffer has 200 KiB, and rules grow sixfold
 _PAGE = 32  # rules, on average
-_TIMEOUT_SECONDS = 60
 _SYSCTLS = {
     "netfilter/nf_conntrack_timestamp": 1,  # the newest session comes first
     "netfilter/nf_conntrack_tcp_loose": 0,  # a segment in the middle of nowhere makes no session
     "netfilter/nf_conntrack_tcp_be_liberal": 1,
+    # How long an idle NAT session lives, in seconds [services 1.11]; that of TCP is the same on both systems.
+    "netfilter/nf_conntrack_udp_timeout": 600,
+    "netfilter/nf_conntrack_udp_timeout_stream": 600,
+    "netfilter/nf_conntrack_icmp_timeout": 3,
+    "netfilter/nf_conntrack_icmpv6_timeout": 3,
+    "netfilter/nf_conntrack_generic_timeout": 60,
 }
 
 
@@ -55,7 +56,7 @@ class NftPackets:
         """`kernel_name` answers also for a link that is not there yet, if it can."""
         self._network_of = network_of
         self._kernel_name = kernel_name
-        self._tables: weakref.WeakKeyDictionary[Network, dict[str, _Table]] = weakref.WeakKeyDictionary()
+        self._tables: dict[Network, dict[str, _Table]] = {}
 
     def load(self, zone: KernelZone | None, which: str, ipf: IpfStack) -> None:
         self._load(self._network_of(zone), which, ipf)
@@ -71,7 +72,7 @@ class NftPackets:
         if not ipf.enabled:
             if which in tables:
                 table = tables.pop(which)
-                _nft(network, f"delete table inet {table.name}\n")
+                network.nft(f"delete table inet {table.name}\n")
                 ours = marks(which)
                 conntrack.end(network.fd, conntrack.marked(network.fd, ours.nat))
                 conntrack.remark(network.fd, conntrack.marked(network.fd, ours.state), ours.state)
@@ -88,6 +89,10 @@ class NftPackets:
         if name in ("*", "-"):
             return name
         return "lo" if name == "lo0" else self._kernel_name(name)
+
+    def forget(self, network: Network) -> None:
+        """It ends, and with it what was loaded there."""
+        self._tables.pop(network, None)
 
     # what the kernel knows ----------------------------------------------------------------------------------------
 
@@ -121,27 +126,9 @@ class NftPackets:
         table = self._tables.get(network, {}).get(which)
         if table is None:
             return {}
-        answer = json.loads(_nft(network, "", "-j", "list", "counters", "table", "inet", table.name))
+        answer = json.loads(network.nft("", "-j", "list", "counters", "table", "inet", table.name))
         found = (item["counter"] for item in answer["nftables"] if "counter" in item)
         return {counter["name"]: counter["packets"] for counter in found}
-
-
-def _nft(network: Network, script: str, *question: str) -> str:
-    """Run `script` as one transaction, or ask `question`. Raises RuntimeError: the lab wrote nonsense."""
-    with linux.network_of(network.fd):
-        done = subprocess.run(
-            [NFT, *(question or ("-f", "-"))],
-            input=script,
-            capture_output=True,
-            text=True,
-            check=False,
-            cwd="/",
-            env={"PATH": "/usr/sbin:/usr/bin"},
-            timeout=_TIMEOUT_SECONDS,
-        )
-    if done.returncode != 0:
-        raise RuntimeError(f"nft: {done.stderr}")
-    return done.stdout
 
 
 def _turn(network: Network, table: _Table, which: str, ipf: IpfStack, kernel_name: KernelName) -> None:
@@ -173,7 +160,7 @@ def _turn(network: Network, table: _Table, which: str, ipf: IpfStack, kernel_nam
     pieces[-1] += "".join(f"{line}\n" for line in turn)
     after = [f"delete counter inet {table.name} n{number}" for number in sorted(table.counters - numbers)]
     for piece in pieces + (_pieces(after) if after else []):
-        _nft(network, piece)
+        network.nft(piece)
     table.chains = set(chains)
     table.counters = numbers
 

@@ -7,7 +7,7 @@ order of loading. What nftables cannot do as illumos does it is refused with `No
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from lab.ipfilter.model import End, Net, PortTest
@@ -15,7 +15,7 @@ from lab.ipfilter.nat_rule import NatRule, carries_ports, hosts
 from lab.ipfilter.nft_words import KernelName, Marks, connection, family, interface, of_version, set_mark
 from lab.world import NotEmulated
 
-_SHIFTED_MAX = 1024  # nftables wants each port of a range that is moved
+_SHIFTED_MAX = 256  # nftables wants each port of a range that is moved: so many of them in one rule
 
 
 @dataclass
@@ -49,7 +49,8 @@ def check(rule: NatRule) -> None:
     if rule.outbound:
         _translation(rule)
     if rule.kind == "rdr":
-        _redirection([rule])
+        for part in _parts(rule):
+            _redirection([part])
 
 
 def chains(rules: Mapping[NatRule, int], marks: Marks, kernel_name: KernelName) -> NatChains:
@@ -63,7 +64,9 @@ def chains(rules: Mapping[NatRule, int], marks: Marks, kernel_name: KernelName) 
     for group in _rotations(inbound):
         first = group[0]
         mark = marks.bimap_in if first.kind == "bimap" else marks.rdr
-        made.into.append(_line(_arriving(first, kernel_name), rules[first], mark, _redirection(group)))
+        for part in _parts(first):
+            act = _redirection([part, *group[1:]])
+            made.into.append(_line(_arriving(part, kernel_name), rules[first], mark, act))
     made.leaks = _leaks(outbound, kernel_name)
     return made
 
@@ -200,6 +203,17 @@ def _rotations(inbound: list[NatRule]) -> list[list[NatRule]]:
     return groups
 
 
+def _parts(rule: NatRule) -> Iterator[NatRule]:
+    """`rule`, or the same for one piece after another of a long range whose ports are moved."""
+    if rule.kind != "rdr" or rule.ports is None or rule.to_port is None or not _port(rule)[1]:
+        yield rule
+        return
+    low, high = rule.ports
+    for first in range(low, high + 1, _SHIFTED_MAX):
+        last = min(high, first + _SHIFTED_MAX - 1)
+        yield replace(rule, ports=(first, last), to_port=rule.to_port + first - low)
+
+
 def _redirection(group: list[NatRule]) -> str:
     """The statement for an arriving packet that the rules of `group` share."""
     rule = group[0]
@@ -234,8 +248,6 @@ def _port(rule: NatRule) -> tuple[int, int]:
         return 0, 0
     if rule.ports is not None and rule.ports[0] != rule.ports[1] and not rule.fixed:
         offset = rule.to_port - rule.ports[0]
-        if offset and rule.ports[1] - rule.ports[0] >= _SHIFTED_MAX:
-            raise NotEmulated(f"more than {_SHIFTED_MAX} ports that change: {rule.text()} [services 1.5]")
         if rule.ports[1] + offset > 0xFFFF:
             raise NotEmulated(f"a range of ports beyond 65535: {rule.text()} [services 1.5]")
         return 0, offset

@@ -35,9 +35,10 @@ zonelab outside capture start
 ask box tcp 198.51.100.1 7
 ask box udp 192.0.2.1 7
 zlogin box ping -c1 -W2 198.51.100.1 | grep -o ttl=63
+ipnat -l -z gw > /var/talk/listed
 zonelab outside capture stop
 zonelab outside capture show --count --src 10.99.0.0/24
-ipnat -l -z gw | sed '1,/sessions/d' | tr -s ' ' | sed 's/ [0-9]\\{5\\}//g'
+cat /var/talk/listed | sed '1,/sessions/d' | tr -s ' ' | sed 's/ [0-9]\\{5\\}//g'
 ipnat -lh -z gw | sed -n '2,3s/ .*//p'
 """
     )
@@ -126,6 +127,7 @@ cat > /var/talk/nat <<'END'
 rdr gwout0 192.0.2.5/32 port 8080 -> 10.99.0.5 port 80 tcp;
 rdr gwout0 192.0.2.5/32 port 7000-7002 -> 10.99.0.5 port 8000 tcp/udp;
 rdr gwout0 192.0.2.5/32 port 9000-9010 -> 10.99.0.5 port 9000 tcp;
+rdr gwout0 192.0.2.5/32 port 30000-39999 -> 10.99.0.5 port 1000 tcp;
 rdr gwout0 192.0.2.5/32 port 6000-6010 -> 10.99.0.5 port = 9000 udp;
 rdr gwout0 from 192.0.2.1/32 to 192.0.2.5/32 port = 22 -> 10.99.0.5 port 80 tcp;
 rdr gwout0 from 192.0.2.2/32 to 192.0.2.5/32 port = 23 -> 10.99.0.5 port 80 tcp;
@@ -139,7 +141,7 @@ def test_rdr_offsets_ranges_fixed_ports_and_filters_by_source(machine: Machine) 
         GATEWAY
         + RDR
         + """
-for port in 8080 7001 9003 22 23; do ask outside tcp 192.0.2.5 $port; done
+for port in 8080 7001 9003 38000 22 23; do ask outside tcp 192.0.2.5 $port; done
 for port in 7001 6007 8080; do ask outside udp 192.0.2.5 $port; done
 ask gw tcp 192.0.2.5 8080
 ask box tcp 192.0.2.5 8080
@@ -147,11 +149,12 @@ ipnat -l -z gw | sed '1,/sessions/d' | tr -s ' ' | cut -d' ' -f1-3,6-7 | sort | 
 """
     )
     assert out.splitlines() == [
-        "192.0.2.1 80 hi", "192.0.2.1 8001 hi", "192.0.2.1 9003 hi", "192.0.2.1 80 hi", "Connection refused",
+        "192.0.2.1 80 hi", "192.0.2.1 8001 hi", "192.0.2.1 9003 hi", "192.0.2.1 9000 hi",
+        "192.0.2.1 80 hi", "Connection refused",
         "192.0.2.1 8001 hi", "192.0.2.1 9000 hi", "Connection refused",
         "Connection refused", "Connection refused",
         "RDR 10.99.0.5 80 192.0.2.5 22", "RDR 10.99.0.5 80 192.0.2.5 8080", "RDR 10.99.0.5 8001 192.0.2.5 7001",
-        "RDR 10.99.0.5 9000 192.0.2.5 6007", "RDR 10.99.0.5 9003 192.0.2.5 9003",
+        "RDR 10.99.0.5 9000 192.0.2.5 38000", "RDR 10.99.0.5 9000 192.0.2.5 6007", "RDR 10.99.0.5 9003 192.0.2.5 9003",
     ]  # fmt: skip
 
 

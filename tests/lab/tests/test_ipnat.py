@@ -346,7 +346,7 @@ def test_nat_on_one_interface_in_both_stacks_is_refused(host: Host) -> None:
         "map net0,net1 10.0.0.0/24 -> 0/32",
         "bimap net0 10.0.0.0/24 -> 1.1.1.1/32",
         "rdr net0 0/32 port 80 -> 10.0.0.1 port 80",
-        "rdr net0 1.1.1.1 port 1000-9000 -> 10.0.0.1 port 2000",
+        "rdr net0 1.1.1.1 port 1000-9000 -> 10.0.0.1 port 60000",
         "map net0 example.org -> 0/32",
         'map "net0" 10.0.0.0/24 -> 0/32',
     ],
