@@ -16,7 +16,8 @@ from lab.world import Dialect, NotEmulated, World
 
 COMMANDS = (
     "dhcpd", "dladm", "dnsmasq", "halt", "ipadm", "ipf", "ipfstat", "ipnat", "kstat", "netstat", "pfexec", "pgrep",
-    "pkill", "poweroff", "reboot", "route", "svcadm", "svcprop", "svcs", "zlogin", "zoneadm", "zonecfg", "zonename",
+    "pkill", "poweroff", "reboot", "route", "routeadm", "svcadm", "svccfg", "svcprop", "svcs", "zlogin", "zoneadm",
+    "zonecfg", "zonename",
 )  # fmt: skip
 SIGKILLED = 137
 NOT_EMULATED = 125

@@ -13,16 +13,16 @@ from lab.smf.repository import GENERAL, Group, Groups
 from lab.smf.values import Property, astring, boolean, count
 from lab.world import Dialect
 
-SCENERY = "scenery"  # value of general/complete's place in our own group: see `is_scenery`
+SCENERY = "scenery"  # a property of our own group, which no command shows
 _OWN_GROUP = "zonelab"
 _SCENERY = (
     "system/svc/restarter", "system/filesystem/local", "system/rbac", "network/loopback",
     "network/datalink-management", "network/ip-interface-management", "network/physical", "network/routing-setup",
     "milestone/network", "milestone/multi-user", "milestone/multi-user-server",
 )  # fmt: skip
+MANIFEST_IMPORT = "svc:/system/manifest-import:default"
 IPFILTER = "svc:/network/ipfilter:default"
 FORWARDING = {4: "svc:/network/ipv4-forwarding:default", 6: "svc:/network/ipv6-forwarding:default"}
-NO_TIME_LIMIT = 0
 
 
 def method(exec_: str, seconds: int) -> Group:
@@ -73,6 +73,17 @@ _NETWORK = {
     "filesystem": dependency("require_all", "none", "svc:/system/filesystem/local"),
     "network": dependency("require_all", "error", "svc:/network/physical"),
 }
+
+
+def _manifest_import() -> Groups:
+    """Online as it is when a zone boots without manifests of its own; a restart looks at the folders [services 3.6]."""
+    return {
+        GENERAL: _general(True),
+        "start": method("/lib/svc/method/manifest-import start", 1800),
+        "stop": method(":true", 60),
+        "startd": _startd(duration="transient"),
+        "tm_common_name": title("service manifest import"),
+    }
 
 
 def _ipfilter() -> Groups:
@@ -197,6 +208,7 @@ def services(dialect: Dialect, in_global_zone: bool) -> Mapping[str, Groups]:
 
     for service in (*_SCENERY, *(("system/zones",) if in_global_zone else ())):
         add([names.join(service, "default")], [_scenery(service)])
+    add([MANIFEST_IMPORT], [_manifest_import()])
     add([IPFILTER], [_ipfilter()])
     add([FORWARDING[4]], [_forwarding("ipv4")])
     add([FORWARDING[6]], [_forwarding("ipv6")])

@@ -6,6 +6,7 @@ Each step is a command of the lab, run in the zone, so faults and the journal se
 from __future__ import annotations
 
 from lab import dispatch
+from lab.smf import importing
 from lab.smf.methods import ERR_CONFIG, ERR_FATAL, OK, Played, native
 from lab.smf.values import astring, count
 from lab.world import GLOBAL, NotEmulated
@@ -36,6 +37,14 @@ def forwarding(told: Played) -> int:
     value = "off" if told.verb == "stop" else "on"
     status = _command(told, "ipadm", "set-prop", "-p", f"forwarding={value}", told.rest[0])
     return OK if status == 0 else ERR_FATAL
+
+
+@native("/lib/svc/method/manifest-import")
+def manifest_import(told: Played) -> int:
+    """What is in the manifest folders becomes services [services 3.6]."""
+    with told.instance.restarter.changed:
+        told.said += importing.look(told.instance.restarter)
+    return OK
 
 
 @native("/lib/svc/method/ipfilter")

@@ -15,6 +15,7 @@ from lab.smf import fmri as names
 from lab.smf.values import Property
 
 GENERAL, GENERAL_OVR, RESTARTER = "general", "general_ovr", "restarter"
+_PARTS = ("groups", "running", "imported")
 VOLATILE = (GENERAL_OVR, RESTARTER)  # gone at the next boot, and never part of a snapshot
 
 
@@ -40,6 +41,7 @@ class Entity:
     instance: str = ""
     groups: Groups = field(default_factory=dict)
     running: Groups = field(default_factory=dict)  # the composed snapshot; instances only
+    imported: Groups = field(default_factory=dict)  # as its manifest had it last
     delivered: bool = True  # False: differs from what the lab delivers, so it is kept in the file
     changes: dict[str, int] = field(default_factory=dict)  # group -> how often it has changed
 
@@ -58,8 +60,9 @@ class Repository:
         self._file = file
         self.entities: dict[str, Entity] = {}
         self._deleted: list[str] = []
+        self.manifests: dict[str, tuple[str, list[str]]] = {}  # file -> (digest, services it brought)
         for name, groups in delivered.items():
-            self.entities[name] = Entity(*names.split(name), dict(groups))
+            self.entities[name] = Entity(*names.split(name), dict(groups), imported=dict(groups))
         for entity in self.instances():
             entity.running = self.compose(entity)
         self._load()
@@ -89,6 +92,8 @@ class Repository:
     def add(self, entity: Entity) -> None:
         entity.delivered = False
         self.entities[entity.fmri] = entity
+        if entity.fmri in self._deleted:
+            self._deleted.remove(entity.fmri)
 
     def remove(self, name: str) -> None:
         self.entities.pop(name, None)
@@ -128,13 +133,14 @@ class Repository:
 
     def save(self) -> None:
         kept = {
-            name: {"groups": _as_json(entity.groups), "running": _as_json(entity.running)}
+            name: {part: _as_json(getattr(entity, part)) for part in _PARTS}
             for name, entity in self.entities.items()
             if not entity.delivered
         }
+        document = {"entities": kept, "deleted": self._deleted, "manifests": self.manifests}
         self._file.parent.mkdir(parents=True, exist_ok=True)
         fresh = self._file.with_name(f"{self._file.name}.new")
-        fresh.write_text(json.dumps({"entities": kept, "deleted": self._deleted}, indent=1) + "\n")
+        fresh.write_text(json.dumps(document, indent=1) + "\n")
         fresh.chmod(0o600)
         fresh.replace(self._file)
 
@@ -143,11 +149,12 @@ class Repository:
             return
         document = json.loads(self._file.read_text())
         self._deleted = document["deleted"]
+        self.manifests = {file: (digest, brought) for file, (digest, brought) in document["manifests"].items()}
         for name in self._deleted:
             self.entities.pop(name, None)
         for name, parts in document["entities"].items():
-            groups, running = _from_json(parts["groups"]), _from_json(parts["running"])
-            self.entities[name] = Entity(*names.split(name), groups, running, delivered=False)
+            groups, running, imported = (_from_json(parts[part]) for part in _PARTS)
+            self.entities[name] = Entity(*names.split(name), groups, running, imported, delivered=False)
 
 
 def _as_json(groups: Groups) -> object:

@@ -12,12 +12,13 @@ from urllib.parse import urlsplit
 from lab.ipadm_conf import root_of
 from lab.smf import contracts
 from lab.smf import fmri as names
-from lab.smf.delivered import services
+from lab.smf.delivered import MANIFEST_IMPORT, is_scenery, services
 from lab.smf.instance import UP, Instance, State
 from lab.smf.repository import Entity, Repository
 from lab.smf.worker import Worker
 from lab.world import GLOBAL, KernelZone, World
 
+_MANIFESTS = ("/lib/svc/manifest", "/var/svc/manifest")
 _RANK = {"error": 0, "restart": 1, "refresh": 2}
 _REACHES = {"error": 0, "stop": 1, "refresh": 2}  # what happened -> the least restart_on that answers to it
 
@@ -49,11 +50,22 @@ class Restarter:
             for instance in self.instances.values():
                 if not instance.enabled():
                     instance.state = State.DISABLED
-                elif instance.word("start", "exec") == ":true" and instance.model == "transient":
+                elif is_scenery(instance.entity.running) or self._nothing_to_import(instance):
                     instance.state = State.ONLINE
                 else:
                     self.post(instance, "check")
         self.pump()
+
+    def _nothing_to_import(self, instance: Instance) -> bool:
+        return instance.fmri == MANIFEST_IMPORT and not self.repository.manifests and not any(self.manifests())
+
+    def manifests(self) -> Iterator[tuple[str, Path]]:
+        """(path in the zone, file), in the order they are imported. A zone shares /lib with the global one."""
+        for folder in _MANIFESTS:
+            shared = self.zone != GLOBAL and folder.startswith("/lib/")
+            place = self.world.path(folder) if shared else self.path(folder)
+            for file in sorted(place.rglob("*.xml")):
+                yield f"{folder}/{file.relative_to(place)}", file
 
     def stop(self) -> None:
         """The zone's processes are about to die: nobody restarts them."""
