@@ -102,9 +102,8 @@ def _keep(network: NetworkView, wanted: Network, seen: Seen) -> Plan:
 async def _in_the_way(wanted: Network, host: HostReader) -> str:
     """What of the global zone lies in the range, or the range in it: an address with its subnet, a static route."""
     for address in await host.ask(ipadm.addresses()):
-        ours = host.recall_one("vnic", address.interface)
-        if ours is not None and ours.facts.get("over") == wanted.link:
-            continue  # the global zone's own side of this very network
+        if host.recall_one("vnic", address.interface) is not None:
+            continue  # the global zone's side of this very network, or of one that is on its way out
         if any(
             cidr.version == address.address.version and cidr.overlaps(address.address.network) for cidr in wanted.cidrs
         ):

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from zonehookd.illumos import ipadm, ipnat, route
+from zonehookd.illumos import dladm, ipadm, ipnat, route
 from zonehookd.plugin import (
     GATEWAY_SHUT,
     GLOBAL,
@@ -49,6 +49,7 @@ class Seen:
     forwarding: Mapping[tuple[str, Family], bool] = field(default_factory=dict)
     defaults: Sequence[route.DefaultRoute] = ()
     static: route.StaticRoutes = field(default_factory=lambda: route.StaticRoutes((), ()))
+    links: frozenset[str] = frozenset()  # that are on the host
     rules: Sequence[str] = ()  # NAT rules in the kernel; asked only where something is to be translated
 
 
@@ -68,6 +69,7 @@ class Gateway(GatewayPlugin[Seen]):
             await host.ask(ipadm.forwarding(where)),
             await host.ask(route.default_routes(where)),
             await host.ask(route.static_routes(where)),
+            frozenset(await host.ask(dladm.links())),
             (await host.ask(ipnat.loaded(where))).rules if translated(gateway) else (),
         )
 
@@ -84,7 +86,7 @@ class Gateway(GatewayPlugin[Seen]):
         if declared is not None and not declared.ours:
             return nothing(f"gateway {gateway.name} is external: its admin sets it up")
         job = _Job(gateway, seen)
-        plan = Plan((*job.interfaces(), *job.routes(), *job.forwarding(), *job.clear()), tuple(job.notes()))
+        plan = Plan((*job.clear(), *job.interfaces(), *job.routes(), *job.forwarding()), tuple(job.notes()))
         if plan.steps or plan.notes:
             return plan
         return nothing(f"gateway {gateway.name} has its addresses and forwards")
@@ -160,6 +162,8 @@ class _Job:
 
     def interfaces(self) -> Steps:
         for link, addresses in self.wanted.items():
+            if link not in self.seen.links:
+                continue
             why = f"gateway {self.gateway.name} lacks an address on {link}"
             steps = list(plumb(self.where, link, addresses, self.seen.addresses, why=why))
             if steps and (INTERFACE, f"{self.where}/{link}") not in self.records:
@@ -235,6 +239,9 @@ class _Job:
                     f"zonecfg -z {name} 'select net physical={side.link}; clear allowed-address; end', then reboot it"
                 )
                 yield Note("refused", text, GATEWAY_SHUT, side.link, hint)
+        for link in self.wanted.keys() - self.seen.links:
+            text = f"gateway {name} waits for {link}, which is not there yet"
+            yield Note("waiting", text, GATEWAY_SHUT, link, again_after_s=2.0)
         for link, addresses in self.wanted.items():
             trouble = wrong(link, addresses, self.seen.addresses)
             if trouble:
@@ -249,7 +256,9 @@ class _Job:
             yield Note("waiting", text, GATEWAY_SHUT, name, again_after_s=0.3)
 
     def _plumbed(self, link: str) -> bool:
-        return any(name == link for name, _ in self.seen.forwarding) or bool(self.wanted.get(link))
+        return any(name == link for name, _ in self.seen.forwarding) or bool(
+            self.wanted.get(link) and link in self.seen.links
+        )
 
     def _remember(self, kind: str, thing: str, facts: Mapping[str, str], why: str) -> Remember:
         return Remember(Record(kind, f"{self.where}/{thing}", self.gateway.subject, Gateway.name, facts), why)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from ipaddress import IPv6Network
 
 from zonehookd.model.network import Cidr
 from zonehookd.plugin.contract import GatewayView
+
+_UNIQUE_LOCAL = IPv6Network("fc00::/7")
 
 
 def translated(view: GatewayView) -> Sequence[Cidr]:
@@ -14,7 +17,7 @@ def translated(view: GatewayView) -> Sequence[Cidr]:
     if gateway is None or not gateway.ours or not gateway.nat or gateway.outside is None:
         return ()
     ranges = [cidr for network in gateway.networks.values() for cidr in network.cidrs] + list(view.behind)
-    return [each for each in ranges if each.version == 4 or each.is_private]
+    return [each for each in ranges if each.version == 4 or each.subnet_of(_UNIQUE_LOCAL)]
 
 
 def untranslated(view: GatewayView, outer: str, rules: Sequence[str]) -> Sequence[Cidr]:
