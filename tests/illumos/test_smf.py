@@ -148,6 +148,10 @@ def test_the_lab_understands_our_words(world: World, admin: Admin, where: str) -
     assert ask(world, smf.properties(where, DHCP, "general/enabled", "nosuch")) == {
         "general/enabled": Property("boolean", ("false",))
     }
+    for values in (["int0"], ["int0", "int1"], ['a "b" \\ $c'], [""]):
+        assert change(world, smf.set_property(where, DHCP, "config/listen_ifnames", "astring", values, why=""))
+        found = ask(world, smf.properties(where, DHCP, "config"))
+        assert found["config/listen_ifnames"] == Property("astring", tuple(values))
     for step in (smf.refresh, smf.restart, smf.clear, smf.disable, smf.enable):
         assert change(world, step(where, DHCP, why=""))
     until(lambda: ask(world, smf.services(where, [DHCP]))[DHCP].state == "online")
