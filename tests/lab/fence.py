@@ -7,8 +7,6 @@ them no address could ever be found out. The other protections are data only.
 
 from __future__ import annotations
 
-import ipaddress
-from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from lab import ip
@@ -55,15 +53,11 @@ class Fence:
             return
         hook = f'type filter hook ingress device "{end}" priority 0; policy accept;'
         script = f"add table {_TABLE}\nadd chain {_TABLE} {end} {{ {hook} }}\nflush chain {_TABLE} {end}\n"
-        for field, version in (("ip saddr", 4), ("arp saddr ip", 4), ("ip6 saddr", 6)):
-            script += f"add rule {_TABLE} {end} {field} != {{ {', '.join(_merged(allowed, version))} }} drop\n"
+        # A rule per source and no sets: nft reads in every set of the table before it does anything.
+        for source in allowed:
+            fields = ("ip6 saddr",) if ":" in source else ("ip saddr", "arp saddr ip")
+            script += "".join(f"add rule {_TABLE} {end} {field} {source} accept\n" for field in fields)
+        for protocol in ("ip", "arp", "ip6"):
+            script += f"add rule {_TABLE} {end} meta protocol {protocol} drop\n"
         self._wire.nft(script)
         self._known[end] = allowed
-
-
-def _merged(texts: Iterable[str], version: int) -> list[str]:
-    """nft takes no intervals that overlap."""
-    networks = [ipaddress.ip_network(text, strict=False) for text in texts]
-    if version == 4:
-        return [str(each) for each in ipaddress.collapse_addresses(n for n in networks if n.version == 4)]
-    return [str(each) for each in ipaddress.collapse_addresses(n for n in networks if n.version == 6)]
