@@ -92,14 +92,14 @@ class Machine:
 
     def wire(self, where: str, *words: str, timeout_s: float = 30.0) -> Done:
         """wire.py in a zone, in the global zone (``global``), or ``outside``."""
-        return self.run(*self._wire(where, words), timeout_s=timeout_s)
+        return self.run(*self.wire_argv(where, words), timeout_s=timeout_s)
 
     def serve(self, where: str, *words: str) -> int:
         """wire.py that stays; its pid."""
-        return self.start(*self._wire(where, words), log="/var/log/wire.log")
+        return self.start(*self.wire_argv(where, words), log="/var/log/wire.log")
 
     @staticmethod
-    def _wire(where: str, words: tuple[str, ...]) -> list[str]:
+    def wire_argv(where: str, words: tuple[str, ...]) -> list[str]:
         argv = ["/usr/bin/python3", "-c", Path(__file__).with_name("wire.py").read_text(), *words]
         if where == "outside":
             return ["zonelab", "outside", "run", "--", *argv]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,9 +14,18 @@ from test_gateway import boot, links_there, member, quiet
 pytestmark = pytest.mark.namespaces
 
 FMRI = "svc:/network/service/dhcp:ipv4"
-CONFIG = """
+OURS = "/etc/dhcpd.d/zonehookd.conf"
+KEY = "/etc/dhcpd.d/zonehookd-omapi.conf"
+LEASES = "/var/db/dhcpd.leases"
+FOREIGN = "# my own\nsubnet 203.0.113.0 netmask 255.255.255.0 { }\nhost nas { hardware ethernet 0:1:2:3:4:5; }"
+PLUGINS = """
 [plugins]
-enabled = ["etherstub", "gateway_nic", "vnic", "pool", "address", "boot_again", "nat", "gateway", "zone_address", "dhcpd"]
+enabled = [
+    "etherstub", "pool", "address", "vnic", "gateway_nic", "boot_again", "nat", "gateway", "zone_address", "dhcpd",
+]
+"""
+CONFIG = f"""
+{PLUGINS}
 [network.wan]
 cidr = "192.0.2.0/24"
 uplink = "net0"
@@ -27,8 +37,6 @@ address_by = "dhcp"
 domain = "example.org"
 [network.lan.dhcp]
 ntp = ["10.97.0.9"]
-[network.lan.dhcp.options]
-224 = "ff:01"
 [network.web]
 cidr = "10.99.0.0/24"
 via = "edge"
@@ -43,14 +51,15 @@ dhcp = "dhcpd"
 outside = "wan"
 address = "192.0.2.10"
 dhcp = "dhcpd"
-dns = "none"
-upstream = ["192.0.2.53"]
 """
+World = tuple[Machine, Daemon]
 
 
 @pytest.fixture(scope="module")
-def world(either: Machine) -> Iterator[tuple[Machine, Daemon]]:
+def world(either: Machine) -> Iterator[World]:
+    """A network behind the global zone, whose admin has a configuration of his own, and two behind a gateway zone."""
     host = either
+    host.write("/etc/dhcpd.conf", FOREIGN)
     daemon = Daemon(host, CONFIG)
     daemon.start()
     member(host, "edge")
@@ -63,23 +72,208 @@ def world(either: Machine) -> Iterator[tuple[Machine, Daemon]]:
     daemon.stop()
 
 
-World = tuple[Machine, Daemon]
-
-
-def ask_for_lease(host: Machine, zone: str, link: str) -> dict[str, Any]:
-    """What the client in the zone was given."""
+def lease(host: Machine, zone: str, link: str) -> dict[str, Any]:
+    """What a client in the zone is given: its address and the options."""
+    host.run("zlogin", zone, f"ipadm delete-addr {link}/v4")
     host.do("zlogin", zone, f"ipadm create-addr -t -T dhcp -w 20 {link}/v4")
-    answer: dict[str, Any] = json.loads(host.do("zonelab", "lease", zone, link))
-    return answer
+    given: dict[str, Any] = json.loads(host.do("zonelab", "lease", zone, link))
+    return {"address": given["address"], **{each["name"]: each["value"] for each in given["options"].values()}}
 
 
-def test_one(world: World) -> None:
+def contract(host: Machine, zone: str = "global") -> str:
+    """Another one after every restart."""
+    return host.do("svcs", "-H", "-o", "ctid", "-z", zone, FMRI).strip()
+
+
+def state(host: Machine, zone: str = "global") -> str:
+    return host.do("svcs", "-H", "-o", "state", "-z", zone, FMRI).strip()
+
+
+def restarts(host: Machine, zone: str) -> int:
+    """How often dhcpd was told to restart there, by whomever."""
+    told = [each["argv"] for each in host.journal() if each["argv"][0].endswith("svcadm")]
+    return len([argv for argv in told if "restart" in argv and ("-z" in argv) is (zone != "global")])
+
+
+def text(host: Machine, path: str) -> str:
+    """ "" when it is not there."""
+    return host.run("cat", path).out
+
+
+def test_in_the_global_zone_a_lease_comes_through_omapi(world: World) -> None:
+    host, _ = world
+    given = lease(host, "app1", "app1_0")
+    assert given["address"] == "10.97.0.2/24"
+    assert given["routers"] == ["10.97.0.1"]
+    assert (given["host-name"], given["domain-name"], given["interface-mtu"]) == ("app1", "lan.example.org", 1500)
+    assert (given["domain-name-servers"], given["ntp-servers"]) == (["10.97.0.1"], ["10.97.0.9"])
+    assert (given["lease-time"], given["server-identifier"]) == (300, ["10.97.0.1"])
+    assert "host " not in text(host, OURS)
+
+
+def test_in_a_gateway_zone_a_lease_comes_from_the_file(world: World) -> None:
+    host, _ = world
+    assert lease(host, "web1", "web1_0")["routers"] == ["10.99.0.1"]
+    second = lease(host, "web1", "web1_1")
+    assert second["address"] == "10.98.0.2/24" and "routers" not in second, "option 3 is absent on the wire"
+
+
+def test_the_admins_file_has_one_block_more_and_his_service_listens_where_it_did(world: World) -> None:
+    host, _ = world
+    block = f'# BEGIN zonehookd dhcpd\ninclude "{OURS}";\n# END zonehookd dhcpd'
+    assert text(host, "/etc/dhcpd.conf") == f"{FOREIGN}\n{block}"
+    listens = host.do("svcprop", "-p", "config/listen_ifnames", FMRI)
+    assert listens.strip() in ("", '""'), "he has a subnet and named no interface: all that have one, as before"
+    inner = host.do("svcprop", "-z", "edge", "-p", "config/listen_ifnames", FMRI).split()
+    assert inner == ["edge_db0", "edge_web0"], "never the outer side"
+
+
+def test_the_key_is_roots_alone_and_nowhere_else(world: World) -> None:
     host, daemon = world
-    print(host.do("cat", "/etc/dhcpd.d/zonehookd.conf", "/etc/dhcpd.conf", "/var/db/dhcpd.leases"))
-    print(host.do("svcs", "-a"))
-    print(ask_for_lease(host, "app1", "app1_0"))
-    print(ask_for_lease(host, "web1", "web1_0"))
-    print(ask_for_lease(host, "web1", "web1_1"))
-    print(host.do("zlogin", "edge", "cat /etc/dhcpd.d/zonehookd.conf"))
-    print(daemon.ask("status").out)
-    assert 0
+    secret = text(host, KEY).partition('secret "')[2].partition('"')[0]
+    assert len(secret) == 44
+    assert host.do("stat", "-c", "%a %U", KEY).split()[0] == "600"
+    assert secret not in text(host, OURS) + text(host, daemon.log) + text(host, "/var/log/zonehookd/audit.jsonl")
+    assert secret not in daemon.ask("--json", "plan").out
+    assert host.run("grep", "-rlF", secret, "/var/lib/zonehookd").status == 1
+
+
+def test_a_new_zone_in_the_global_zones_network_restarts_nothing(world: World) -> None:
+    host, daemon = world
+    before = contract(host)
+    for name in ("app2", "app3", "app4"):
+        member(host, name, "lan")
+    until(lambda: all(f"-{name}_0-" in text(host, LEASES) for name in ("app2", "app3", "app4")), "reserved, not booted")
+    boot(host, "app2")
+    assert lease(host, "app2", "app2_0")["address"].startswith("10.97.0.")
+    for name in ("app2", "app3", "app4"):
+        host.delete(name)
+    until(lambda: reserved(host) == {"app1_0"}, f"their reservations are gone: {reserved(host)}")
+    assert contract(host) == before
+    bursts = [each for each in daemon.audit() if "zonehookd.illumos.omapi" in each["argv"]]
+    assert all(each["stdin"] == "(hidden)" for each in bursts)
+
+
+def reserved(host: Machine) -> set[str]:
+    """Links of the hosts that the global zone's dhcpd has through OMAPI, the newest word on each."""
+    last: dict[str, bool] = {}
+    name = ""
+    for line in text(host, LEASES).splitlines():
+        words = line.split()
+        if words[:1] == ["host"]:
+            name = words[1]
+            last[name] = True
+        elif words == ["deleted;"]:
+            last[name] = False
+    return {name.split("-")[1] for name, there in last.items() if there}
+
+
+def test_a_burst_of_zones_behind_a_gateway_zone_is_few_restarts(world: World) -> None:
+    host, daemon = world
+    before = restarts(host, "edge")
+    names = [f"burst{number}" for number in range(8)]
+    for name in names:
+        member(host, name, "web")
+    until(lambda: all(f"zonehookd-{name}_0 " in inside(host) for name in names), "all are reserved")
+    until(lambda: quiet(daemon), "everybody is well")
+    assert 1 <= restarts(host, "edge") - before <= 6
+    boot(host, "burst7")
+    assert lease(host, "burst7", "burst7_0")["address"].startswith("10.99.0.")
+    for name in names:
+        host.delete(name)
+    until(lambda: "burst" not in inside(host), "and are gone with their zones")
+
+
+def inside(host: Machine) -> str:
+    return host.do("zlogin", "edge", "cat", OURS)
+
+
+def test_a_dhcpd_that_was_killed_or_switched_off_serves_again(world: World) -> None:
+    host, daemon = world
+    host.do("sh", "-c", f"pkill -KILL -c $(svcprop -p restarter/contract {FMRI})")
+    until(lambda: state(host) == "online" and lease(host, "app1", "app1_0")["address"] == "10.97.0.2/24", "it is back")
+    host.do("svcadm", "-z", "edge", "disable", "-s", FMRI)
+    daemon.settle()
+    until(lambda: state(host, "edge") == "online", "it is on again")
+    assert lease(host, "web1", "web1_0")["address"] == "10.99.0.2/24"
+
+
+def test_what_was_deleted_or_altered_by_hand_is_put_right(world: World) -> None:
+    host, daemon = world
+    host.do("rm", OURS)
+    host.do("chmod", "644", KEY)
+    daemon.settle()
+    until(lambda: "10.97.0.0" in text(host, OURS), "our file is back")
+    assert host.do("stat", "-c", "%a", KEY) == "600\n"
+    host.do("zlogin", "edge", f"sh -c 'echo nonsense >> {OURS}'")
+    daemon.settle()
+    until(lambda: "nonsense" not in inside(host), "and the one in the gateway zone")
+    host.do("rm", LEASES)
+    daemon.settle()
+    until(lambda: reserved(host) == {"app1_0"}, "the reservations are back after the lease file was lost")
+    assert lease(host, "app1", "app1_0")["address"] == "10.97.0.2/24"
+
+
+def test_a_new_key_is_taken_by_the_server(world: World) -> None:
+    host, daemon = world
+    host.do("rm", KEY)
+    daemon.settle()
+    until(lambda: quiet(daemon), "a new one was made, and the server has it")
+    member(host, "app5", "lan")
+    until(lambda: "app5_0" in reserved(host), "reservations still reach it")
+    host.delete("app5")
+    until(lambda: "app5_0" not in reserved(host), "and leave it")
+
+
+def test_a_main_file_that_was_broken_by_hand_is_not_made_live(world: World) -> None:
+    host, daemon = world
+    good, before = text(host, "/etc/dhcpd.conf"), contract(host)
+    host.write("/etc/dhcpd.conf", good.replace("# my own", "no such statement;"))
+    daemon.configure(CONFIG.replace("10.97.0.9", "10.97.0.8"))
+    host.signal(daemon.pid, signal.SIGHUP)
+    until(lambda: "no such statement" in daemon.ask("status").out, f"its own words: {daemon.ask('status').out}")
+    assert contract(host) == before and state(host) == "online" and "10.97.0.9" in text(host, OURS)
+    host.write("/etc/dhcpd.conf", good)
+    daemon.settle()
+    until(lambda: quiet(daemon) and "10.97.0.8" in text(host, OURS), "mended, and taken")
+    assert lease(host, "app1", "app1_0")["ntp-servers"] == ["10.97.0.8"]
+    daemon.configure(CONFIG)
+    host.signal(daemon.pid, signal.SIGHUP)
+    until(lambda: quiet(daemon) and "10.97.0.9" in text(host, OURS), "as it was")
+
+
+def test_from_omapi_to_the_file_and_back(world: World) -> None:
+    host, daemon = world
+    daemon.configure(CONFIG + '[plugins.options.dhcpd]\nmethod = "restart"\n')
+    host.signal(daemon.pid, signal.SIGHUP)
+    until(lambda: "host zonehookd-app1_0 {" in text(host, OURS) and not reserved(host), "in the file, and only there")
+    until(lambda: quiet(daemon) and not text(host, KEY) and "omapi" not in text(host, OURS), "OMAPI is off")
+    assert lease(host, "app1", "app1_0")["address"] == "10.97.0.2/24"
+    daemon.configure(CONFIG)
+    host.signal(daemon.pid, signal.SIGHUP)
+    until(lambda: reserved(host) == {"app1_0"} and "host " not in text(host, OURS), "through OMAPI again")
+    until(lambda: quiet(daemon), "everybody is well")
+    assert lease(host, "app1", "app1_0")["address"] == "10.97.0.2/24"
+
+
+def test_the_gateway_zone_reboots_and_serves_again(world: World) -> None:
+    host, daemon = world
+    host.do("zoneadm", "-z", "edge", "halt")
+    host.do("zoneadm", "-z", "edge", "boot")
+    until(lambda: quiet(daemon) and state(host, "edge") == "online", "all back", 30)
+    assert lease(host, "web1", "web1_0")["address"] == "10.99.0.2/24"
+
+
+def test_nothing_is_left_when_nothing_is_declared(world: World) -> None:
+    host, daemon = world
+    daemon.configure(PLUGINS)
+    host.signal(daemon.pid, signal.SIGHUP)
+    until(lambda: state(host) == "disabled" and state(host, "edge") == "disabled", "as before us")
+    until(lambda: text(host, "/etc/dhcpd.conf") == FOREIGN, "the admin's file is as he wrote it")
+    until(lambda: not host.do("find", "/etc/dhcpd.d", "-type", "f"), "no file of ours is there")
+    assert host.run("zlogin", "edge", "cat /etc/dhcpd.conf").status != 0
+    assert host.do("zlogin", "edge", "find", "/etc/dhcpd.d", "-type", "f") == ""
+    assert reserved(host) == set()
+    for name in ("app1", "web1", "edge"):
+        host.delete(name)
+    until(lambda: host.links() == ["net0"], f"nothing is left: {host.links()}")

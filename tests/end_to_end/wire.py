@@ -9,6 +9,7 @@ echo [HOST] PORT              the other end of a stream
 from __future__ import annotations
 
 import selectors
+import signal
 import socket
 import sys
 import time
@@ -75,7 +76,9 @@ def stream(host: str, port: str, seconds: str) -> None:
     file = sock.makefile("rw")
     number, worst_s = 0, 0.0
     end = time.monotonic() + float(seconds)
-    while time.monotonic() < end:
+    stopped: list[int] = []
+    signal.signal(signal.SIGINT, lambda number, frame: stopped.append(number))
+    while time.monotonic() < end and not stopped:
         began = time.monotonic()
         file.write(f"{number}\n")
         file.flush()
