@@ -60,6 +60,24 @@ def test_fifty_at_once_get_fifty() -> None:
     assert len({address(found, f"z{number}") for number in range(50)}) == 50
 
 
+@pytest.mark.parametrize("held", [{}, {("web0", "10.1.0.2"): "m"}], ids=["after a restart", "while we watch"])
+def test_nobody_takes_by_name_what_a_pool_gave_to_another(held: dict[tuple[str, str], str]) -> None:
+    leases = {("web", "10.1.0.2"): Lease("m", "m_0")}
+    found = site(declared(), zone("a", "web 10.1.0.2"), zone("m"), leases=leases, held=held)
+    (refusal,) = found.of_zone("a").refusals
+    assert (refusal.code, refusal.owner, address(found, "m")) == ("address-taken", "zone m", "10.1.0.2/24")
+    moved = site(declared(pool=["10.1.0.9"]), zone("a", "web 10.1.0.2"), zone("m"), leases=leases, held=held)
+    assert (address(moved, "a"), address(moved, "m")) == ("10.1.0.2/24", "10.1.0.9/24"), "out of the pool, it is free"
+
+
+def test_an_address_is_not_kept_for_a_nic_when_its_own_zone_asks_for_it_on_another() -> None:
+    nics = (Nic("m_0", 0), Nic("m_1", 1))
+    config = ZoneConfig("sparse", True, nics, {"zh.net0": "web", "zh.net1": "web 10.1.0.2"})
+    leases = {("web", "10.1.0.2"): Lease("m", "m_0")}
+    found = site(declared(), Zone("m", ZoneState.INSTALLED, config=config), leases=leases)
+    assert [str(*each.addresses) for each in found.of_zone("m").attachments] == ["10.1.0.3/24", "10.1.0.2/24"]
+
+
 def test_ranges_cross_octets_and_families_are_served_apart() -> None:
     what = declared(pool=["10.1.0.254", "fd00:1::fffe-fd00:1::1:1"])
     found = site(what, zone("a"))

@@ -43,8 +43,22 @@ class Pools:
         self._own: dict[tuple[str, str, str], list[Ip]] = {}
         for (network, address), lease in leases.items():
             self._own.setdefault((network, lease.zone, lease.link), []).append(ipaddress.ip_address(address))
+        self._held: dict[tuple[str, str], str] = {}  # (lower link, address) -> the NIC that `hold` has claimed it for
         self._fresh: dict[tuple[str, int], Iterator[Ip]] = {}
         self._freed: dict[tuple[str, int], list[Ip]] = {}
+
+    def hold(self, alone: Mapping[str, Attached]) -> None:
+        """Claims what NICs have of a pool and still ask it for, before anybody else may ask for it by name."""
+        for name, attached in alone.items():
+            for attachment in attached.attachments:
+                network = attachment.network
+                for version in self._needs(attachment):
+                    for address in self._own.get((network.name, name, attachment.link), ()):
+                        key = (network.link, str(address))
+                        in_use = self._leases[(network.name, str(address))].freed_s is None
+                        if address.version == version and in_use and self._free(network, address):
+                            self._claims[key] = name
+                            self._held[key] = attachment.link
 
     def give(self, order: Sequence[str], attached: dict[str, Attached]) -> None:
         """First everybody keeps what is his, then newcomers are served: both in `order`."""
@@ -65,7 +79,7 @@ class Pools:
         placed, refused = [], list(attached.refusals)
         for attachment in attached.attachments:
             for version in self._needs(attachment):
-                address = self._kept(zone, attachment, version) if keeping else self._new(zone, attachment, version)
+                address = self._kept(attached, attachment, version) if keeping else self._new(attachment, version)
                 if address is not None:
                     self._claims[(attachment.network.link, str(address))] = zone
                     attachment = replace(
@@ -76,25 +90,32 @@ class Pools:
             placed.append(attachment)
         return Attached(tuple(placed), tuple(refused), attached.left_alone)
 
-    def _kept(self, zone: str, attachment: Attachment, version: int) -> Ip | None:
-        own = self._own.get((attachment.network.name, zone, attachment.link), ())
-        mine = (each for each in own if each.version == version and self._free(attachment.network, each, zone))
-        return min(mine, default=None, key=int)
+    def _kept(self, attached: Attached, attachment: Attachment, version: int) -> Ip | None:
+        network = attachment.network
+        asked = {address.ip for each in attached.attachments for address in each.addresses}
+        own = [
+            each
+            for each in self._own.get((network.name, attachment.zone, attachment.link), ())
+            if each.version == version
+            and each not in asked  # by another NIC of the same zone
+            and (self._held.get((network.link, str(each))) == attachment.link or self._free(network, each))
+        ]
+        return min(own, default=None, key=int)
 
-    def _new(self, zone: str, attachment: Attachment, version: int) -> Ip | None:
+    def _new(self, attachment: Attachment, version: int) -> Ip | None:
         network = attachment.network
         key = (network.name, version)
         fresh = self._fresh.get(key)
         if fresh is None:
             fresh = self._fresh[key] = self._never_used(network, version)
-        address = next((each for each in fresh if self._free(network, each, zone)), None)
+        address = next((each for each in fresh if self._free(network, each)), None)
         if address is not None:
             return address
         if key not in self._freed:
             self._freed[key] = self._rested(network, version)
         while self._freed[key]:
             address = self._freed[key].pop(0)
-            if self._free(network, address, zone):
+            if self._free(network, address):
                 return address
         return None
 
@@ -115,7 +136,7 @@ class Pools:
                     found.append((lease.freed_s, int(address), address))
         return [address for _, _, address in sorted(found)]
 
-    def _free(self, network: Network, address: Ip, zone: str) -> bool:
+    def _free(self, network: Network, address: Ip) -> bool:
         cidr = network.cidr(address.version)
         if cidr is None or address not in cidr or not any(address in each for each in network.pool):
             return False

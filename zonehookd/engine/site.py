@@ -62,6 +62,8 @@ def settle(
         if zone is not None and not zone.absent and zone.trouble:
             claims[claim] = owner
     claims.update(_of_gateways(declared))
+    pools = Pools(declared, claims, leases, now_s)
+    pools.hold(alone)
     order = sorted(alone, key=lambda name: (not zones[name].state.in_kernel, name))
     for name in order:
         for attachment in alone[name].attachments:
@@ -82,7 +84,7 @@ def settle(
             attached[name] = alone[name]
         else:
             attached[name] = Attached(tuple(kept), tuple(refused), alone[name].left_alone)
-    Pools(declared, claims, leases, now_s).give(order, attached)
+    pools.give(order, attached)
     on_network: dict[str, list[Attachment]] = {}
     for each in attached.values():
         for attachment in each.attachments:
