@@ -228,10 +228,10 @@ def test_a_new_key_is_taken_by_the_server(world: World) -> None:
 def test_a_main_file_that_was_broken_by_hand_is_not_made_live(world: World) -> None:
     host, daemon = world
     good, before = text(host, "/etc/dhcpd.conf"), contract(host)
-    host.write("/etc/dhcpd.conf", good.replace("# my own", "no such statement;"))
+    host.write("/etc/dhcpd.conf", good.replace("# my own", "option no-such 1;"))
     daemon.configure(CONFIG.replace("10.97.0.9", "10.97.0.8"))
     host.signal(daemon.pid, signal.SIGHUP)
-    until(lambda: "no such statement" in daemon.ask("status").out, f"its own words: {daemon.ask('status').out}")
+    until(lambda: "unknown option dhcp.no-such" in daemon.ask("status").out, "status has its own words")
     assert contract(host) == before and state(host) == "online" and "10.97.0.9" in text(host, OURS)
     host.write("/etc/dhcpd.conf", good)
     daemon.settle()

@@ -262,8 +262,9 @@ class Dispatcher:
             if at <= now:
                 due.setdefault(each, self._due_since.get(each, at))
         for each in [one for one in due if one.kind == "zone"]:
-            for other in views.related(site, each.name):
-                due.setdefault(other, now)
+            for known in (self.survey.site, site):  # where it was, and where it is
+                for other in views.related(known, each.name) if known else ():
+                    due.setdefault(other, now)
         for each, at in due.items():
             self._due_since[each] = min(at, self._due_since.get(each, at))
             if each in self._working:
