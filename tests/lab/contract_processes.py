@@ -25,10 +25,10 @@ def main(call: Call) -> int:
         raise real_programs.become(call)
     rest = words[:at] + words[at + 2 :]
     number = _signal(call, rest)
-    pids: list[int] = []
-    for text in words[at + 1].split(","):
-        found = host.contract(call.world, int(text), call.zone)
-        pids += found.members() if found is not None else []
+    held = [host.contract(call.world, int(text), call.zone) for text in words[at + 1].split(",")]
+    if not call.world.floor.real:
+        return _on_paper(call, any(each is not None and not each.empty for each in held))
+    pids = [pid for each in held if each is not None for pid in each.members()]
     if not pids:
         return _NO_MATCH
     if call.argv[0] == "pgrep":
@@ -40,6 +40,13 @@ def main(call: Call) -> int:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, number)
     return 0
+
+
+def _on_paper(call: Call, matched: bool) -> int:
+    """A service that counts as running takes any signal; it has no processes to be listed."""
+    if call.argv[0] == "pgrep":
+        raise NotEmulated("pgrep -c on the data-only floor")
+    return 0 if matched else _NO_MATCH
 
 
 def _signal(call: Call, words: list[str]) -> int:

@@ -62,7 +62,7 @@ COLUMNS: dict[str, Column] = {
     "SVC": Column(24, lambda each: names.split(each.fmri)[0]),
     "STA": Column(4, lambda each: _SHORT[each.state]),
     "STATE": Column(14, lambda each: each.state.value, lambda each: _ORDER.index(each.state)),
-    "STIME": Column(8, _stime, lambda each: int(each.since)),
+    "STIME": Column(8, _stime, lambda each: each.since),
     "ZONE": Column(16, lambda each: each.restarter.zone),
 }  # fmt: skip
 

@@ -59,6 +59,8 @@ static int hold(int control, int log, const char *cwd, char **argv)
 		die("subreaper");
 	method = start_method(argv, cwd, log);
 	say(control, "method %d", method);
+	for (; *argv != NULL; argv++) /* so that `pgrep -f` finds the method's programs and not us */
+		memset(*argv, 0, strlen(*argv));
 	close(log);
 	for (int fd = 0; fd < 3; fd++)
 		close(fd);

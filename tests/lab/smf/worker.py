@@ -51,7 +51,7 @@ class Worker:
                 while (event := self._next()) is not None:
                     self._handle(event)
             except Stopped:
-                pass
+                self._forget_contract()
             except Exception:
                 traceback.print_exc(file=sys.stderr)
                 self.it.reason = METHOD_FAILED
@@ -323,24 +323,23 @@ class Worker:
             return Contract(ctid, it.restarter.zone, empty=True), ERR_FATAL << 8
         if not watch:
             return contract, 0
+        try:
+            return contract, self._method_status(contract, method)
+        except Stopped:
+            contract.abandon()
+            raise
+
+    def _method_status(self, contract: Contract, method: Method) -> int:
+        """Wait status of the method, or `_TIMED_OUT`; then it is dead."""
         until = None if method.seconds is None else time.monotonic() + method.seconds
         while contract.method_status is None and not contract.empty:
             left = None if until is None else until - time.monotonic()
             if left is not None and left <= 0:
                 contract.signal(signal.SIGKILL)
-                return contract, _TIMED_OUT
+                return _TIMED_OUT
             self._wait([contract], left)
         contract.killed = contract.dumped = False  # whatever happened while it was starting
-        self._drain(contract)
-        return contract, signal.SIGKILL if contract.method_status is None else contract.method_status
-
-    def _drain(self, contract: Contract) -> None:
-        """Hear what has been said already, so that a contract known to be empty is seen to be."""
-        watch = select.poll()
-        assert contract.control is not None
-        watch.register(contract.control, select.POLLIN)
-        while not contract.empty and watch.poll(20):
-            contract.hear()
+        return int(signal.SIGKILL) if contract.method_status is None else contract.method_status
 
     def _wait(self, watched: list[Contract], seconds: float | None) -> None:
         """Until a contract says something (it is heard), an event is posted, or the time is over."""
