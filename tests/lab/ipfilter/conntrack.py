@@ -30,6 +30,10 @@ class Connection:
     started: int  # ns; 0 if the kernel keeps no time
     established: bool
 
+    @property
+    def tcp(self) -> bool:
+        return bool(self.original.proto == socket.IPPROTO_TCP)
+
     def sessions(self, marks: Marks) -> Iterator[Session]:
         """A connection that two rules translate, one at each side, is two sessions."""
         out = "MAP" if self.mark & marks.map else "BIMAP" if self.mark & marks.bimap_out else ""
@@ -48,16 +52,18 @@ def _to(way: NFCTAttrTuple) -> tuple[str, int | None]:
     return way.daddr, way.dport
 
 
-def marked(network_fd: int, bits: int) -> list[Connection]:
-    """Connections with any of `bits` in their mark, the newest first."""
+def connections(network_fd: int) -> list[Connection]:
+    """All of them, the newest first."""
     found = []
     for family in _FAMILIES:
         with _socket(network_fd, family) as table:
-            for message in table.dump():
-                mark = message.get_attr("CTA_MARK") or 0
-                if mark & bits:
-                    found.append(_connection(family, message, mark))
+            found += [_connection(family, message) for message in table.dump()]
     return sorted(found, key=lambda connection: -connection.started)
+
+
+def marked(network_fd: int, bits: int) -> list[Connection]:
+    """Those with any of `bits` in their mark."""
+    return [connection for connection in connections(network_fd) if connection.mark & bits]
 
 
 def end(network_fd: int, connections: list[Connection]) -> None:
@@ -98,13 +104,13 @@ def _gone_is_fine() -> Iterator[None]:
             raise
 
 
-def _connection(family: int, message: Any, mark: int) -> Connection:
+def _connection(family: int, message: Any) -> Connection:
     original = NFCTAttrTuple.from_netlink(family, message.get_attr("CTA_TUPLE_ORIG"))
     reply = NFCTAttrTuple.from_netlink(family, message.get_attr("CTA_TUPLE_REPLY"))
     times = message.get_attr("CTA_TIMESTAMP")
     started = times.get_attr("CTA_TIMESTAMP_START") if times is not None else 0
     established = True
     if original.proto == socket.IPPROTO_TCP:
-        tcp = message.get_attr("CTA_PROTOINFO").get_attr("CTA_PROTOINFO_TCP")
-        established = tcp.get_attr("CTA_PROTOINFO_TCP_STATE") == _TCP_ESTABLISHED
-    return Connection(mark, original, reply, started or 0, established)
+        tcp = message.get_nested("CTA_PROTOINFO", "CTA_PROTOINFO_TCP")
+        established = tcp is not None and tcp.get_attr("CTA_PROTOINFO_TCP_STATE") == _TCP_ESTABLISHED
+    return Connection(message.get_attr("CTA_MARK") or 0, original, reply, started or 0, established)

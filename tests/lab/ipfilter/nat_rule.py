@@ -88,12 +88,12 @@ class NatRule:
             source, destination = self.source.text(protocol, numeric), self.destination.text(protocol, numeric)
             return f"{first}from {source} {second}to {destination}"
         end = self.destination if self.kind == "rdr" else self.source
-        if end.net is None:
-            return "::/0" if self.version == 6 else "0.0.0.0/0"
+        everything = "::/0" if self.version == 6 else "0.0.0.0/0"
+        where = everything if end.net is None else str(end.net)
         if self.ports is None:
-            return str(end.net)
+            return where
         low, high = self.ports
-        return f"{end.net} port {low}" + (f"-{high}" if high != low else "")
+        return f"{where} port {low}" + (f"-{high}" if high != low else "")
 
     def _redirection(self) -> str:
         text = ",".join(target.host for target in self.targets)

@@ -45,6 +45,7 @@ class _Table:
     name: str
     generation: int = 0
     chains: set[str] = field(default_factory=set)
+    nat: set[int] = field(default_factory=set)  # numbers of the NAT rules
     counters: set[int] = field(default_factory=set)
     loaded: IpfStack = field(default_factory=IpfStack)
 
@@ -81,6 +82,9 @@ class NftPackets:
         table = tables.setdefault(which, _Table(f"ipf_{which}"))
         table.loaded = ipf
         _turn(network, table, which, ipf, self._present)
+        if not table.nat >= set(ipf.nat.values()):
+            _untranslated_end(network)
+        table.nat = set(ipf.nat.values())
         if first:
             for name, value in _SYSCTLS.items():
                 network.sysctl(name, value)
@@ -129,6 +133,17 @@ class NftPackets:
         answer = json.loads(network.nft("", "-j", "list", "counters", "table", "inet", table.name))
         found = (item["counter"] for item in answer["nftables"] if "counter" in item)
         return {counter["name"]: counter["packets"] for counter in found}
+
+
+def _untranslated_end(network: Network) -> None:
+    """A new rule is for every packet, but Linux asks about the first of a connection only: so it shall be a first one.
+
+    TCP that a state lets pass is left alone, as without its connection it would not find its way through the filter.
+    """
+    nat = marks(OWN).nat | marks(FROM_GLOBAL).nat
+    state = marks(OWN).state | marks(FROM_GLOBAL).state
+    found = (each for each in conntrack.connections(network.fd) if not each.mark & nat)
+    conntrack.end(network.fd, [each for each in found if not (each.mark & state and each.tcp)])
 
 
 def _turn(network: Network, table: _Table, which: str, ipf: IpfStack, kernel_name: KernelName) -> None:

@@ -1,7 +1,7 @@
 """A shell script that builds a gateway zone between an etherstub and the world outside, and programs that talk.
 
-box 10.99.0.5, cat 10.99.0.6  --  inside0  --  gwin0 10.99.0.1 [gw] gwout0 192.0.2.5  --  net0  --  192.0.2.1
-                                                                                         198.51.100.1 farther out
+box 10.99.0.5  --  inside0  --  gwin0 10.99.0.1 [gw] gwout0 192.0.2.5  --  net0  --  192.0.2.1
+                                                               farther out behind it: 198.51.100.1
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ GATEWAY = (
     WORDS
     + """
 dladm create-etherstub inside0
-for link in box0 cat0 gwin0; do dladm create-vnic -l inside0 $link; done
+for link in box0 gwin0; do dladm create-vnic -l inside0 $link; done
 dladm create-vnic -l net0 gwout0
 zone gw gwin0 gwout0
 zone box box0
@@ -107,3 +107,10 @@ zlogin box route add default 10.99.0.1 >/dev/null
 ipf -E gw
 """
 )
+MAP = """
+cat > /var/talk/nat <<'END'
+map gwout0 10.99.0.0/24 -> 0/32 portmap tcp/udp 10000:60000;
+map gwout0 10.99.0.0/24 -> 0/32;
+END
+ipnat -z gw -f /var/talk/nat
+"""
