@@ -14,7 +14,7 @@ from zonehookd.model.command import Query, Reply
 from zonehookd.model.subject import Subject
 from zonehookd.plugin import where as files_of
 from zonehookd.plugin.served.book import KIND, Book
-from zonehookd.plugin.served.server import Server, Wanted
+from zonehookd.plugin.served.server import ABSENT, Generation, Server, Wanted
 
 MAINTENANCE = "maintenance"
 _LOG_LINES = 20
@@ -61,7 +61,7 @@ async def observe(server: Server, wanted: Wanted | None, subject: Subject, plugi
     if names and service is not None:
         settings = await host.ask(smf.properties(server.where, server.fmri, *names))
     tested = None
-    if wanted is not None and _lies_there(server, wanted, files):
+    if _lies_there(server, ABSENT if wanted is None else wanted.generation(server), files):
         tested = await host.ask(test(server))
     said = ""
     if service is not None and service.state == MAINTENANCE:
@@ -69,13 +69,13 @@ async def observe(server: Server, wanted: Wanted | None, subject: Subject, plugi
     return Seen(subject, plugin, book, service, files, settings, tested, said, seen.now_s)
 
 
-def _lies_there(server: Server, wanted: Wanted, files: Mapping[Path, str | None]) -> bool:
+def _lies_there(server: Server, target: Generation, files: Mapping[Path, str | None]) -> bool:
     """The candidate on disk is what is wanted now: it was left by a test that failed, or by a crash."""
     try:
-        main = server.with_us(files[server.main], server.candidate)
+        main = server.main_for(target, files[server.main], server.candidate)
     except ValueError:
         return False
-    return files[server.candidate] == wanted.generation(server).config and files[server.main_candidate] == main
+    return files[server.candidate] == target.config and files[server.main_candidate] == (main or "")
 
 
 def test(server: Server) -> Query[Tested]:

@@ -71,6 +71,10 @@ class Server:
         """The main file that includes `config`. Raises ValueError when lines of ours in it do not pair."""
         return marked.with_block(main, self.name, self.include.replace(PLACE, str(config)))
 
+    def main_for(self, target: Generation, main: str | None, config: Path) -> str | None:
+        """The main file that makes the server read `target`, whose configuration lies at `config`."""
+        return self.without_us(main) if target.config is None else self.with_us(main, config)
+
     def without_us(self, main: str | None) -> str | None:
         """The main file as it is without us; None: there is none. Raises ValueError as `with_us`."""
         return None if main is None else marked.without_block(main, self.name)

@@ -77,10 +77,9 @@ def _foreign(server: Server, seen: Seen) -> Plan | None:
     return None
 
 
-def _clear_away(server: Server, seen: Seen, why: str, *, all_of_it: bool = True) -> Iterator[Step]:
-    """Files of ours that nobody reads; unless `all_of_it`, the candidates only."""
-    every = (server.config, *server.data) if all_of_it else ()
-    for path in (server.candidate, server.main_candidate, *every):
+def _clear_away(server: Server, seen: Seen, why: str) -> Iterator[Step]:
+    """Files of ours that nobody reads."""
+    for path in (server.candidate, server.main_candidate, server.config, *server.data):
         if seen.files.get(path) is not None:
             yield files_of.remove_file(server.where, path, why=why)
 
@@ -154,9 +153,7 @@ class _Planner:
 
     def _target(self) -> Generation:
         """What is wanted, unless it is known not to work: then what worked before."""
-        if self.wanted is None:
-            return ABSENT
-        target = self.wanted.generation(self.server)
+        target = ABSENT if self.wanted is None else self.wanted.generation(self.server)
         said = self.book.bad.get(target.digest, "")
         if not said and self.seen.tested is not None and not self.seen.tested.fit:
             said = self.seen.tested.said
@@ -208,10 +205,8 @@ class _Planner:
         why = f"{server.name} of zone {server.where}: " + (
             "its configuration changed" if target.config is not None else "nothing of ours is wanted any more"
         )
-        if (target.digest not in (book.loaded.digest, *book.bad) and not (seen.tested and seen.tested.fit)) or (
-            target.config is not None and self._wrong(target) and service.state in _RUNS
-        ):
-            steps += self._test(target, why)
+        tests = [] if self._tested(target) else [*self._test(target, why)]
+        steps += tests
         files = self.wanted.files(server) if self.wanted is not None else {}
         asked = Asked(target, digest(files), _contract(service), service.state)
         before = {
@@ -224,9 +219,15 @@ class _Planner:
         steps.append(self._remember(why))
         steps += self._swap(target, why)
         steps += self._data(files, why)
-        steps += _clear_away(server, seen, f"{why}, and was tested", all_of_it=False)
+        steps += self._drop_candidates(bool(tests), f"{why}, and was tested")
         steps += self._tell(target, why)
         return steps
+
+    def _tested(self, target: Generation) -> bool:
+        """Its test has passed, or is of no use: what is to be there again after a failure was there before."""
+        if self.seen.tested is not None and self.seen.tested.fit:
+            return True
+        return self.service.state == MAINTENANCE and target.digest in (self.book.loaded.digest, ABSENT.digest)
 
     def _test(self, target: Generation, why: str) -> Iterator[Step]:
         """Left to lie when the test fails: that is how the next look knows of it."""
@@ -235,13 +236,16 @@ class _Planner:
         if target.config is not None:
             text = f"{why}: to be tested before it replaces anything"
             yield files_of.write_file(where, server.candidate, target.config, 0o600, why=text)
-            candidate = server.with_us(main, server.candidate)
-        else:
-            candidate = server.without_us(main) or ""
-        yield files_of.write_file(where, server.main_candidate, candidate, 0o600, why=f"{why}: to be tested")
+        text = server.main_for(target, main, server.candidate) or ""
+        yield files_of.write_file(where, server.main_candidate, text, 0o600, why=f"{why}: to be tested")
         yield Change(
             inside(where, server.tested(server.main_candidate)), f"{why}: its own test", judge=lambda *_: Verdict(True)
         )
+
+    def _drop_candidates(self, made: bool, why: str) -> Iterator[Step]:
+        for path in (self.server.candidate, self.server.main_candidate):
+            if made or self.seen.files[path] is not None:
+                yield files_of.remove_file(self.server.where, path, why=why)
 
     def _swap(self, target: Generation, why: str) -> Iterator[Step]:
         """Our file before the line that includes it, and after that line is gone; then properties."""
@@ -283,7 +287,7 @@ class _Planner:
             steps += self._swap(target, f"{server.name} of zone {server.where}: somebody changed it")
         fit = target.config is not None and target.digest not in self.book.bad
         if fit and not (seen.tested and not seen.tested.fit):
-            steps += _clear_away(server, seen, "it was tested, and is in its place", all_of_it=False)
+            steps += self._drop_candidates(False, "it was tested, and is in its place")
         if self.wanted is None or target.config is None:
             return steps
         files = self.wanted.files(server)
