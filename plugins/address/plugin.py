@@ -26,6 +26,9 @@ class Seen:
 class Address(ZonePlugin[Seen]):
     name = "address"
 
+    def concerns(self, view: ZoneView, host: HostReader) -> bool:
+        return any(each.network.pool for each in view.attachments) or bool(host.recall(view.subject))
+
     async def observe(self, zone: ZoneView, host: HostReader) -> Seen:
         records = {record.name: record for record in host.recall(zone.subject)}
         for key, _ in _wanted(zone):

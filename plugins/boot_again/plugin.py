@@ -15,6 +15,9 @@ class BootAgain(ZonePlugin[None]):
     name = "boot_again"
     after = ("vnic",)
 
+    def concerns(self, view: ZoneView, host: HostReader) -> bool:
+        return view.boot_missed
+
     async def observe(self, zone: ZoneView, host: HostReader) -> None:
         """Everything it needs to know is in the zone itself."""
 

@@ -43,6 +43,9 @@ class GatewayNic(ZonePlugin[Seen]):
     name = "gateway_nic"
     after = ("vnic",)
 
+    def concerns(self, view: ZoneView, host: HostReader) -> bool:
+        return any(each.role != "member" for each in view.attachments) or bool(host.recall(view.subject))
+
     async def observe(self, zone: ZoneView, host: HostReader) -> Seen:
         records = {record.name: record for record in host.recall(zone.subject)}
         sides = _sides(zone)
@@ -60,7 +63,8 @@ class GatewayNic(ZonePlugin[Seen]):
         steps: list[Change | Remember | Forget] = []
         notes = []
         for link, side in sides.items():
-            if link not in seen.links:
+            there = seen.links.get(link)
+            if there is None or (there.klass, there.over) != ("vnic", side.network.link):  # not there, or another's
                 if side.to_add:
                     notes.append(Note("waiting", f"{link} waits for its VNIC", "no-vnic", link, again_after_s=5.0))
                 continue

@@ -59,6 +59,9 @@ class ZoneAddress(ZonePlugin[Seen]):
 
     options: Options
 
+    def concerns(self, view: ZoneView, host: HostReader) -> bool:
+        return any(each.network.via for each in view.attachments) or bool(host.recall(view.subject))
+
     async def observe(self, zone: ZoneView, host: HostReader) -> Seen:
         record = next(iter(host.recall(zone.subject)), None)
         mine = self._inside(zone)

@@ -103,7 +103,7 @@ class Reconciler:
             else:
                 continue
             for plugin in self.plugins:
-                if plugin.kind != each.kind:
+                if plugin.kind != each.kind or not _concerns(plugin, view, readers[plugin.name]):
                     continue
                 good = await _plan_one(plugin, view, readers[plugin.name], plan, claims)
                 calls[(plugin.name, "ok" if good else "blind" if plan.blind else "failed")] += 1
@@ -139,6 +139,14 @@ def _shut_off(zone: Zone, attachments: Sequence[Attachment], shut: Mapping[str, 
     for name in dict.fromkeys(each.network.via for each in attachments if each.role == "member"):
         if name in shut:
             yield Note("waiting", f"waiting for gateway {name}: {shut[name]}", "gateway-down", name)
+
+
+def _concerns(plugin: AnyPlugin, view: AnyView, reader: PluginReader) -> bool:
+    """A plugin that breaks here is taken to be concerned: what it makes of the subject is for its plan to say."""
+    try:
+        return bool(plugin.concerns(view, reader))
+    except Exception:
+        return True
 
 
 async def _plan_one(

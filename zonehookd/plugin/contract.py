@@ -136,6 +136,13 @@ class _Plugin:
     def __init__(self, options: Any) -> None:
         self.options = options
 
+    def concerns(self, view: Any, host: HostReader) -> bool:
+        """False: this subject is nothing to this plugin, and is not observed. Must be cheap: it is asked of everybody.
+
+        What the plugin made for the subject before must still concern it: see `host.recall`.
+        """
+        return True
+
     async def reclaim(self, links: Mapping[str, str], host: HostReader) -> Sequence[Record]:
         """Asked once, when our books were lost: what on this system bears this plugin's mark?
 

@@ -25,7 +25,8 @@ from zonehookd.errors import PluginRefused
 from zonehookd.plugin.contract import API, AnyPlugin, GatewayPlugin, NetworkPlugin, PluginOptions, ZonePlugin
 
 _BASES = (ZonePlugin, NetworkPlugin, GatewayPlugin)
-_METHODS = {"observe": 3, "plan": 3, "reclaim": 3}  # parameters, self included
+_METHODS = {"observe": 3, "plan": 3, "reclaim": 3, "concerns": 3}  # parameters, self included
+_OPTIONAL, _PLAIN = ("reclaim", "concerns"), ("plan", "concerns")
 _ATTRIBUTES = {"name", "after", "api", "kind", "Options", "options", "bundled"}
 
 
@@ -125,13 +126,13 @@ def _verify(name: str, cls: type[AnyPlugin]) -> None:
         raise PluginRefused(f"plugin {name}: made for contract {cls.api}, and this is {API}")
     for method, parameters in _METHODS.items():
         own = getattr(cls, method)
-        if method != "reclaim" and own in [getattr(base, method) for base in _BASES]:
+        if method not in _OPTIONAL and own in [getattr(base, method) for base in _BASES]:
             near = difflib.get_close_matches(method, [each for each in vars(cls) if each not in _METHODS], 1)
             raise PluginRefused(f"plugin {name}: {method} is missing", hint=f"is {near[0]!r} it?" if near else "")
         if len(inspect.signature(own).parameters) != parameters:
             raise PluginRefused(f"plugin {name}: {method}{inspect.signature(own)} must take two arguments")
-        if inspect.iscoroutinefunction(own) != (method != "plan"):
-            raise PluginRefused(f"plugin {name}: {method} must {'not ' if method == 'plan' else ''}be async")
+        if inspect.iscoroutinefunction(own) != (method not in _PLAIN):
+            raise PluginRefused(f"plugin {name}: {method} must {'not ' if method in _PLAIN else ''}be async")
     for member in vars(cls):
         if not member.startswith("_") and member not in _ATTRIBUTES and member not in _METHODS:
             near = difflib.get_close_matches(member, [*_METHODS, *_ATTRIBUTES], 1)
