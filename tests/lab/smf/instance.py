@@ -87,6 +87,10 @@ class Instance:
     def log(self) -> Path:
         return self.restarter.log_of(self.fmri)
 
+    def stays_up(self) -> bool:
+        """It runs, and is not on its way down."""
+        return self.state in UP and self.next_state in (State.NONE, *UP)
+
     def enabled(self) -> bool:
         """The temporary setting first [services 3.4]."""
         for group in (repo.GENERAL_OVR, repo.GENERAL):

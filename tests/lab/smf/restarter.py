@@ -207,7 +207,7 @@ class Restarter:
     def fulfilled(self, kind: str, entity: str) -> bool:
         if kind == "path":
             return self.path(urlsplit(entity).path).exists()
-        return any(instance.state in UP for instance in self.find(entity))
+        return any(instance.stays_up() for instance in self.find(entity))
 
     def _may_still_run(self, kind: str, entity: str) -> bool:
         """It needs no administrator to come up [services 3.6]."""
