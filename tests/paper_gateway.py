@@ -23,7 +23,7 @@ from zonehookd.model.plan import Note, Step, WriteFile
 WAN = {"cidr": "192.0.2.0/24", "uplink": "net0", "gateway": "192.0.2.1"}
 WEB = {"cidr": "10.99.0.0/24", "via": "edge"}
 DB = {"cidr": "10.98.0.0/24", "via": "edge"}
-EDGE = {"outside": "wan", "address": "192.0.2.10"}
+EDGE = {"outside": "wan", "address": "192.0.2.10", "dhcp": "none", "dns": "none"}
 Tables = dict[str, Any]
 _IDLE_S, _SETTLE_S = 0.4, 20.0
 

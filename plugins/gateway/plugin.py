@@ -49,7 +49,7 @@ class Seen:
     forwarding: Mapping[tuple[str, Family], bool] = field(default_factory=dict)
     defaults: Sequence[route.DefaultRoute] = ()
     static: route.StaticRoutes = field(default_factory=lambda: route.StaticRoutes((), ()))
-    links: frozenset[str] = frozenset()  # that are on the host
+    links: frozenset[str] = frozenset()  # that are on the host, without those that another stack has
     rules: Sequence[str] = ()  # NAT rules in the kernel; asked only where something is to be translated
 
 
@@ -63,13 +63,14 @@ class Gateway(GatewayPlugin[Seen]):
         if gateway.trouble or not (wanted or records):
             return Seen(records)
         where = gateway.where
+        addresses = await host.ask(ipadm.addresses(where))
         return Seen(
             records,
-            await host.ask(ipadm.addresses(where)),
+            addresses,
             await host.ask(ipadm.forwarding(where)),
             await host.ask(route.default_routes(where)),
             await host.ask(route.static_routes(where)),
-            frozenset(await host.ask(dladm.links())),
+            await _links(gateway, addresses, host),
             (await host.ask(ipnat.loaded(where))).rules if translated(gateway) else (),
         )
 
@@ -90,6 +91,17 @@ class Gateway(GatewayPlugin[Seen]):
         if plan.steps or plan.notes:
             return plan
         return nothing(f"gateway {gateway.name} has its addresses and forwards")
+
+
+async def _links(gateway: GatewayView, addresses: ipadm.Addresses, host: HostReader) -> frozenset[str]:
+    """Whose link it is needs asking only where there is no address on it: that walk opens every link."""
+    there = frozenset(await host.ask(dladm.links()))
+    bare = (there & {side.link for side in gateway.sides}) - {each.interface for each in addresses}
+    if not bare:
+        return there
+    here = "" if gateway.where == GLOBAL else gateway.where
+    zones = await host.ask(dladm.protections())
+    return there - {link for link in bare if link in zones and zones[link].zone != here}
 
 
 class _Job:
@@ -180,7 +192,7 @@ class _Job:
                     yield self._delete(to, ipaddress.ip_address(former), why)
                 yield self._remember(ROUTE, name.removeprefix(f"{self.where}/"), {"hop": str(hop)}, why)
             if to is None:
-                if not any(each.gateway == hop for each in self.seen.defaults):
+                if self.outer in self.seen.links and not any(each.gateway == hop for each in self.seen.defaults):
                     yield route.add_default(self.where, hop, persistent=True, why=why)
             elif not any(each.destination == to and each.gateway == hop for each in self.seen.static):
                 yield route.add_static(self.where, to, hop, persistent=True, why=why)
