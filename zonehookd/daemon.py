@@ -37,6 +37,7 @@ from zonehookd.illumos import dladm
 from zonehookd.model.event import Event
 from zonehookd.model.outcome import Outcome, Result
 from zonehookd.plugin.contract import NOBODY
+from zonehookd.provisioning import answers as provisioning
 from zonehookd.sources.poll import Poll
 from zonehookd.sources.source import Source, supervise
 from zonehookd.sources.zone_channel import ZoneChannel
@@ -87,7 +88,10 @@ class Daemon:
         self._metrics.show_resources(self._store.all, self._dispatcher.latest)
         answers = Answers(self._dispatcher, self._look, self._store, self._condition, self.reload)
         control = config.paths.run / "control.sock"
-        self._control = _bound(lambda: ControlServer(self._context, control, answers.handlers()), config.paths.run)
+        us = provisioning.Daemon(file, lambda: self.config, self.reload)
+        more = provisioning.Provisioning(us, self._dispatcher, self._look, self._files, self._store)
+        handlers = {**answers.handlers(), **more.handlers()}
+        self._control = _bound(lambda: ControlServer(self._context, control, handlers), config.paths.run)
         self._declared = checked.declared
 
     def _look(self) -> Look:

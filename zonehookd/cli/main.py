@@ -15,6 +15,7 @@ from zonehookd.bus.client import follow
 from zonehookd.bus.messages import Verb
 from zonehookd.cli import tables
 from zonehookd.cli.imports import imports
+from zonehookd.cli.provisioning import provisioning
 from zonehookd.cli.settings import EXIT_CHANGES, EXIT_TROUBLE, EXIT_USAGE, Settings, json_option, settings_of
 
 click.UsageError.exit_code = EXIT_USAGE
@@ -39,6 +40,7 @@ def main(context: click.Context, file: Path | None, run: Path | None, as_json: b
 
 
 main.add_command(imports)
+main.add_command(provisioning)
 
 
 def _listing(name: Verb, shown: Callable[[Any, Any], None], about: str) -> None:
