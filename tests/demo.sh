@@ -21,17 +21,40 @@ wait_for() { # LINK there|gone
         sleep 0.05
     done
 }
-zone() { # NAME LINK ADDRESS
-    run zonecfg -z "$1" "create -b; set zonepath=/zones/$1; set brand=sparse; set ip-type=exclusive; add net; set physical=$2; set allowed-address=$3; end"
+patiently() { # COMMAND...: until it succeeds, at most 20 s
+    tries=0
+    until "$@" >/dev/null 2>&1; do
+        tries=$((tries + 1))
+        [ $tries -lt 200 ] || { echo "demo: never came true: $*" >&2; zonehookctl --config /etc/zonehookd.toml status >&2; exit 1; }
+        sleep 0.1
+    done
+}
+zone() { # NAME LINK
+    run zonecfg -z "$1" "create -b; set zonepath=/zones/$1; set brand=sparse; set ip-type=exclusive; add net; set physical=$2; end; add attr; set name=zh.net0; set type=string; set value=dmz; end"
 }
 
 say "An illumos host as it comes: no etherstub, no VNIC, no zone."
 run dladm show-link
 
-say "Declare one network, and start the daemon."
+say "Declare a hidden network, and the gateway zone through which it reaches the world. Start the daemon."
 cat >/etc/zonehookd.toml <<'TOML'
-[network.dmz]
+[network.wan]                  # what the uplink leads to
+cidr = "192.0.2.0/24"
+uplink = "net0"
+gateway = "192.0.2.1"
+
+[network.dmz]                  # hidden: an etherstub, behind zone edge
 cidr = "10.1.0.0/24"
+via = "edge"
+
+[gateway.edge]
+outside = "wan"
+address = "192.0.2.10"
+
+[[gateway.edge.forward]]       # a way in
+port = 8080
+to = "web1"
+to_port = 80
 TOML
 run cat /etc/zonehookd.toml
 prompt zonehookd --config /etc/zonehookd.toml '&'
@@ -41,18 +64,34 @@ trap 'kill $daemon 2>/dev/null' EXIT
 ctl() { prompt zonehookctl "$@"; zonehookctl --config /etc/zonehookd.toml "$@"; }
 wait_for dmz0 there
 
-say "Three zones, configured with zonecfg alone. Nobody makes a VNIC."
-zone web1 web1_0 10.1.0.11/24
-zone web2 web2_0 10.1.0.12/24
-zone db1 db1_0 10.1.0.21/24
-wait_for web1_0 there; wait_for web2_0 there; wait_for db1_0 there
+say "Four zones, configured with zonecfg alone: the gateway, and three that only name their network."
+say "Nobody makes a VNIC, nobody writes down an address, a route, a NAT rule or a DHCP reservation."
+run zonecfg -z edge "create -b; set zonepath=/zones/edge; set brand=sparse; set ip-type=exclusive"
+zone web1 web1_0
+zone web2 web2_0
+zone db1 db1_0
+wait_for web1_0 there; wait_for web2_0 there; wait_for db1_0 there; wait_for edge_dmz0 there
+patiently sh -c 'zonecfg -z edge export | grep -q edge_dmz0'
 run dladm show-vnic
 
-say "They boot, and they talk."
-for name in web1 web2 db1; do run zoneadm -z $name install; run zoneadm -z $name boot; done
+say "They boot, and the network is there."
+for name in edge web1 web2 db1; do run zoneadm -z $name install; run zoneadm -z $name boot; done
 run zoneadm list -cv
-run zlogin web1 ping -c 2 -i 0.2 10.1.0.21 || exit 1
+patiently zlogin web1 ping -c 1 -W 1 198.51.100.1
 ctl zones
+ctl gateways
+
+say "A neighbour, the world outside, and a name:"
+ctl addresses
+neighbour=$(zonehookctl --config /etc/zonehookd.toml addresses | awk '$3 == "db1" { print $2 }')
+run zlogin web1 ping -c 1 "$neighbour" || exit 1
+run zlogin web1 ping -c 2 -i 0.2 198.51.100.1 || exit 1
+patiently zlogin web1 busybox nslookup db1.dmz 10.1.0.1
+run zlogin web1 busybox nslookup db1.dmz 10.1.0.1
+say "A way in: a server in web1, asked from outside."
+zlogin -n web1 'mkdir -p /tmp/www; echo hello from web1 >/tmp/www/index.html; busybox httpd -p 80 -h /tmp/www'
+run zonelab outside run -- busybox wget -qO- http://192.0.2.10:8080/ || exit 1
+run ipnat -lR -z edge
 
 say "Break it by hand: delete a VNIC behind the daemon's back. A plan shows what is to be done, apply does it."
 run zoneadm -z web2 halt
@@ -62,18 +101,19 @@ ctl plan
 ctl apply
 run dladm show-vnic web2_0
 run zoneadm -z web2 boot
-run zlogin web2 ping -c 1 10.1.0.11 || exit 1
+patiently zlogin web2 ping -c 1 -W 1 198.51.100.1
+run zlogin web2 ping -c 1 198.51.100.1 || exit 1
 
 say "Why is it so?"
 ctl explain web2
 
 say "Halt, uninstall, delete: the links follow."
-for name in web1 web2 db1; do
+for name in web1 web2 db1 edge; do
     run zoneadm -z $name halt
     run zoneadm -z $name uninstall -F
     run zonecfg -z $name delete -F
 done
-wait_for web1_0 gone; wait_for web2_0 gone; wait_for db1_0 gone
+wait_for web1_0 gone; wait_for web2_0 gone; wait_for db1_0 gone; wait_for edge_dmz0 gone; wait_for edge_wan0 gone
 say "And with the network's declaration goes its etherstub: nothing is left."
 run cp /dev/null /etc/zonehookd.toml
 run kill -HUP $daemon
