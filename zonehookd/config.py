@@ -166,7 +166,10 @@ class MetricsSection(Section):
 
 
 # In this order, as far as their own `after` leaves it open.
-STANDARD = ("etherstub", "pool", "address", "vnic", "gateway_nic", "boot_again", "nat", "gateway", "zone_address")
+STANDARD = (
+    "etherstub", "pool", "address", "vnic", "gateway_nic", "boot_again", "nat", "gateway", "zone_address",
+    "dhcpd", "dnsmasq",
+)  # fmt: skip
 
 
 class PluginsSection(Section):
