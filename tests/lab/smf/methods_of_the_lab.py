@@ -72,7 +72,8 @@ def _text(told: Played, group: str, name: str) -> str:
 
 
 def _exists(told: Played, path: str) -> bool:
-    return told.instance.restarter.path(path).exists()
+    file = told.instance.restarter.path(path)
+    return file.is_symlink() or file.exists()
 
 
 def _migrate(told: Played) -> None:
@@ -117,9 +118,10 @@ def _load_filters(told: Played) -> bool:
     _command(told, "ipf", "-6IFa")
     good = True
     for path, option in (*_OVERRIDES, (f"{_RUN}/ipf.conf", "-I"), (f"{_RUN}/ipf6.conf", "-6I")):
-        target = told.instance.restarter.path(path)
-        if target.exists() or target.is_symlink():
-            good = _command(told, "ipf", option, "-f", path) == 0 and good
+        if _exists(told, path):
+            target = told.instance.restarter.path(path)
+            meant = str(target.readlink()) if target.is_symlink() else path  # a link of the zone's, not of ours
+            good = _command(told, "ipf", option, "-f", meant) == 0 and good
     if not good:
         told.said.append("Not switching config due to load error.")
         return False

@@ -56,15 +56,16 @@ def copied(groups: Mapping[str, Group]) -> Groups:
 
 class Repository:
     def __init__(self, file: Path, delivered: Mapping[str, Mapping[str, Group]]) -> None:
-        """`delivered` maps an FMRI (service or instance) to its groups; they are shared until somebody changes them."""
+        """`delivered` maps an FMRI (service or instance) to its groups; they are shared until somebody changes them.
+
+        Delivered services have no groups of their own, so what an instance has is what it runs with.
+        """
         self._file = file
         self.entities: dict[str, Entity] = {}
         self._deleted: list[str] = []
         self.manifests: dict[str, tuple[str, list[str]]] = {}  # file -> (digest, services it brought)
         for name, groups in delivered.items():
-            self.entities[name] = Entity(*names.split(name), dict(groups), imported=dict(groups))
-        for entity in self.instances():
-            entity.running = self.compose(entity)
+            self.entities[name] = Entity(*names.split(name), dict(groups), dict(groups), dict(groups))
         self._load()
 
     # finding ------------------------------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ from lab.smf.repository import Entity, Repository
 from lab.smf.worker import Worker
 from lab.world import GLOBAL, KernelZone, World
 
+_FILE = "etc/svc/repository.db"
 _MANIFESTS = ("/lib/svc/manifest", "/var/svc/manifest")
 _RANK = {"error": 0, "restart": 1, "refresh": 2}
 _REACHES = {"error": 0, "stop": 1, "refresh": 2}  # what happened -> the least restart_on that answers to it
@@ -25,10 +26,11 @@ _REACHES = {"error": 0, "stop": 1, "refresh": 2}  # what happened -> the least r
 
 class Restarter:
     """Whatever is read or changed here, in the repository, or in an instance: hold `changed`, which is also notified
-    at every change of a state. Never take `World.lock` while holding it.
+    at every change of a state. Never take `World.lock` while holding it; the other way round is fine.
     """
 
-    def __init__(self, world: World, zone: KernelZone | None, ctids: Iterator[int]) -> None:
+    def __init__(self, world: World, zone: KernelZone | None, ctids: Iterator[int], since: float) -> None:
+        """`since`: when the zone booted, in seconds since 1970."""
         self.world = world
         self.zone = GLOBAL if zone is None else zone.name
         self.changed = threading.Condition(threading.Lock())
@@ -38,14 +40,14 @@ class Restarter:
         self._pumping = False
         self.stopped = False  # the zone is going down
         delivered = services(world.dialect, zone is None)
-        self.repository = Repository(self._root / "etc/svc/repository.db", delivered)
-        self.instances = {entity.fmri: Instance(self, entity) for entity in self.repository.instances()}
+        self.repository = Repository(self._root / _FILE, delivered)
+        self.instances = {entity.fmri: Instance(self, entity, since=since) for entity in self.repository.instances()}
         self._dependents: dict[str, list[Instance]] | None = None
 
     # life ---------------------------------------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Everything that is enabled; in the background, dependencies first."""
+        """Everything that is enabled; in the background, dependencies first (on paper: by `pump`)."""
         with self.changed:
             for instance in self.instances.values():
                 if not instance.enabled():
@@ -54,18 +56,13 @@ class Restarter:
                     instance.state = State.ONLINE
                 else:
                     self.post(instance, "check")
-        self.pump()
 
     def _nothing_to_import(self, instance: Instance) -> bool:
         return instance.fmri == MANIFEST_IMPORT and not self.repository.manifests and not any(self.manifests())
 
     def manifests(self) -> Iterator[tuple[str, Path]]:
-        """(path in the zone, file), in the order they are imported. A zone shares /lib with the global one."""
-        for folder in _MANIFESTS:
-            shared = self.zone != GLOBAL and folder.startswith("/lib/")
-            place = self.world.path(folder) if shared else self.path(folder)
-            for file in sorted(place.rglob("*.xml")):
-                yield f"{folder}/{file.relative_to(place)}", file
+        """(path in the zone, file), in the order they are imported."""
+        return _manifests(self.world, self._root)
 
     def stop(self) -> None:
         """The zone's processes are about to die: nobody restarts them."""
@@ -237,6 +234,20 @@ class Restarter:
                         for target in self.find(entity):
                             self._dependents.setdefault(target.fmri, []).append(each)
         return self._dependents.get(instance.fmri, [])
+
+
+def _manifests(world: World, root: Path) -> Iterator[tuple[str, Path]]:
+    """A zone shares /lib with the global one."""
+    for folder in _MANIFESTS:
+        place = world.path(folder) if folder.startswith("/lib/") else root / folder.lstrip("/")
+        for file in sorted(place.rglob("*.xml")):
+            yield f"{folder}/{file.relative_to(place)}", file
+
+
+def has_something_of_its_own(world: World, zone: KernelZone) -> bool:
+    """Whether anything differs from a fresh zone, so that booting it could start a service."""
+    root = root_of(world, zone.name)
+    return (root / _FILE).exists() or any(_manifests(world, root))
 
 
 def numbers() -> Iterator[int]:
