@@ -68,6 +68,7 @@ class Seen:
 class Dhcpd(GatewayPlugin[Seen]):
     name = "dhcpd"
     after = ("gateway",)
+    asks_each = True
 
     class Options(PluginOptions):
         """Defaults of the first four: services sheet 4.1, as is the group."""

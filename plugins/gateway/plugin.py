@@ -7,6 +7,7 @@ lets out a private source. What forwarding was before is in the books, and resto
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -31,7 +32,7 @@ from zonehookd.plugin import (
     nothing,
 )
 from zonehookd.plugin.plumbing import plumb, wrong
-from zonehookd.plugin.translation import translated, untranslated
+from zonehookd.plugin.translation import untranslated
 
 INTERFACE, FORWARDING, ROUTE = "interface", "forwarding", "route"
 Steps = Iterator[Change | Remember | Forget]
@@ -50,12 +51,13 @@ class Seen:
     defaults: Sequence[route.DefaultRoute] = ()
     static: route.StaticRoutes = field(default_factory=lambda: route.StaticRoutes((), ()))
     links: frozenset[str] = frozenset()  # that are on the host, without those that another stack has
-    rules: Sequence[str] = ()  # NAT rules in the kernel; asked only where something is to be translated
+    rules: Sequence[str] = ()  # NAT rules in the kernel
 
 
 class Gateway(GatewayPlugin[Seen]):
     name = "gateway"
     after = ("nat",)
+    asks_each = True
 
     async def observe(self, gateway: GatewayView, host: HostReader) -> Seen:
         records = host.recall(gateway.subject)
@@ -63,16 +65,15 @@ class Gateway(GatewayPlugin[Seen]):
         if gateway.trouble or not (wanted or records):
             return Seen(records)
         where = gateway.where
-        addresses = await host.ask(ipadm.addresses(where))
-        return Seen(
-            records,
-            addresses,
-            await host.ask(ipadm.forwarding(where)),
-            await host.ask(route.default_routes(where)),
-            await host.ask(route.static_routes(where)),
-            await _links(gateway, addresses, host),
-            (await host.ask(ipnat.loaded(where))).rules if translated(gateway) else (),
+        addresses, forwarding, defaults, static, loaded = await asyncio.gather(
+            host.ask(ipadm.addresses(where)),
+            host.ask(ipadm.forwarding(where)),
+            host.ask(route.default_routes(where)),
+            host.ask(route.static_routes(where)),
+            host.ask(ipnat.loaded(where)),
         )
+        links = await _links(gateway, addresses, host)
+        return Seen(records, addresses, forwarding, defaults, static, links, loaded.rules)
 
     def plan(self, gateway: GatewayView, seen: Seen) -> Plan:
         declared = gateway.gateway

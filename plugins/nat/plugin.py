@@ -10,6 +10,7 @@ of a network that goes are removed only when its side forwards no more, so no pr
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -56,6 +57,7 @@ class Seen:
 
 class Nat(GatewayPlugin[Seen]):
     name = "nat"
+    asks_each = True
 
     class Options(PluginOptions):
         file: Path = Path("/etc/ipf/ipnat.conf")
@@ -77,14 +79,14 @@ class Nat(GatewayPlugin[Seen]):
             given = [a.address.ip for a in found if a.interface == gateway.outer_link and not a.address.is_link_local]
         for address in given:
             outer.setdefault(address.version, address)
-        return Seen(
-            records,
-            await host.ask(ipnat.loaded(where)),
-            (await read_files(where, [self.options.file], host))[self.options.file],
-            (await host.ask(smf.services(where, [self.options.service]))).get(self.options.service),
-            await host.ask(ipadm.forwarding(where)) if RULES in records else {},
-            outer,
+        loaded, files, services, forwarding = await asyncio.gather(
+            host.ask(ipnat.loaded(where)),
+            read_files(where, [self.options.file], host),
+            host.ask(smf.services(where, [self.options.service])),
+            host.ask(ipadm.forwarding(where)),
         )
+        service = services.get(self.options.service)
+        return Seen(records, loaded, files[self.options.file], service, forwarding, outer)
 
     def plan(self, gateway: GatewayView, seen: Seen) -> Plan:
         if gateway.zone is None and gateway.name != GLOBAL:

@@ -10,6 +10,7 @@ Inside is looked at once per boot and change: what the zone's own admin does the
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -53,6 +54,7 @@ class Seen:
 class ZoneAddress(ZonePlugin[Seen]):
     name = "zone_address"
     after = ("vnic",)
+    asks_each = True
 
     class Options(PluginOptions):
         without_ipadm: tuple[str, ...] = ("lx", "bhyve", "kvm", "emu", "propolis", "joyent", "alien")
@@ -69,7 +71,8 @@ class ZoneAddress(ZonePlugin[Seen]):
             return Seen(record)
         try:
             where = zone.zone.name
-            return Seen(record, await host.ask(ipadm.addresses(where)), await host.ask(route.default_routes(where)))
+            asked = asyncio.gather(host.ask(ipadm.addresses(where)), host.ask(route.default_routes(where)))
+            return Seen(record, *await asked)
         except CannotObserve as problem:  # it has only just begun to boot: no reason not to wire it
             return Seen(record, unseen=str(problem))
 

@@ -7,6 +7,7 @@ machine; the same code serves the dry run.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import traceback
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -82,6 +83,7 @@ class Reconciler:
         trouble: dict[str, str] = {}  # network -> why it cannot be had now
         shut: dict[str, str] = {}  # gateway -> why nothing goes through it now
         calls: Counter[tuple[str, str]] = Counter()
+        await self._ask_ahead(site, due, motion, readers)
         for each in sorted(due, key=lambda one: views.order(site, one)):
             view: AnyView
             plan = SubjectPlan(each)
@@ -121,6 +123,36 @@ class Reconciler:
         for (name, result), times in calls.items():
             self._called(name, "plan", result, times)
         return plans
+
+    async def _ask_ahead(
+        self, site: Site, due: Collection[Subject], motion: Motion, readers: Mapping[str, PluginReader]
+    ) -> None:
+        """Ask together what would be asked one after the other; the answers stay in the look. Failures come up again
+        where they belong."""
+        waiting = []
+        for plugin in self.plugins:
+            if not plugin.asks_each:
+                continue
+            for each in due:
+                if each.kind != plugin.kind:
+                    continue
+                view: AnyView
+                if each.kind == "gateway":
+                    view = views.gateway_view(site, each.name)
+                elif each.kind == "zone" and (zone := site.zones.get(each.name)) is not None and not zone.trouble:
+                    view = views.zone_view(site, zone, motion, {}, {})
+                else:
+                    continue
+                if _concerns(plugin, view, readers[plugin.name]):
+                    waiting.append(_quietly(plugin, view, readers[plugin.name]))
+        if waiting:
+            await asyncio.gather(*waiting)
+
+
+async def _quietly(plugin: Any, view: AnyView, reader: PluginReader) -> None:
+    with contextlib.suppress(Exception):
+        async with asyncio.timeout(OBSERVE_MAX_S):
+            await plugin.observe(view, reader)
 
 
 def _gateway_trouble(view: GatewayView, plan: SubjectPlan) -> str:

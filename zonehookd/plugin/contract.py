@@ -129,6 +129,10 @@ class _Plugin:
     kind: ClassVar[Literal["network", "gateway", "zone"]]
     Options: ClassVar[type[PluginOptions]] = PluginOptions
 
+    # Its observe asks something of its own for each subject (what is inside a zone): this is asked for all at once, and
+    # before they are planned one by one, so a hundred zones that boot do not wait for each other's zlogin.
+    asks_each: ClassVar[bool] = False
+
     # Set by the loader. Ours wait for nothing but commands, which have limits; others get one of their own, and at ten
     # thousand zones a timer each would be a tenth of the look.
     bundled: bool = False

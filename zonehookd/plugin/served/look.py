@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -53,9 +54,11 @@ async def observe(server: Server, wanted: Wanted | None, subject: Subject, plugi
     seen = Seen(subject, plugin, book, now_s=time.time())
     if wanted is None and record is None:
         return seen
-    service = (await host.ask(smf.services(server.where, [server.fmri]))).get(server.fmri)
     paths = (server.main, server.config, server.candidate, server.main_candidate, *server.data)
-    files = await files_of.read_files(server.where, paths, host)
+    services, files = await asyncio.gather(
+        host.ask(smf.services(server.where, [server.fmri])), files_of.read_files(server.where, paths, host)
+    )
+    service = services.get(server.fmri)
     names = sorted({*book.before, *(wanted.settings if wanted else ())})
     settings: Mapping[str, smf.Property] = {}
     if names and service is not None:

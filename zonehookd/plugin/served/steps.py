@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from zonehookd.illumos import smf
-from zonehookd.illumos.zlogin import inside
+from zonehookd.illumos.zlogin import GLOBAL, inside
 from zonehookd.model.command import Change, Verdict
 from zonehookd.model.plan import Forget, Note, Plan, Remember, Step, nothing
 from zonehookd.plugin import where as files_of
@@ -113,6 +113,11 @@ class _Planner:
             pause_s = server.pace_s - self.book.age_s(self.seen.now_s)
             text = f"{server.name} of zone {server.where}: changes are gathered for {server.pace_s:g} s"
             return self._waits(text, "paced", max(pause_s, 0.02))
+        if service.state == MAINTENANCE and not apply:
+            text = f"{server.name} of zone {server.where} does not come up: {self.seen.said or 'it said nothing'}"
+            zone = "" if server.where == GLOBAL else f" -z {server.where}"
+            hint = f"mend it, then: svcadm{zone} clear {server.fmri}"
+            self.notes.append(Note("refused", text, MAINTENANCE, server.fmri, hint))
         steps = self._install(target) if apply else self._keep(target)
         if target.config is None and not apply:
             steps += self._leave()
