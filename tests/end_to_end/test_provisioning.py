@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import Any
 
 import pytest
@@ -30,6 +31,16 @@ def running(online: Machine) -> Daemon:
     daemon = Daemon(online, "", QUIET)
     daemon.start()
     return daemon
+
+
+ASK = """
+import socket, sys
+with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
+    asking.settimeout(3)
+    name = b"".join(bytes([len(label)]) + label.encode() for label in sys.argv[1].split("."))
+    asking.sendto(b"\\x12\\x34\\x01\\0\\0\\x01\\0\\0\\0\\0\\0\\0" + name + b"\\0\\0\\x01\\0\\x01", ("10.190.190.1", 53))
+    print(socket.inet_ntoa(asking.recv(512)[-4:]))
+"""
 
 
 def component(answer: Any, name: str) -> tuple[Any, Any, Any]:
@@ -74,6 +85,55 @@ def test_one_command_sets_it_up_and_one_takes_it_down(running: Daemon) -> None:
     assert (done.status, done.out) == (0, "provisioning network provision is taken down\n"), done
     assert stack(machine) == before and machine.run("test", "-e", DROP_IN).status == 1
     assert running.ask("provisioning", "teardown").status == 1
+
+
+@pytest.mark.parametrize("dialect", ["vanilla", "omnios"])
+def test_ready_means_that_a_zone_needs_nothing_more(dialect: str) -> None:
+    machine = Machine(*(["--omnios"] if dialect == "omnios" else []))
+    try:
+        machine.do("ipadm", "create-addr", "-T", "static", "-a", "192.0.2.10/24", "net0/v4")
+        machine.do("route", "add", "default", "192.0.2.1")
+        before = stack(machine)
+        daemon = Daemon(machine, "")
+        daemon.start()
+        done = daemon.ask("provisioning", "setup", "--upstream", "198.51.100.1")
+        assert done.status == 0 and ": ready" in done.out, done
+        named = "create -b; set zonepath=/zones/{0}; set brand=sparse; set ip-type=exclusive; add net; "
+        named += "set physical={0}_0; end; "
+        wish = 'add attr; set name=zh.net0; set type=string; set value="provision"; end'
+        machine.do("zonecfg", "-z", "ours", named.format("ours") + wish)
+        machine.do("dladm", "create-vnic", "-l", "estub_provision0", "strange_0")
+        machine.do("zonecfg", "-z", "strange", named.format("strange"))
+        for zone in ("ours", "strange"):
+            machine.do("zoneadm", "-z", zone, "install")
+            until(lambda zone=zone: f"{zone}_0" in machine.links(), "its VNIC")
+            machine.do("zoneadm", "-z", zone, "boot")
+        addresses = ("ipadm", "show-addr", "-p", "-o", "addr")
+        until(lambda: "10.190.190.10/24" in machine.run("zlogin", "ours", *addresses).out, "an address of the pool")
+        machine.do("zlogin", "strange", "ipadm", "create-addr", "-T", "dhcp", "-w", "10", "strange_0/d")
+        until(lambda: "10.190.190." in machine.run("zlogin", "strange", *addresses).out, "a lease for a stranger")
+        lease = next(line for line in machine.do("zlogin", "strange", *addresses).split() if line.startswith("10."))
+        assert 192 <= int(lease.partition("/")[0].rpartition(".")[2]) <= 254, lease
+        until(
+            lambda: machine.run("zlogin", "ours", "ping", "-c", "1", "-W", "1", "198.51.100.1").status == 0, "a way out"
+        )
+        for zone in ("ours", "strange"):
+            machine.do("zlogin", zone, "ping", "-c", "1", "-W", "2", "198.51.100.1")
+            assert machine.do("zlogin", zone, shlex.join(["python3", "-c", ASK, "ours"])).split() == ["10.190.190.10"]
+        assert daemon.ask("provisioning", "status").status == 0
+
+        assert "in use by zone ours" in daemon.ask("provisioning", "teardown").err
+        machine.delete("ours")
+        machine.delete("strange")
+        machine.do("dladm", "delete-vnic", "strange_0")
+        until(lambda: daemon.ctl("provisioning", "status")["networks"][0]["zones"] == [], "no zone")
+        gone = daemon.ask("provisioning", "teardown")
+        assert (gone.status, gone.out) == (0, "provisioning network provision is taken down\n"), gone
+        assert stack(machine) == before
+        services = machine.do("svcs", "-H", "-o", "state", "dnsmasq", "dhcp:ipv4").split()
+        assert services == ["disabled", "disabled"]
+    finally:
+        machine.close()
 
 
 def test_a_network_with_zones_is_not_taken_down_and_keeps_its_range(running: Daemon) -> None:
