@@ -10,10 +10,10 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TypeVar
 
-from lab.dispatch import run_text
+from lab.dispatch import COMMANDS, run_text
 from lab.world import World
 
 from zonehookd.config import Config
@@ -63,12 +63,17 @@ class PaperCommands:
             self.changes.append(argv)
             self._perhaps_die("before")
         stdin = query_or_change.stdin if isinstance(query_or_change, Change) else ""
-        done = run_text(self.world, list(argv), stdin)
+        done = run_text(self.world, self._played(argv), stdin)
         if isinstance(query_or_change, Change):
             self._perhaps_die("after")
         if done.status == SIGKILLED:
             raise CommandTimedOut(argv, "was killed")
         return Finished(Reply(done.status, done.out, done.err), 0.0)
+
+    def _played(self, argv: Sequence[str]) -> list[str]:
+        """The lab knows its commands by name; who configures a service names a whole path."""
+        name = PurePath(argv[0]).name
+        return [name if name in COMMANDS else argv[0], *argv[1:]]
 
     def _perhaps_die(self, moment: str) -> None:
         if self.die_at == (len(self.changes), moment):
@@ -76,10 +81,25 @@ class PaperCommands:
 
 
 class PaperFiles(LocalFiles):
-    """Real files; the lab keeps them below the world's root and the configuration names them there."""
+    """Real files; /etc and /var are the world's."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def _real(self, path: Path) -> Path:
+        return self._world.path(str(path)) if path.parts[1:2] in (("etc",), ("var",)) else path
+
+    def read(self, path: Path, max_bytes: int) -> bytes:
+        return super().read(self._real(path), max_bytes)
 
     def stamp(self, path: Path) -> Stamp | None:
-        return super().stamp(path)
+        return super().stamp(self._real(path))
+
+    def write(self, path: Path, content: str, mode: int | None) -> None:
+        super().write(self._real(path), content, mode)
+
+    def remove(self, path: Path) -> None:
+        super().remove(self._real(path))
 
 
 class Engine:
@@ -93,7 +113,7 @@ class Engine:
         self.declared = declare(self.config)
         self.store = Store(state)
         self.commands = PaperCommands(world)
-        self.files: Files = PaperFiles()
+        self.files: Files = PaperFiles(world)
         self.dialect = asyncio.run(self._ask(dladm.probe_dialect()))
         self.motion = Motion()  # what the kernel said of zones
         self.survey = Survey(self.config.paths.zones, 0.0)

@@ -1,6 +1,7 @@
 """Asks a name server, over UDP or TCP: run by python3 -c in a zone, outside, anywhere.
 
-udp|tcp SERVER TYPE NAME…     for each name a line: its code, then the answers; "silence" when none came within 1 s
+udp|tcp SERVER TYPE NAME…         for each name a line: its code, then the answers; "silence" when none came within 1 s
+watch SERVER TYPE NAME CODE       prints when that was its code for the first time, by the monotonic clock
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import ipaddress
 import socket
 import struct
 import sys
+import time
 
 TYPES = {"A": 1, "CNAME": 5, "PTR": 12, "TXT": 16, "AAAA": 28}
 CODES = {0: "NOERROR", 2: "SERVFAIL", 3: "NXDOMAIN", 5: "REFUSED"}
@@ -67,5 +69,14 @@ def ask(protocol: str, server: str, kind: str, name: str) -> list[str]:
             return ["silence"]
 
 
-for each in sys.argv[4:]:
-    print(*ask(*sys.argv[1:4], each))
+def watch(server: str, kind: str, name: str, code: str) -> None:
+    while ask("udp", server, kind, name)[0] != code:
+        time.sleep(0.01)
+    print(time.monotonic())
+
+
+if sys.argv[1] == "watch":
+    watch(*sys.argv[2:])
+else:
+    for each in sys.argv[4:]:
+        print(*ask(*sys.argv[1:4], each))

@@ -11,7 +11,7 @@ from pathlib import Path
 from lab.call import Call
 from lab.zonefiles import index_entry
 
-_TOOLS = {"rm": 1, "cat": 1, "mkdir": 1, "mv": 1}
+_TOOLS = {"rm": 1, "cat": 1, "mkdir": 1, "mv": 1, "tail": 1}
 _SCRIPT = 3  # sh -c SCRIPT: what follows is $0 and the arguments
 
 
