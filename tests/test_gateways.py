@@ -44,6 +44,7 @@ def test_gateways_that_go_round_in_a_ring_are_refused_by_name() -> None:
     [
         ({"outside": "wam"}, "gateway.edge.outside: there is no network 'wam'"),
         ({"outside": "web"}, "gateway.edge.outside: web is behind this very gateway"),
+        ({"kind": "external", "forward": [{"port": 80, "to": "a"}]}, "an external gateway is only wired"),
         ({"kind": "global"}, "the gateway of kind global is called global"),
         ({"outside": "wan", "address": "198.51.100.1"}, "198.51.100.1 is not in the outer network"),
         ({"outside": "wan", "address": "192.0.2.1"}, "192.0.2.1 is the gateway address of network wan"),

@@ -112,11 +112,12 @@ class ZoneAddress(ZonePlugin[Seen]):
 
     def _how(self, zone: ZoneView, attachment: Attachment) -> How:
         by = attachment.network.address_by
+        brand = zone.zone.config.brand if zone.zone.config else ""
+        native = not brand.startswith(self.options.without_ipadm)
         if attachment.nic.enforced:
-            return "given"
+            return "given" if native else "none"
         if by == "auto":
-            brand = zone.zone.config.brand if zone.zone.config else ""
-            return "dhcp" if brand.startswith(self.options.without_ipadm) else "zlogin"
+            return "zlogin" if native else "dhcp"
         return by
 
     def _inside(self, zone: ZoneView) -> Sequence[tuple[Attachment, How]]:

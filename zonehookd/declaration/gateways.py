@@ -45,6 +45,9 @@ def _gateway(
     kind = section.kind or ("global" if name == GLOBAL else "proxy")
     if (kind == "global") is not (name == GLOBAL):
         raise ConfigError(f"{where}.kind: the gateway of kind global is called global, and only that one")
+    if kind == "external" and (section.forward or section.static):
+        raise ConfigError(f"{where}: an external gateway is only wired, so nothing can be forwarded in it",
+                          hint="declare the ways in there, or make it kind = \"proxy\"")  # fmt: skip
     outside = networks.get(section.outside) if section.outside else None
     if section.outside and outside is None:
         raise ConfigError(
