@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -18,6 +19,7 @@ _LONGS = {"conf-file": "C", "conf-dir": "7", "dhcp-range": "F"}
 _WITHOUT_START = ("--test", "--version", "--help", "-v", "-w")
 _NEEDS_INOTIFY = ("hostsdir", "dhcp-hostsdir", "dhcp-optsdir")
 _DEFAULT = "/etc/dnsmasq.conf"
+_NO_FILE = 3  # exit status
 _DEEPEST = 8  # configuration files that name configuration files
 
 
@@ -28,8 +30,13 @@ def main(call: Call) -> int:
         if used & set(_NEEDS_INOTIFY):
             call.err("\ndnsmasq: dhcp-hostsdir, dhcp-optsdir and hostsdir are not supported on this platform\n")
             return 1
-        if call.world.dialect is Dialect.OMNIOS and "SMF_FMRI" in call.environ and "dhcp-range" in used:
-            raise NotEmulated("DHCP from OmniOS' dnsmasq service, whose user may not serve it [services 5.1]")
+        if call.world.dialect is Dialect.OMNIOS and "SMF_FMRI" in call.environ:
+            if "dhcp-range" in used:
+                raise NotEmulated("DHCP from OmniOS' dnsmasq service, whose user may not serve it [services 5.1]")
+            for name, file in _main_files(call, arguments):
+                if file.exists() and not file.stat().st_mode & stat.S_IROTH:  # the service's own user is not root
+                    call.err(f"\ndnsmasq: cannot read {name}: Permission denied\n")
+                    return _NO_FILE
     if call.world.root != Path("/") and "--test" in arguments:
         return _tested_in_process(call, arguments)
     raise real_programs.become(call, changes_user=True)
@@ -65,15 +72,22 @@ def _lines(file: Path, root: Path, depth: int) -> Iterator[str]:
             yield line
 
 
+def _main_files(call: Call, arguments: list[str]) -> list[tuple[str, Path]]:
+    """(name as given, file seen from the lab) of those the command line names, or the default one."""
+    root = root_of(call.world, call.zone)
+    options, _ = getopt(arguments, _OPTIONS, permute=True, longs=_LONGS)
+    names = [option.value for option in options if option.letter == "C"] or [_DEFAULT]
+    return [(name, root / (name if name.startswith("/") else f"{call.cwd}/{name}").lstrip("/")) for name in names]
+
+
 def _settings(call: Call, arguments: list[str]) -> Iterator[str]:
     """Names of all the settings it will meet, on its command line and in its files."""
     root = root_of(call.world, call.zone)
     options, _ = getopt(arguments, _OPTIONS, permute=True, longs=_LONGS)
     yield from (word[2:].partition("=")[0] for word in arguments if word.startswith("--"))
     yield from ("dhcp-range" for option in options if option.letter == "F")
-    files = [option.value for option in options if option.letter == "C"]
-    for name in files or [_DEFAULT]:
-        yield from _of_file(root / f"{call.cwd}/{name}".lstrip("/") if name[:1] != "/" else root / name[1:], root, 0)
+    for _, file in _main_files(call, arguments):
+        yield from _of_file(file, root, 0)
     for option in options:
         if option.letter == "7":
             yield from _of_folder(option.value, root, 0)
