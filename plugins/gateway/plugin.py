@@ -179,7 +179,8 @@ class _Job:
                 continue
             why = f"gateway {self.gateway.name} lacks an address on {link}"
             steps = list(plumb(self.where, link, addresses, self.seen.addresses, why=why))
-            if steps and (INTERFACE, f"{self.where}/{link}") not in self.records:
+            added = any(side.link == link and side.found_by == "gateway" for side in self.gateway.sides)
+            if (steps or added) and (INTERFACE, f"{self.where}/{link}") not in self.records:
                 yield self._remember(INTERFACE, link, {"side": "yes" if link in self.sides else "no"}, why)
             yield from steps
 
@@ -199,8 +200,9 @@ class _Job:
                 yield route.add_static(self.where, to, hop, persistent=True, why=why)
 
     def forwarding(self) -> Steps:
+        enforced = {side.link for side in self.gateway.sides if side.nic.enforced}  # ipadm refuses it there
         for link, family in self._forwards():
-            if self.seen.forwarding.get((link, family)) or not self._plumbed(link):
+            if self.seen.forwarding.get((link, family)) or not self._plumbed(link) or link in enforced:
                 continue
             why = f"{link} is a side of gateway {self.gateway.name}"
             if (FORWARDING, f"{self.where}/{link}/{family}") not in self.records:
