@@ -12,7 +12,7 @@ from pathlib import Path
 from lab import door
 from lab.call import Become, Call, Exit
 from lab.ipadm_conf import root_of
-from lab.world import NotEmulated
+from lab.world import NotEmulated, Refused
 
 FOLDER = f"{door.STATE}/real"
 NAMES = ("dhcpd", "dnsmasq", "pgrep", "pkill")
@@ -24,8 +24,14 @@ def become(call: Call, arguments: list[str] | None = None, changes_user: bool = 
     """To be raised: the caller turns into the real program, wherever it is.
 
     A program that changes its user cannot do so in a user namespace of one id; there uid_wrapper lets it think it has.
-    Raises `Exit` where there is no host to turn into anything (`dispatch.paper_world`): it has run then.
+    Raises `Exit` where there is no host to turn into anything (`dispatch.paper_world`): it has run then. A scripted
+    fault makes it fail with status 1.
     """
+    try:
+        call.operate()
+    except Refused as fault:
+        call.err(f"{call.argv[0]}: {fault.status}\n")
+        raise Exit(1) from None
     words = call.argv[1:] if arguments is None else arguments
     if call.world.root != Path("/"):
         raise Exit(_checked(call, words))

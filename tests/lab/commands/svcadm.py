@@ -97,7 +97,7 @@ class Svcadm:
             self.say(f"{instance.fmri} {'temporarily ' if temporary else ''}{'enabled' if on else 'disabled'}.")
         self.known.pump()
         if "s" in options:
-            status = max(status, *(self._wait(instance, on) for instance in found))
+            status = max([status, *(self._wait(instance, on) for instance in found)])
         return status
 
     def _with_dependencies(self, found: list[Instance]) -> list[Instance]:

@@ -112,6 +112,7 @@ def test_everything_else_is_the_machines(tmp_path: Path) -> None:
         assert becoming.value.argv == [f"/usr/lib/zonelab/real/{argv[0]}", *argv[1:]]
 
 
+@pytest.mark.namespaces
 def test_on_a_host(ours: Machine) -> None:
     out = ours.script(
         """

@@ -112,6 +112,7 @@ def test_a_restart_is_a_new_contract_and_a_new_timestamp(host: Host) -> None:
 def test_what_svcadm_refuses(host: Host) -> None:
     missing = "svcadm: Pattern 'nosuch' doesn't match any instances\n"
     assert host.run("svcadm", "enable", "nosuch") == Completed(1, "", missing)
+    assert host.run("svcadm", "enable", "-s", "nosuch") == Completed(1, "", missing)
     several = host.run("svcadm", "restart", "dhcp")
     assert several.status == 1
     assert several.err == f"svcadm: Pattern 'dhcp' matches multiple instances:\n\t{DHCP}\n\t{DHCP[:-1]}6\n"
@@ -155,6 +156,19 @@ def test_a_dependency_on_a_file_that_is_not_there(host: Host) -> None:
     assert "Reason: Dependency file://localhost/etc/dnsmasq.conf is absent.\n" in host.good("svcs", "-x", name)
     host.file("/etc/dnsmasq.conf").write_text("port=0\n")
     host.good("svcadm", "enable", "-s", name)
+
+
+def test_enable_with_what_it_needs(host: Host) -> None:
+    needs = "= fmri: svc:/network/ipfilter:default"
+    host.good("svccfg", "-s", DHCP, "setprop", "network/entities", needs)
+    host.good("svcadm", "refresh", DHCP)
+    waited = host.run("svcadm", "enable", "-s", DHCP)
+    assert waited == Completed(4, "", f'svcadm: Instance "{DHCP}" has unsatisfied dependencies.\n')
+    explained = host.good("svcs", "-x", DHCP)
+    assert f"Reason: Service {IPFILTER} is disabled.\n   See: http://illumos.org/msg/SMF-8000-FJ\n" in explained
+    host.file("/etc/ipf").mkdir(parents=True, exist_ok=True)
+    host.good("svcadm", "enable", "-rs", DHCP)
+    assert host.good("svcs", "-Ho", "state", DHCP, IPFILTER) == "online\nonline\n"
 
 
 def test_faults_strike(host: Host) -> None:

@@ -6,6 +6,8 @@ import pytest
 
 from lab.tests.bench import Machine
 
+pytestmark = pytest.mark.namespaces
+
 # z1 with 10.99.0.1 on stub0, where the global zone's client0 waits; z0's place is gw0 in the global zone on stub1.
 PRELUDE = r"""
 settled() { # [-z ZONE] FMRI WORD
@@ -261,3 +263,20 @@ def test_omnios_keeps_dnsmasq_elsewhere(machine: Machine) -> None:
         "--omnios",
     )
     assert lines == ["10.9.9.9", "10.9.9.9", "3"]
+
+
+def test_a_daemon_that_fails_by_script(ours: Machine) -> None:
+    lines = script(
+        ours,
+        """
+        host
+        : >/etc/dnsmasq.conf
+        zonelab fault add fail 'dnsmasq*' --times 3 --status 'out of memory'
+        svcadm enable -s dnsmasq 2>/dev/null || echo $?
+        grep -c '^dnsmasq: out of memory' /var/svc/log/network-dnsmasq:default.log
+        echo port=0 >/etc/dnsmasq.conf
+        svcadm clear dnsmasq
+        settled dnsmasq online
+        """,
+    )
+    assert lines == ["3", "3"]

@@ -99,6 +99,7 @@ def test_what_is_not_emulated_is_said_in_the_log(host: Host) -> None:
     assert "zonelab: not emulated: firewall_config_default/policy = deny" in log
 
 
+@pytest.mark.namespaces
 def test_in_a_zone_of_a_real_host(ours: Machine) -> None:
     """Its own repository, its own files, its own rules; a boot brings them back."""
     out = ours.script(

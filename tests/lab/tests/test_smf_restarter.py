@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
 from lab.tests.bench import Machine
+
+pytestmark = pytest.mark.namespaces
 
 # `service NAME START [STOP [REFRESH [STARTD...]]]` imports an enabled service site/NAME. `state NAME WORD` waits for it
 # (and for next_state none) and says what it is.
