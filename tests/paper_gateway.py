@@ -78,7 +78,7 @@ def rules(admin: Admin, zone: str = "edge") -> list[str]:
     done = admin.sh("ipnat", "-lR", *(() if zone == "global" else ("-z", zone)))
     if done.status != 0:
         return []
-    return done.out.partition("\n")[2].partition("\n\n")[0].splitlines()
+    return done.out.partition("List of active sessions")[0].splitlines()[1:-1]
 
 
 def inside(admin: Admin, zone: str, *argv: str) -> str:
