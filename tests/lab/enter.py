@@ -228,7 +228,11 @@ def _etc() -> None:
     etc = Path(f"{ZONE_PATTERN}/etc")
     for name in ("rc.local", "hosts", "dnsmasq.conf", "dhcpd.conf"):
         (etc / name).unlink(missing_ok=True)
-    (etc / "opt/ooce/dnsmasq").mkdir(parents=True, exist_ok=True)
+    for folder in ("opt/ooce", "ipf"):
+        shutil.rmtree(etc / folder, ignore_errors=True)
+    for folder in ("opt/ooce/dnsmasq", "ipf"):
+        (etc / folder).mkdir(parents=True)
+    (etc / "ipf/ipf.conf").write_text("# Rules of ipf(8)\n")  # all that its package delivers [services 1.1]
     (etc / "hosts").write_text("127.0.0.1 localhost\n::1 localhost\n")
     for folder in ("/etc", "/.etc/upper", "/.etc/work"):
         Path(folder).mkdir(parents=True)
