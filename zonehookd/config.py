@@ -38,6 +38,9 @@ class DhcpSection(Section):
     next_server: str | None = Field(None, description="address of the boot server")
     boot_file: str = Field("", max_length=127, description="boot file name")
     options: Mapping[str, str] = Field(default_factory=dict, description="any other option, by code or name")
+    zones: Mapping[str, Mapping[str, str]] = Field(
+        default_factory=dict, description="ZONE = { OPTION = VALUE }: what this zone is told instead"
+    )
 
 
 class NameSection(Section):

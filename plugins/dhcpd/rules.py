@@ -18,6 +18,7 @@ from zonehookd.plugin import GatewayView, Ip, Network, Note, Range, templates
 from zonehookd.plugin.reservations import Reservation, host_name, reservations
 
 # What we give ourselves where the admin does not say it by code: code -> how dhcpd calls it
+_ROUTER, _HOST_NAME = 3, 12
 _RESOLVERS, _DOMAIN, _MTU, _NTP, _SEARCH = 6, 15, 26, 42, 119
 
 
@@ -51,8 +52,13 @@ class Rules:
     def statements(self, host: Reservation) -> tuple[str, ...]:
         """What this host alone is told."""
         router = next(each.router for each in self.subnets if each.name == host.network)
-        named = (f'option host-name "{host.name}"',) if host.name else ()
-        return (*named, f"option routers {router}") if host.router else named
+        given = {each.code for each in host.options}
+        own = [f"option {each.name or f'zonehookd-{each.code}'} = {each.hex}" for each in host.options]
+        if host.name and _HOST_NAME not in given:
+            own.append(f'option host-name "{host.name}"')
+        if host.router and _ROUTER not in given:
+            own.append(f"option routers {router}")
+        return tuple(own)
 
     def live(self) -> Mapping[str, omapi.Host]:
         """The hosts as OMAPI adds them, by name."""
@@ -102,6 +108,7 @@ def rules(
             found.notes.append(refused)
         else:
             kept.append(host)
+            found.nameless |= {each.code for each in host.options if not each.name}
     return Rules(tuple(found.subnets), tuple(kept), tuple(sorted(found.nameless)), (*found.notes, *notes))
 
 

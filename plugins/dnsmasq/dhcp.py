@@ -7,12 +7,12 @@ at SIGHUP (services sheet 5.2). The NICs that must hear of no router are tagged 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Address, IPv4Network
 
 from zonehookd.model import dhcp_option
 from zonehookd.plugin import GatewayView, Ip, Network, Note, Range
-from zonehookd.plugin.reservations import host_name, reservations
+from zonehookd.plugin.reservations import Reservation, host_name, reservations
 
 NO_ROUTER = "zh-norouter"
 _ROUTER, _RESOLVERS, _DOMAIN, _MTU, _NTP, _SEARCH = 3, 6, 15, 26, 42, 119
@@ -24,7 +24,7 @@ _TEXTS = frozenset({15, 17, 18, 40, 64, 66, 67, 100, 101})
 @dataclass(frozen=True, slots=True)
 class Served:
     """One network: `options`: what stands after the tag of a dhcp-option, such as ``26,1500``. `boot`: file and server,
-    or nothing."""
+    or nothing. `instead`: code -> tags of NICs that are told something else, or nothing."""
 
     name: str
     cidr: IPv4Network
@@ -32,6 +32,13 @@ class Served:
     options: tuple[str, ...]
     ranges: tuple[tuple[IPv4Address, IPv4Address], ...] = ()
     boot: str = ""
+    instead: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """The options with the tags of who is not told them."""
+        but = {str(code): "".join(f"tag:!{tag}," for tag in tags) for code, tags in self.instead.items()}
+        return tuple(f"{but.get(each.partition(',')[0], '')}{each}" for each in self.options)
 
     @property
     def tag(self) -> str:
@@ -40,11 +47,13 @@ class Served:
 
 @dataclass(frozen=True, slots=True)
 class Dhcp:
-    """`lines`: the reservations, as dnsmasq reads them. `no_router`: MACs of secondary NICs."""
+    """`lines`: the reservations, as dnsmasq reads them. `no_router`: MACs of secondary NICs. `own`: what one zone alone
+    is told: its tag, MAC and options."""
 
     networks: tuple[Served, ...] = ()
     lines: tuple[str, ...] = ()
     no_router: tuple[str, ...] = ()
+    own: tuple[tuple[str, str, tuple[str, ...]], ...] = ()
     notes: tuple[Note, ...] = ()
 
 
@@ -57,7 +66,22 @@ def dhcp(view: GatewayView, networks: Collection[Network], macs: Mapping[str, st
     leases = {each.name: each.lease_s for each in served}
     lines = tuple(f"{each.mac},{each.address},{leases[each.network]}" for each in hosts)
     no_router = tuple(each.mac for each in hosts if not each.router)
-    return Dhcp(served, lines, no_router, (*notes, *refused))
+    own = tuple((f"zh-nic-{each.link}", each.mac, _lines_of(each)) for each in hosts if each.options)
+    return Dhcp(tuple(_apart(each, hosts) for each in served), lines, no_router, own, (*notes, *refused))
+
+
+def _lines_of(host: Reservation) -> tuple[str, ...]:
+    return tuple(f"{each.code},{value(each)}" for each in host.options)
+
+
+def _apart(network: Served, hosts: Collection[Reservation]) -> Served:
+    """What a NIC is told of its own it is not told by its network as well."""
+    instead: dict[int, list[str]] = {_ROUTER: [NO_ROUTER]}
+    for each in hosts:
+        if each.network == network.name:
+            for option in each.options:
+                instead.setdefault(option.code, []).append(f"zh-nic-{each.link}")
+    return replace(network, instead={code: tuple(tags) for code, tags in instead.items()})
 
 
 def _served(view: GatewayView, network: Network, notes: list[Note]) -> Served:

@@ -92,6 +92,10 @@ def _dhcp(where: str, section: NetworkSection, cidrs: tuple[Cidr, ...]) -> Dhcp:
         next_server=values.address(f"{key}.next_server", given.next_server) if given.next_server else None,
         boot_file=_plain(f"{key}.boot_file", given.boot_file),
         options={name: _plain(f"{key}.options.{name}", text) for name, text in given.options.items()},
+        zones={
+            zone: {name: _plain(f"{key}.zones.{zone}.{name}", text) for name, text in options.items()}
+            for zone, options in given.zones.items()
+        },
     )
 
 

@@ -53,6 +53,7 @@ class Dhcp:
     next_server: Ip | None = None
     boot_file: str = ""
     options: Mapping[str, str] = field(default_factory=dict)  # any option, by code (1-254) or name -> value
+    zones: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # the same for one zone, by its name
 
 
 @dataclass(frozen=True, slots=True)

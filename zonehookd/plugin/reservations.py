@@ -11,6 +11,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Address
 
+from zonehookd.model import dhcp_option
 from zonehookd.model.attachment import Attachment
 from zonehookd.model.network import Network
 from zonehookd.model.plan import Note
@@ -23,7 +24,8 @@ _LABEL_MAX = 63
 @dataclass(frozen=True, slots=True)
 class Reservation:
     """`mac` padded, lower case. `name`: what the client is told it is called, "" for nothing. `router`: whether it is
-    told one; for any other NIC than that with the default route, option 3 must be absent on the wire."""
+    told one; for any other NIC than that with the default route, option 3 must be absent on the wire. `options`: what
+    this zone alone is told, instead of what its network is."""
 
     network: str
     zone: str
@@ -32,6 +34,7 @@ class Reservation:
     address: IPv4Address
     name: str = ""
     router: bool = False
+    options: tuple[dhcp_option.Option, ...] = ()
 
 
 def host_name(zone: str) -> str:
@@ -52,7 +55,7 @@ def reservations(
     named: dict[str, str] = {}  # host name -> zone
     wanted = [(network, each) for network in networks for each in view.members.get(network.name, ())]
     for network, each in sorted(wanted, key=lambda one: _order(view, one[1])):
-        one = _reservation(network, each, macs)
+        one = _reservation(network, each, macs, notes)
         if one is None:
             continue
         refused = _refused(network, one, owners)
@@ -74,7 +77,7 @@ def _order(view: GatewayView, attachment: Attachment) -> tuple[bool, str, str]:
     return zone is None or not zone.state.in_kernel, attachment.zone, attachment.link
 
 
-def _reservation(network: Network, each: Attachment, macs: Mapping[str, str]) -> Reservation | None:
+def _reservation(network: Network, each: Attachment, macs: Mapping[str, str], notes: list[Note]) -> Reservation | None:
     cidr = network.cidr(4)
     inside = [one.ip for one in each.addresses if cidr is not None and one.version == 4 and one.ip in cidr]
     mac = macs.get(each.link, "")
@@ -82,7 +85,11 @@ def _reservation(network: Network, each: Attachment, macs: Mapping[str, str]) ->
         return None
     address = inside[0]
     assert isinstance(address, IPv4Address)
-    return Reservation(network.name, each.zone, each.link, mac, address, host_name(each.zone), each.primary)
+    options, faults = dhcp_option.options(network.dhcp.zones.get(each.zone, {}) if network.dhcp else {})
+    for fault in faults:
+        hint = f"see [network.{network.name}.dhcp.zones.{each.zone}]"
+        notes.append(Note("refused", f"DHCP for zone {each.zone}: {fault}", "bad-option", each.link, hint))
+    return Reservation(network.name, each.zone, each.link, mac, address, host_name(each.zone), each.primary, options)
 
 
 def _refused(network: Network, one: Reservation, owners: Mapping[str, Reservation]) -> Note | None:

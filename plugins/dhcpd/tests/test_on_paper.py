@@ -74,7 +74,7 @@ class Story:
             done = subprocess.run(asked.argv, capture_output=True, text=True, timeout=60)
             return Finished(Reply(done.returncode, done.stdout, done.stderr), 0.0)
 
-        engine.commands.run = run  # type: ignore[method-assign]
+        engine.commands.run = run  # type: ignore[method-assign, assignment]
         return engine
 
     def settle(self) -> None:

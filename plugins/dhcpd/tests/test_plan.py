@@ -183,6 +183,23 @@ def test_a_zone_that_is_gone_is_forgotten_and_one_that_rests_is_left() -> None:
     assert [type(step) for step in steps] == [Forget, Forget]
 
 
+@pytest.mark.parametrize(
+    ("method", "where", "main", "expected", "codes"),
+    [
+        ("auto", "global", "", True, []),
+        ("auto", "gw", "", False, []),
+        ("omapi", "gw", "", False, []),
+        ("restart", "global", "", False, []),
+        ("auto", "global", "omapi-port 7911;", False, []),
+        ("omapi", "global", "omapi-port 7911;", False, ["foreign-omapi"]),
+    ],
+)
+def test_which_method(method: str, where: str, main: str, expected: bool, codes: list[str]) -> None:
+    plugin = Dhcpd(Dhcpd.Options.model_validate({"method": method}))
+    by_omapi, notes = plugin._method(where, dhcpd.declared(main))
+    assert (by_omapi, [note.code for note in notes]) == (expected, codes)
+
+
 @pytest.mark.parametrize("path", ['/etc/a"b', "etc/dhcpd.d", "/etc/a b", "/etc/{x}"])
 def test_a_path_that_would_break_the_file_is_refused(path: str) -> None:
     with pytest.raises(ValueError, match="absolute path"):

@@ -63,6 +63,21 @@ def test_a_network_with_its_zones(tmp_path: Path) -> None:
     ]
 
 
+def test_one_zone_is_told_something_of_its_own(tmp_path: Path) -> None:
+    own = {"web1": {"42": "10.1.0.77", "224": "a"}, "web2": {"42": "nonsense"}}
+    view = gateway({"dmz": {"cidr": "10.1.0.0/24", "dhcp": {"ntp": ["10.1.0.9"], "zones": own}}})
+    member(view, "web1", "dmz", "10.1.0.11/24")
+    member(view, "web2", "dmz", "10.1.0.12/24")
+    found = made(view)
+    takes(tmp_path, render(found, None, hosts=True))
+    assert [found.statements(each) for each in found.hosts] == [
+        ("option ntp-servers = 0a:01:00:4d", "option zonehookd-224 = 61", 'option host-name "web1"',
+         "option routers 10.1.0.1"),
+        ('option host-name "web2"', "option routers 10.1.0.1"),
+    ]  # fmt: skip
+    assert found.nameless == (224,) and [note.code for note in found.notes] == ["bad-option"]
+
+
 def test_only_the_primary_nic_hears_of_a_router(tmp_path: Path) -> None:
     view = gateway({"dmz": "10.1.0.0/24"})
     member(view, "web1", "dmz", "10.1.0.11/24", primary=False)

@@ -177,6 +177,20 @@ def test_what_clients_are_told() -> None:
     assert codes(found.notes) == ["bad-option", "bad-option"], "each left out alone"
 
 
+def test_one_zone_is_told_something_of_its_own(tmp_path: Path) -> None:
+    own = {"web1": {"42": "10.1.0.77", "224": "a"}, "web2": {"42": "nonsense"}}
+    view = gateway({"dmz": {"cidr": "10.1.0.0/24", "dhcp": {"ntp": ["10.1.0.9"], "zones": own}}})
+    member(view, "web1", "dmz", "10.1.0.5/24")
+    member(view, "web2", "dmz", "10.1.0.6/24")
+    found = told(view)
+    assert found.own == (("zh-nic-web1_0", "02:08:20:00:00:01", ("42,10.1.0.77", "224,97")),)
+    assert "tag:!zh-nic-web1_0,42,10.1.0.9" in found.networks[0].lines, "and not what its network is told"
+    assert codes(found.notes) == ["bad-option"]
+    whole, _ = wanted(view)
+    assert whole is not None
+    takes(tmp_path, whole.config)
+
+
 def test_a_resolver_is_never_made_up() -> None:
     assert "6" in told(gateway({"dmz": "10.1.0.0/24"}, dns="none")).networks[0].options, "sent by nobody"
     asked = told(gateway({"dmz": "10.1.0.0/24"}, dns="none", upstream=["9.9.9.9"]))
