@@ -65,6 +65,7 @@ class Dnsmasq(GatewayPlugin[Seen]):
     name = "dnsmasq"
     after = ("gateway",)
     asks_each = True
+    asks_each = True
 
     class Options(PluginOptions):
         """The first three are by default what the distribution has (services sheet 5.1)."""

@@ -33,10 +33,11 @@ class Site:
 
     def start(self, **network: object) -> Engine:
         tables: dict[str, object] = {"cidr": "10.1.0.0/24", "via": self.where, **network}
-        gateways = {self.where: {"nat": False, "dhcp": "none" if self.omnios else "dnsmasq"}}
+        gateways: dict[str, object] = {self.where: {"nat": False, "dhcp": "none" if self.omnios else "dnsmasq"}}
         options = {"dnsmasq": {"pace_s": 0}}
         plugins = {"enabled": ["etherstub", "pool", "address", "vnic", "gateway_nic", "nat", "gateway", "dnsmasq"]}
-        self.networks, self.gateways = {"dmz": tables}, gateways
+        self.networks: dict[str, object] = {"dmz": tables}
+        self.gateways = gateways
         self.ours = self.build({"gateway": gateways, "plugins": {**plugins, "options": options}}, dmz=tables)
         return self.ours
 
