@@ -1,4 +1,5 @@
-"""A declared gateway zone has a NIC on each of its networks and on its outer side, without anybody writing it down.
+"""A declared gateway zone has a NIC on each of its networks and on its outer side, without anybody writing it down;
+and a zone that is being set up has one on its provisioning network, until it is marked as set up.
 
 The VNIC is made by plugin vnic; here it becomes part of the zone's configuration, so that the zone boots with it also
 when we are not there, and is lent to a zone that runs already (zones sheet 6.6). An `external` gateway's NICs are its
@@ -44,7 +45,7 @@ class GatewayNic(ZonePlugin[Seen]):
     after = ("vnic",)
 
     def concerns(self, view: ZoneView, host: HostReader) -> bool:
-        return any(each.role != "member" for each in view.attachments) or bool(host.recall(view.subject))
+        return bool(_sides(view)) or bool(host.recall(view.subject))
 
     async def observe(self, zone: ZoneView, host: HostReader) -> Seen:
         records = {record.name: record for record in host.recall(zone.subject)}
@@ -59,7 +60,7 @@ class GatewayNic(ZonePlugin[Seen]):
     def plan(self, zone: ZoneView, seen: Seen) -> Plan:
         sides = _sides(zone)
         if zone.zone.name == GLOBAL or not (sides or seen.records):
-            return nothing("the zone is no gateway")
+            return nothing("the zone is no gateway, and is not being set up")
         steps: list[Change | Remember | Forget] = []
         notes = []
         for link, side in sides.items():
@@ -83,11 +84,17 @@ class GatewayNic(ZonePlugin[Seen]):
 
 
 def _sides(zone: ZoneView) -> Mapping[str, Attachment]:
-    return {each.link: each for each in zone.attachments if each.role != "member"}
+    """The NICs that are ours to add."""
+    return {
+        each.link: each
+        for each in zone.attachments
+        if each.role != "member" or (each.found_by == "provisioning" and not each.leaving)
+    }
 
 
 def _add(zone: ZoneView, side: Attachment, seen: Seen) -> Iterator[Change | Remember]:
-    why = f"gateway {zone.zone.name} has no NIC on network {side.network.name}"
+    who = "zone" if side.role == "member" else "gateway"
+    why = f"{who} {zone.zone.name} has no NIC on network {side.network.name}"
     record = Record(KIND, side.link, zone.subject, GatewayNic.name, {"network": side.network.name})
     if seen.records.get(side.link) != record:
         yield Remember(record, why)
@@ -97,5 +104,5 @@ def _add(zone: ZoneView, side: Attachment, seen: Seen) -> Iterator[Change | Reme
 def _lend(zone: ZoneView, link: str, seen: Seen) -> Iterator[Change]:
     """A zone that runs gets it at once; one that boots gets it from zoneadmd."""
     if zone.zone.state is ZoneState.RUNNING and seen.zones.get(link) == "":
-        why = f"gateway {zone.zone.name} runs without {link}"
+        why = f"zone {zone.zone.name} runs without {link}"
         yield dladm.set_linkprop(link, "zone", zone.zone.name, temporary=True, why=why)

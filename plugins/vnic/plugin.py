@@ -57,13 +57,14 @@ class Vnic(ZonePlugin[Seen]):
     name = "vnic"
 
     async def observe(self, zone: ZoneView, host: HostReader) -> Seen:
-        placed = {attachment.link: attachment for attachment in zone.attachments}
+        placed = {attachment.link: attachment for attachment in zone.attachments if not attachment.leaving}
         names = dict.fromkeys([*placed, *(record.name for record in host.recall(zone.subject))])
         return Seen({name: await _observe_nic(name, placed.get(name), zone, host) for name in names})
 
     def plan(self, zone: ZoneView, seen: Seen) -> Plan:
-        plans = [_nic(zone, attachment, seen.nics[attachment.link]) for attachment in zone.attachments]
-        placed = {attachment.link for attachment in zone.attachments}
+        staying = [attachment for attachment in zone.attachments if not attachment.leaving]
+        plans = [_nic(zone, attachment, seen.nics[attachment.link]) for attachment in staying]
+        placed = {attachment.link for attachment in staying}
         plans += [_leftover(zone, name, nic) for name, nic in seen.nics.items() if name not in placed]
         plans += [nothing(f"{name}: says nothing of a network, left alone") for name in zone.left_alone]
         if not plans and not zone.refusals:
@@ -267,7 +268,13 @@ def _guard(zone: ZoneView, wanted: Attachment, now: dladm.Protection) -> Iterato
 def _leftover(zone: ZoneView, name: str, seen: SeenNic) -> Plan:
     """A link our records hold for this zone, and the zone has no placed NIC of that name."""
     holder = zone.holders.get(name)
-    if holder == zone.zone.name and not zone.zone.absent:
+    named = zone.zone.config is not None and any(nic.link == name for nic in zone.zone.config.nics)
+    leaving = any(each.leaving and each.link == name for each in zone.attachments)
+    if leaving and named:  # without its link the zone would not boot
+        text = f"{name} goes when the configuration of zone {zone.zone.name} no longer names it"
+        hint = f"zonecfg -z {zone.zone.name} 'remove net physical={name}'"
+        return Plan(notes=(Note("waiting", text, "still-named", name, hint, again_after_s=1.0),))
+    if holder == zone.zone.name and not leaving and not zone.zone.absent:
         return nothing(f"{name}: cannot be placed now, and is left as it is")
     if holder is not None and holder != zone.zone.name:
         return nothing(f"{name} is now named by zone {holder}")

@@ -124,7 +124,12 @@ class ZoneAddress(ZonePlugin[Seen]):
         """NICs for which something may have to be done inside: on networks with a gateway of ours."""
         found: list[tuple[Attachment, How]] = []
         for attachment in zone.attachments:
-            if attachment.role == "member" and attachment.addresses and attachment.network.via:
+            if (
+                attachment.role == "member"
+                and attachment.addresses
+                and attachment.network.via
+                and not attachment.leaving
+            ):
                 how = self._how(zone, attachment)
                 lacks_route = how == "given" and attachment.primary and not attachment.nic.router
                 if how in ("zlogin", "zonecfg") or lacks_route:

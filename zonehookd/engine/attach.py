@@ -9,6 +9,9 @@ network's name, then any addresses, then options: ``dmz``, ``dmz 10.1.0.5``, ``d
 ``dmz primary`` (the default route goes by this NIC; by the first one that has a gateway unless told otherwise).
 (Attribute names allow letters, digits, `-` and `.` only: zones sheet 4.5.)
 
+While a zone is set up it may have one NIC more, on a provisioning network: ``zh.provision`` names the network, and
+``zh.provisioned`` (``yes``) says that it is done. The NIC then leaves with the zone's next power cycle.
+
 A declared gateway zone has a NIC on each of its networks and one on its outer side. Those that its configuration does
 not name are added to it: nobody has to write them.
 """
@@ -30,6 +33,9 @@ from zonehookd.model.network import Ip, Network
 from zonehookd.model.zone import Address, Nic, Zone
 
 ATTRIBUTE = "zh.net"
+PROVISION, PROVISIONED = "zh.provision", "zh.provisioned"
+_YES = ("yes", "true", "on", "1")
+_NO = ("", "no", "false", "off", "0")
 _OURS = re.compile(r"zh[.-]", re.IGNORECASE)  # whatever begins so was meant for us, and is refused if we do not know it
 
 
@@ -67,7 +73,10 @@ def attach_zone(zone: Zone, declared: Declaration) -> Attached:
     refused: list[Refusal] = []
     alone: list[str] = []
     wishes = {name: text for name, text in zone.config.attrs.items() if _OURS.match(name)}
+    transport = _transport(zone, wishes, declared, refused)
     for nic in zone.config.nics:
+        if transport is not None and nic.link == transport.link:
+            continue
         wish = wishes.pop(f"{ATTRIBUTE}{nic.index}", None)
         try:
             attachment = _place(zone, nic, wish, declared)
@@ -84,6 +93,8 @@ def attach_zone(zone: Zone, declared: Declaration) -> Attached:
         what = f"attribute {name} is for no link of the zone"
         way_out = f"{known}; zonecfg -z {zone.name} remove attr name={name}"
         refused.append(Refusal(subject.zone(zone.name), "no-such-nic", name, what, hint=way_out))
+    if transport is not None and not any(each.network is transport.network for each in placed):
+        placed.append(transport)
     if gateway is not None:
         try:
             placed += _missing_sides(zone, gateway, placed, refused)
@@ -256,6 +267,35 @@ def _check_link(nic: Nic) -> None:
             f"{nic.link!r} is not a legal link name",
             hint="letters, digits, _ and ., no leading digit, a number without leading zero at the end",
         )
+
+
+def _transport(zone: Zone, wishes: dict[str, str], declared: Declaration, refused: list[Refusal]) -> Attachment | None:
+    """The NIC by which a zone is set up. Once the zone is marked as set up, whoever knows our books must drop it."""
+    assert zone.config is not None
+    name, done = wishes.pop(PROVISION, "").strip(), wishes.pop(PROVISIONED, "").strip().lower()
+    no: tuple[str, str, str, str] | None = None
+    if done not in (*_YES, *_NO):
+        no = ("malformed-attribute", PROVISIONED, f"attribute {PROVISIONED} is {done!r}", "yes or no")
+    elif name and name not in declared.provisioning:
+        hint = f"declared: {', '.join(declared.provisioning) or 'none'}; zonehookctl provisioning setup {name}"
+        no = ("unknown-network", PROVISION, f"there is no provisioning network {name!r}", hint)
+    elif name and not zone.config.exclusive:
+        what = f"zone {zone.name} has ip-type shared, so it cannot be given a NIC on {name}"
+        no = ("shared-ip", PROVISION, what, f"zonecfg -z {zone.name} set ip-type=exclusive")
+    if no is not None:
+        code, thing, text, hint = no
+        refused.append(Refusal(subject.zone(zone.name), code, thing, text, hint=hint))
+        return None
+    if not name:
+        return None
+    network = declared.networks[name]
+    link = linkname.legal_from(f"{zone.name}_{name}")
+    there = next((nic for nic in zone.config.nics if nic.link == link), None)
+    nic = there or Nic(link, len(zone.config.nics))
+    leaving = done in _YES
+    return Attachment(
+        zone.name, nic, network, nic.addresses, "provisioning", to_add=there is None and not leaving, leaving=leaving
+    )
 
 
 # -- gateway zones ---------------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from zonehookd.engine.attach import Attached, attach_zone
+from zonehookd.engine.attach import PROVISIONED, Attached, attach_zone
 from zonehookd.engine.look import Look
 from zonehookd.engine.pools import Lease, declared_pools
 from zonehookd.engine.site import LINK, Claim, Site, settle
@@ -48,6 +48,7 @@ class Taken:
     missing_since_s: Mapping[str, float]
     attached_alone: Mapping[str, tuple[ZoneConfig | None, Attached]]
     declared: Declaration
+    leaving: frozenset[str] = frozenset()  # links that are still to go
 
 
 class Survey:
@@ -80,11 +81,13 @@ class Survey:
             known = reuse.get(name)
             alone[name] = known if known and known[0] is zone.config else (zone.config, attach_zone(zone, declared))
         changed = frozenset(name for name, zone in zones.items() if not last or last.site.zones.get(name) != zone)
-        site = last.site if last and last.declared is declared and not changed else None
+        leaving = _still_leaving(look, alone)
+        same = last is not None and last.declared is declared and last.leaving == leaving and not changed
+        site = last.site if last is not None and same else None
         if site is None or site.zones.keys() != zones.keys() or _somebody_waits(site):
             held = last.site.claims if last else _on_record(look, declared)
             leases = _leases(look, declared, last.site if last else None)
-            each_alone = {name: attached for name, (_, attached) in alone.items()}
+            each_alone = {name: _without_the_gone(attached, leaving) for name, (_, attached) in alone.items()}
             site = settle(declared, zones, each_alone, held, leases, time.time())
             changed |= _changed_neighbours(last.site if last else None, site)
         waiting = [since_s for name, since_s in missing.items() if not zones[name].absent]
@@ -96,6 +99,7 @@ class Survey:
             missing,
             alone,
             declared,
+            leaving,
         )
 
     def keep(self, taken: Taken) -> None:
@@ -191,6 +195,22 @@ def _leases(look: Look, declared: Declaration, before: Site | None) -> Mapping[t
                 if key not in leases or leases[key].freed_s is not None:
                     leases[key] = Lease(attachment.zone, attachment.link)
     return leases
+
+
+def _still_leaving(look: Look, alone: Mapping[str, tuple[ZoneConfig | None, Attached]]) -> frozenset[str]:
+    """NICs that are to go and have not gone: our books have their link until then."""
+    marked = ((name, attached) for name, (config, attached) in alone.items() if config and PROVISIONED in config.attrs)
+    return frozenset(
+        each.link
+        for name, attached in marked
+        for each in attached.attachments
+        if each.leaving and (record := look.store.one("vnic", each.link)) and record.owner.name == name
+    )
+
+
+def _without_the_gone(attached: Attached, leaving: frozenset[str]) -> Attached:
+    stay = tuple(each for each in attached.attachments if not each.leaving or each.link in leaving)
+    return attached if len(stay) == len(attached.attachments) else replace(attached, attachments=stay)
 
 
 def _somebody_waits(site: Site) -> bool:

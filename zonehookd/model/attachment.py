@@ -12,10 +12,12 @@ from zonehookd.model.zone import Address, Nic
 
 @dataclass(frozen=True, slots=True)
 class Attachment:
-    """`found_by` says how the network was found: ``attribute``, ``global-nic``, ``address`` or ``gateway``.
+    """`found_by` says how the network was found: ``attribute``, ``global-nic``, ``address``, ``gateway`` or
+    ``provisioning``.
 
     `role`: a member of the network, or its gateway's inner (`inside`) or outer (`outside`) side. `primary`: the NIC
     that has the zone's default route. `to_add`: the zone's configuration does not name the link yet; we add it.
+    `leaving`: it is taken out of the configuration, and keeps what it has until the zone has let go of it.
     """
 
     zone: str
@@ -26,6 +28,7 @@ class Attachment:
     role: Literal["member", "inside", "outside"] = "member"
     primary: bool = False
     to_add: bool = False
+    leaving: bool = False
     on_demand: bool = False  # the brand makes the VNIC at boot and deletes it at halt (sheet 6.3)
 
     @property
