@@ -136,6 +136,32 @@ def test_ready_means_that_a_zone_needs_nothing_more(dialect: str) -> None:
         machine.close()
 
 
+def test_a_zone_is_set_up_by_a_nic_that_leaves_when_it_reboots_itself(running: Daemon) -> None:
+    machine = running.machine
+    machine.write(CONFIG, QUIET + '[network.dmz]\ncidr = "10.1.0.0/24"\n')
+    running.ask("reload")
+    running.ask("provisioning", "setup")
+    machine.zone("web1", "web1_0", "10.1.0.5/24")
+    attribute = "add attr; set name={}; set type=string; set value={}; end"
+    machine.do("zonecfg", "-z", "web1", attribute.format("zh.provision", "provision"))
+    machine.do("zoneadm", "-z", "web1", "install")
+    until(lambda: {"web1_0", "web1_provision0"} <= set(machine.links()), "both its NICs")
+    until(lambda: "web1_provision0" in machine.do("zonecfg", "-z", "web1", "export"), "both in its configuration")
+    machine.do("zoneadm", "-z", "web1", "boot")
+    ping = ("zlogin", "web1", "ping", "-c", "1", "-W", "1", "10.190.190.1")
+    until(lambda: machine.run(*ping).status == 0, "the host, by the NIC to be set up by")
+    machine.do("zonecfg", "-z", "web1", attribute.format("zh.provisioned", "yes"))
+    until(lambda: "web1_provision0" not in machine.do("zonecfg", "-z", "web1", "export"), "the mark seen")
+    running.settle()
+    assert machine.run(*ping).status == 0, "it is still there"
+    assert "in use by zone web1" in running.ask("provisioning", "teardown").err
+    machine.run("zlogin", "web1", "reboot")
+    until(lambda: "web1_provision0" not in machine.links(), "the NIC gone")
+    until(lambda: machine.run("zlogin", "web1", "true").status == 0, "the zone up again")
+    assert "web1_0" in machine.links()
+    until(lambda: running.ask("provisioning", "teardown").status == 0, "nobody attached")
+
+
 def test_a_network_with_zones_is_not_taken_down_and_keeps_its_range(running: Daemon) -> None:
     machine = running.machine
     running.ask("provisioning", "setup")
