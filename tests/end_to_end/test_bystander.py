@@ -1,4 +1,4 @@
-"""Who has nothing to do with a change notices nothing of it: a long TCP stream through NAT, and 300 changes beside it."""
+"""Who has nothing to do with a change notices nothing of it: a TCP stream through NAT, and 300 changes beside it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ ROUNDS, WAYS = 30, 10  # rounds of as many forwards that come, move and go: 300 
 def ways(round_: int) -> str:
     """Forwards that move by one port each round: each round removes as many rules as it adds."""
     return "".join(
-        f'[[gateway.edge.forward]]\nport = {10000 + round_ * WAYS + number}\nto = "10.99.0.{50 + number}"\nto_port = 80\n'
+        f"[[gateway.edge.forward]]\nport = {10000 + round_ * WAYS + number}\n"
+        f'to = "10.99.0.{50 + number}"\nto_port = 80\n'
         for number in range(WAYS)
     )
 
