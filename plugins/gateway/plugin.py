@@ -236,8 +236,12 @@ class _Job:
                 yield Forget(INTERFACE, record.name, why)
 
     def _undecided(self, family: Family) -> bool:
-        """Rules are missing right now: they come back in this look, and forwarding that is on stays on."""
-        return any(each.version == family for each in untranslated(self.gateway, self.outer, self.seen.rules))
+        """Rules are missing right now: they come back in this look, and forwarding that is on stays on.
+
+        Without an outer address of this family there are none to come back.
+        """
+        missing = untranslated(self.gateway, self.outer, self.seen.rules)
+        return family in self._families_outside() and any(each.version == family for each in missing)
 
     # -- saying
 

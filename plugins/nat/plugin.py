@@ -34,6 +34,7 @@ from zonehookd.plugin import (
     WriteFile,
     nothing,
 )
+from zonehookd.plugin.translation import untranslated
 from zonehookd.plugin.where import read_files, write_file
 
 from .rules import Wanted, wanted
@@ -127,11 +128,18 @@ class _Job:
             for link in self.known_links
             if link not in self.links and any(on and name == link for (name, _), on in self.seen.forwarding.items())
         ]
-        if not leaving:
-            return surplus
-        text = f"NAT rules stay until {', '.join(leaving)} forwards no more"
-        self.notes.append(Note("waiting", text, "still-forwarding", self.gateway.name, again_after_s=0.2))
-        return [rule for rule in surplus if not rule.startswith("map ")]
+        outer = self.gateway.outer_link  # that has lost its address of a family must not let that family out as it is
+        bare = [
+            f"map {outer} {each} "
+            for each in untranslated(self.gateway, outer, self.found.rules)
+            if self.seen.forwarding.get((outer, each.version))
+        ]
+        kept = tuple(bare) if not leaving else ("map ",)
+        going = [rule for rule in surplus if not rule.startswith(kept)]
+        if leaving or going != surplus:
+            text = f"NAT rules stay until {', '.join(leaving or [outer])} forwards no more"
+            self.notes.append(Note("waiting", text, "still-forwarding", self.gateway.name, again_after_s=0.2))
+        return going
 
     # -- steps
 

@@ -89,17 +89,20 @@ class ZoneAddress(ZonePlugin[Seen]):
             pause_s = _SOON_S if zone.in_motion else _LATER_S
             return Plan(tuple(steps), (Note("waiting", seen.unseen, "not-up", zone.zone.name, again_after_s=pause_s),))
         notes = []
+        asking = set()  # by DHCP, whoever told them to: what they are given comes from there, routers too
         for attachment, how in mine:
             own = [each for each in seen.addresses if each.interface == attachment.link]
-            asks = any(name.partition("/")[0] == attachment.link for name in seen.addresses.waiting)
-            if how == "zlogin" and not asks and not any(each.kind == "dhcp" for each in own):
+            waits = any(name.partition("/")[0] == attachment.link for name in seen.addresses.waiting)
+            if waits or any(each.kind == "dhcp" for each in own):
+                asking.add(attachment.link)
+            elif how == "zlogin":
                 why = f"{attachment.link} has no address inside zone {zone.zone.name}"
                 steps += plumb(zone.zone.name, attachment.link, attachment.addresses, seen.addresses, why=why)
             trouble = wrong(attachment.link, attachment.addresses, seen.addresses)
             if trouble:
                 notes.append(Note("refused", trouble, "duplicate-address", attachment.link, "another machine has it"))
         for attachment, _ in mine:
-            if attachment.primary:
+            if attachment.primary and attachment.link not in asking:
                 steps += _default_route(zone, attachment, seen)
         facts = {
             "boot": str(zone.zone.zoneid),
