@@ -108,7 +108,8 @@ class Dhcpd(GatewayPlugin[Seen]):
         wanted = None
         if found.subnets:
             text = render(found, live.control if live and live.on else None, hosts=not by_omapi)
-            wanted = served.Wanted(text, settings=await _listen(server, records, found, foreign, host))
+            settings = await _listen(server, records, found, foreign, host)
+            wanted = served.Wanted(text, settings=settings, claims=frozenset({"dhcp"}))
         seen = await served.observe(server, wanted, gateway.subject, self.name, host)
         return Seen(records, True, found, wanted, seen, live, (*found.notes, *notes))
 

@@ -49,10 +49,14 @@ def names(view: GatewayView, networks: Collection[Network]) -> Names:
     for network in networks:
         if view.name != GLOBAL:
             _add(found, view.name, f"zone {view.name}, the gateway", network, network.gateways)
-    zones = sorted({each.zone for network in networks for each in view.members.get(network.name, ())})
-    for zone in zones:
-        if zone in view.zones and view.zones[zone].state is ZoneState.RUNNING:
-            _zone(view, zone, networks, found)
+    zones: dict[str, dict[str, list[Ip]]] = {}  # zone -> network -> addresses
+    for network in networks:
+        for each in view.members.get(network.name, ()):
+            if each.zone in view.zones and view.zones[each.zone].state is ZoneState.RUNNING:
+                own = zones.setdefault(each.zone, {}).setdefault(network.name, [])
+                own += [address.ip for address in each.addresses]
+    for zone in sorted(zones):
+        _zone(zone, [(network, zones[zone].get(network.name, [])) for network in networks], found)
     hosts = [(address, tuple(every)) for address, every in found.hosts.items()]
     hosts += [(address, tuple(every)) for address, every in static.items()]
     hosts.sort(key=lambda one: (one[0].version, int(one[0])))  # a zone stays before a static name for one address
@@ -66,12 +70,9 @@ def forms(label: str, network: Network) -> tuple[str, ...]:
     return (*full, f"{label}.{inner}", label)
 
 
-def _zone(view: GatewayView, zone: str, networks: Collection[Network], found: _Gathered) -> None:
+def _zone(zone: str, on: Collection[tuple[Network, Collection[Ip]]], found: _Gathered) -> None:
     label, owner = host_name(zone), f"zone {zone}"
-    for network in networks:
-        addresses = [
-            address.ip for each in view.members.get(network.name, ()) if each.zone == zone for address in each.addresses
-        ]
+    for network, addresses in on:
         if not addresses:
             continue
         taken = _add(found, label, owner, network, addresses)

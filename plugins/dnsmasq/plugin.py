@@ -170,7 +170,8 @@ class Dnsmasq(GatewayPlugin[Seen]):
             hosts: "".join(f"{address} {' '.join(every)}\n" for address, every in called.hosts) if called else "",
             reservations: "".join(f"{line}\n" for line in told.lines),
         }
-        return served.Wanted(config, data)
+        claims = {*(["names"] if called else ()), *(["dhcp"] if told.networks else ())}
+        return served.Wanted(config, data, claims=frozenset(claims))
 
 
 def _answers_names(gateway: GatewayView) -> bool:

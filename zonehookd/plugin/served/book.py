@@ -52,6 +52,11 @@ class Book:
         """What the server runs with, as far as it concerns us."""
         return self.good or ABSENT
 
+    @property
+    def claims(self) -> frozenset[str]:
+        """What it has, or may have got since we last looked."""
+        return self.loaded.claims | (self.asked.what.claims if self.asked else frozenset())
+
     def age_s(self, now_s: float) -> float:
         """Seconds since we last asked; a clock that was set back makes it long ago."""
         age_s = now_s - self.asked_s
@@ -60,12 +65,16 @@ class Book:
     def works(self, contract: str) -> Book:
         """What was asked for is so, under this contract."""
         assert self.asked is not None
-        bad = {key: why for key, why in self.bad.items() if key != self.asked.what.digest}
-        return replace(self, good=self.asked.what, contract=contract, data=self.asked.data, asked=None, bad=bad)
+        book = self.without_bad(self.asked.what)
+        return replace(book, good=self.asked.what, contract=contract, data=self.asked.data, asked=None)
 
     def fails(self, why: str) -> Book:
         assert self.asked is not None
         return replace(self, asked=None, bad={**self.bad, self.asked.what.digest: why})
+
+    def without_bad(self, what: Generation) -> Book:
+        """It may be tried again."""
+        return replace(self, bad={key: why for key, why in self.bad.items() if key != what.digest})
 
     def to_record(self, server: Server, owner: Subject, plugin: str) -> Record:
         facts = {

@@ -24,7 +24,7 @@ _SAID_MAX = 600
 
 
 @dataclass(frozen=True, slots=True)
-class Tested:
+class Judged:
     """What the server's own test said of the candidate on disk. `fit`, or its words."""
 
     fit: bool
@@ -42,9 +42,10 @@ class Seen:
     service: smf.Service | None = None
     files: Mapping[Path, str | None] = field(default_factory=dict)
     settings: Mapping[str, smf.Property] = field(default_factory=dict)
-    tested: Tested | None = None
+    tested: Judged | None = None
     said: str = ""
     now_s: float = 0.0
+    rivals: Mapping[str, frozenset[str]] = field(default_factory=dict)  # other servers of ours there, and their claims
 
 
 async def observe(server: Server, wanted: Wanted | None, subject: Subject, plugin: str, host: HostReader) -> Seen:
@@ -69,7 +70,8 @@ async def observe(server: Server, wanted: Wanted | None, subject: Subject, plugi
     said = ""
     if service is not None and service.state == MAINTENANCE:
         said = await host.ask(last_words(server))
-    return Seen(subject, plugin, book, service, files, settings, tested, said, seen.now_s)
+    others = {each.name: Book.of(each).claims for each in host.recall_all(subject, KIND) if each.name != server.key}
+    return Seen(subject, plugin, book, service, files, settings, tested, said, seen.now_s, others)
 
 
 def _lies_there(server: Server, target: Generation, files: Mapping[Path, str | None]) -> bool:
@@ -81,15 +83,15 @@ def _lies_there(server: Server, target: Generation, files: Mapping[Path, str | N
     return files[server.candidate] == target.config and files[server.main_candidate] == (main or "")
 
 
-def test(server: Server) -> Query[Tested]:
+def test(server: Server) -> Query[Judged]:
     """The server's own test of the candidate. An exit status that is no verdict raises CannotObserve."""
     argv = inside(server.where, server.tested(server.main_candidate))
 
-    def parse(reply: Reply) -> Tested:
+    def parse(reply: Reply) -> Judged:
         if reply.status in server.wrong:
-            return Tested(False, words(reply.stderr or reply.stdout))
+            return Judged(False, words(reply.stderr or reply.stdout))
         must_succeed(server.where, argv, reply)
-        return Tested(True)
+        return Judged(True)
 
     return Query(argv, parse)
 

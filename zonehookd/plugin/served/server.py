@@ -82,10 +82,14 @@ class Server:
 
 @dataclass(frozen=True, slots=True)
 class Generation:
-    """What a restart makes the server read: our configuration (None: nothing of ours) and the properties we set."""
+    """What a restart makes the server read: our configuration (None: nothing of ours) and the properties we set.
+
+    `claims`: what only one server of a zone can have.
+    """
 
     config: str | None = None
     settings: Mapping[str, Setting] = field(default_factory=dict)
+    claims: frozenset[str] = frozenset()
 
     @property
     def digest(self) -> str:
@@ -93,13 +97,13 @@ class Generation:
 
     def to_text(self) -> str:
         settings = {name: [each.type, *each.values] for name, each in self.settings.items()}
-        return json.dumps({"config": self.config, "settings": settings}, sort_keys=True)
+        return json.dumps({"config": self.config, "settings": settings, "claims": sorted(self.claims)}, sort_keys=True)
 
     @staticmethod
     def from_text(text: str) -> Generation:
         found = json.loads(text)
         settings = {name: Setting(words[0], tuple(words[1:])) for name, words in found["settings"].items()}
-        return Generation(found["config"], settings)
+        return Generation(found["config"], settings, frozenset(found["claims"]))
 
 
 ABSENT = Generation()
@@ -108,14 +112,16 @@ ABSENT = Generation()
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """`config`, without a header line; `data`: content by path, of the server's data files; `settings`: SMF properties
-    by ``group/name``, read at a restart."""
+    by ``group/name``, read at a restart. `claims`: what no two of our servers in a zone can have at once, such as
+    ``dhcp``: this one waits until the other has let go of it."""
 
     config: str
     data: Mapping[Path, str] = field(default_factory=dict)
     settings: Mapping[str, Setting] = field(default_factory=dict)
+    claims: frozenset[str] = frozenset()
 
     def generation(self, server: Server) -> Generation:
-        return Generation(server.text(self.config), self.settings)
+        return Generation(server.text(self.config), self.settings, self.claims)
 
     def files(self, server: Server) -> Mapping[Path, str]:
         """The data files as they are to lie on disk; one that is not given is empty."""

@@ -17,6 +17,7 @@ from zonehookd.plugin.served.look import MAINTENANCE, Seen
 from zonehookd.plugin.served.server import ABSENT, HEADER, Generation, Server, Setting, Wanted, digest
 
 SETTLE_S = 3.0  # an svcadm that was carried out shows within this; else it was never begun (services sheet 3.3)
+RETRY_S = 60.0  # between two tries of what did not start, where a try harms nobody
 _AGAIN_S = 0.2
 _RUNS = ("online", "degraded")
 
@@ -109,6 +110,10 @@ class _Planner:
         if apply and service.state == "offline":
             text = f"{server.name} of zone {server.where} is offline: something it depends on is missing"
             return self._waits(text, "offline", 5.0, f"svcs -x {server.fmri}")
+        for rival, claims in self.seen.rivals.items():
+            if apply and claims & target.claims:
+                text = f"{server.name} of zone {server.where} waits for {rival} to let go of {', '.join(claims)}"
+                return self._waits(text, "taken", _AGAIN_S)
         if apply and self.book.age_s(self.seen.now_s) < server.pace_s:
             pause_s = server.pace_s - self.book.age_s(self.seen.now_s)
             text = f"{server.name} of zone {server.where}: changes are gathered for {server.pace_s:g} s"
@@ -138,7 +143,7 @@ class _Planner:
                 if book.contract != _contract(service) and not self._wrong(book.loaded):
                     self.book = replace(book, contract=_contract(service))  # somebody else restarted it
                 if book.loaded.digest in book.bad:  # and it came up after all
-                    self.book = replace(self.book, bad={k: v for k, v in book.bad.items() if k != book.loaded.digest})
+                    self.book = self.book.without_bad(book.loaded)
             return None
         age_s = book.age_s(self.seen.now_s)
         if service.state in _RUNS and _contract(service) != asked.contract:
@@ -159,16 +164,26 @@ class _Planner:
     def _target(self) -> Generation:
         """What is wanted, unless it is known not to work: then what worked before."""
         target = ABSENT if self.wanted is None else self.wanted.generation(self.server)
+        again_s = None
         said = self.book.bad.get(target.digest, "")
+        if said and self._nothing_to_lose():
+            if self.book.age_s(self.seen.now_s) >= RETRY_S:
+                self.book = self.book.without_bad(target)
+                return target
+            again_s = RETRY_S - self.book.age_s(self.seen.now_s)
         if not said and self.seen.tested is not None and not self.seen.tested.fit:
             said = self.seen.tested.said
         if not said:
             return target
-        kept = "what it had before stays" if self.book.good else "nothing is served by it"
+        kept = "what it had before stays" if self.book.loaded.config is not None else "nothing is served by it"
         text = f"{self.server.name} of zone {self.server.where} does not take its configuration, {kept}: {said}"
         hint = "see the option, name or file it speaks of; tried again when the configuration changes"
-        self.notes.append(Note("refused", text, "bad-config", self.server.fmri, hint))
+        self.notes.append(Note("refused", text, "bad-config", self.server.fmri, hint, again_s))
         return self.book.loaded
+
+    def _nothing_to_lose(self) -> bool:
+        """It serves nobody without us, and nothing of ours: what stopped it may have gone away by itself."""
+        return self.book.enabled and self.book.loaded.config is None
 
     def _wrong(self, target: Generation) -> bool:
         """Files or properties differ from `target`."""
