@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -45,6 +45,9 @@ address_by = "dhcp"
 cidr = "10.98.0.0/24"
 via = "edge"
 address_by = "dhcp"
+pool = ["10.98.0.2-10.98.0.99"]
+[network.db.dhcp]
+dynamic = ["10.98.0.200-10.98.0.210"]
 [gateway.global]
 dhcp = "dhcpd"
 [gateway.edge]
@@ -70,6 +73,15 @@ def world(either: Machine) -> Iterator[World]:
     until(lambda: quiet(daemon), f"everybody is well: {daemon.ask('status').out}", 30)
     yield host, daemon
     daemon.stop()
+
+
+def soon(daemon: Daemon, check: Callable[[], object], what: str, seconds: float = 15.0) -> None:
+    """`until`, and what the daemon says when it does not happen."""
+    try:
+        until(check, what, seconds)
+    except AssertionError as problem:
+        said = [str(problem), daemon.ask("status").out, daemon.ask("plan").out, daemon.tail()]
+        raise AssertionError("\n".join(said)) from None
 
 
 def lease(host: Machine, zone: str, link: str) -> dict[str, Any]:
@@ -118,6 +130,37 @@ def test_in_a_gateway_zone_a_lease_comes_from_the_file(world: World) -> None:
     assert second["address"] == "10.98.0.2/24" and "routers" not in second, "option 3 is absent on the wire"
 
 
+def test_strangers_are_served_where_they_may_be_and_nowhere_else(world: World) -> None:
+    host, _ = world
+    for stub, served in (("db0", True), ("web0", False), ("lan0", False)):
+        host.do("dladm", "create-vnic", "-l", stub, "stranger0")
+        host.run("ipadm", "create-addr", "-t", "-T", "dhcp", "-w", "4", "stranger0/v4")
+        given = host.run("zonelab", "lease", "global", "stranger0")
+        assert (given.status == 0) is served, (stub, given)
+        assert not served or json.loads(given.out)["address"].startswith("10.98.0.20")
+        host.do("ipadm", "delete-if", "stranger0")
+        host.do("dladm", "delete-vnic", "stranger0")
+
+
+def test_nobody_is_served_on_the_outer_side(world: World) -> None:
+    host, _ = world
+    asked = host.run("zonelab", "outside", "run", "--", "udhcpc", "-i", "net0", "-f", "-q", "-n", "-t", "3", "-T", "1",
+                     "-s", "/bin/true")  # fmt: skip
+    assert asked.status == 1 and "no lease" in asked.err, asked
+
+
+def test_a_look_asks_each_question_once(world: World) -> None:
+    _, daemon = world
+    before = len(daemon.audit())
+    daemon.settle()
+    asked = [" ".join(each["argv"]) for each in daemon.audit()[before:]]
+    inside_edge = [line for line in asked if "-z edge" in line or line.startswith("zlogin -n edge")]
+    questions = ("/etc/dhcpd.conf", f"svcs -H -o state,nstate,ctid,fmri -z edge {FMRI}", "listen_ifnames", "show-addr")
+    counts = {question: len([line for line in inside_edge if question in line]) for question in questions}
+    assert len(set(counts.values())) == 1 and counts["show-addr"] <= 2, counts  # one look may be under way
+    assert not [line for line in asked if "illumos.omapi" in line or " -t -4 " in line], "and troubles no server"
+
+
 def test_the_admins_file_has_one_block_more_and_his_service_listens_where_it_did(world: World) -> None:
     host, _ = world
     block = f'# BEGIN zonehookd dhcpd\ninclude "{OURS}";\n# END zonehookd dhcpd'
@@ -143,12 +186,16 @@ def test_a_new_zone_in_the_global_zones_network_restarts_nothing(world: World) -
     before = contract(host)
     for name in ("app2", "app3", "app4"):
         member(host, name, "lan")
-    until(lambda: all(f"-{name}_0-" in text(host, LEASES) for name in ("app2", "app3", "app4")), "reserved, not booted")
+    soon(
+        daemon,
+        lambda: all(f"-{name}_0-" in text(host, LEASES) for name in ("app2", "app3", "app4")),
+        "reserved, not booted",
+    )
     boot(host, "app2")
     assert lease(host, "app2", "app2_0")["address"].startswith("10.97.0.")
     for name in ("app2", "app3", "app4"):
         host.delete(name)
-    until(lambda: reserved(host) == {"app1_0"}, f"their reservations are gone: {reserved(host)}")
+    soon(daemon, lambda: reserved(host) == {"app1_0"}, f"their reservations are gone: {reserved(host)}")
     assert contract(host) == before
     bursts = [each for each in daemon.audit() if "zonehookd.illumos.omapi" in each["argv"]]
     assert all(each["stdin"] == "(hidden)" for each in bursts)
@@ -174,14 +221,14 @@ def test_a_burst_of_zones_behind_a_gateway_zone_is_few_restarts(world: World) ->
     names = [f"burst{number}" for number in range(8)]
     for name in names:
         member(host, name, "web")
-    until(lambda: all(f"zonehookd-{name}_0 " in inside(host) for name in names), "all are reserved")
-    until(lambda: quiet(daemon), "everybody is well")
+    soon(daemon, lambda: all(f"zonehookd-{name}_0 " in inside(host) for name in names), "all are reserved")
+    soon(daemon, lambda: quiet(daemon), "everybody is well")
     assert 1 <= restarts(host, "edge") - before <= 6
     boot(host, "burst7")
     assert lease(host, "burst7", "burst7_0")["address"].startswith("10.99.0.")
     for name in names:
         host.delete(name)
-    until(lambda: "burst" not in inside(host), "and are gone with their zones")
+    soon(daemon, lambda: "burst" not in inside(host), "and are gone with their zones")
 
 
 def inside(host: Machine) -> str:
@@ -191,10 +238,14 @@ def inside(host: Machine) -> str:
 def test_a_dhcpd_that_was_killed_or_switched_off_serves_again(world: World) -> None:
     host, daemon = world
     host.do("sh", "-c", f"pkill -KILL -c $(svcprop -p restarter/contract {FMRI})")
-    until(lambda: state(host) == "online" and lease(host, "app1", "app1_0")["address"] == "10.97.0.2/24", "it is back")
+    soon(
+        daemon,
+        lambda: state(host) == "online" and lease(host, "app1", "app1_0")["address"] == "10.97.0.2/24",
+        "it is back",
+    )
     host.do("svcadm", "-z", "edge", "disable", "-s", FMRI)
     daemon.settle()
-    until(lambda: state(host, "edge") == "online", "it is on again")
+    soon(daemon, lambda: state(host, "edge") == "online", "it is on again")
     assert lease(host, "web1", "web1_0")["address"] == "10.99.0.2/24"
 
 
@@ -203,14 +254,14 @@ def test_what_was_deleted_or_altered_by_hand_is_put_right(world: World) -> None:
     host.do("rm", OURS)
     host.do("chmod", "644", KEY)
     daemon.settle()
-    until(lambda: "10.97.0.0" in text(host, OURS), "our file is back")
+    soon(daemon, lambda: "10.97.0.0" in text(host, OURS), "our file is back")
     assert host.do("stat", "-c", "%a", KEY) == "600\n"
     host.do("zlogin", "edge", f"sh -c 'echo nonsense >> {OURS}'")
     daemon.settle()
-    until(lambda: "nonsense" not in inside(host), "and the one in the gateway zone")
+    soon(daemon, lambda: "nonsense" not in inside(host), "and the one in the gateway zone")
     host.do("rm", LEASES)
     daemon.settle()
-    until(lambda: reserved(host) == {"app1_0"}, "the reservations are back after the lease file was lost")
+    soon(daemon, lambda: reserved(host) == {"app1_0"}, "the reservations are back after the lease file was lost")
     assert lease(host, "app1", "app1_0")["address"] == "10.97.0.2/24"
 
 
@@ -218,11 +269,11 @@ def test_a_new_key_is_taken_by_the_server(world: World) -> None:
     host, daemon = world
     host.do("rm", KEY)
     daemon.settle()
-    until(lambda: quiet(daemon), "a new one was made, and the server has it")
+    soon(daemon, lambda: quiet(daemon), "a new one was made, and the server has it")
     member(host, "app5", "lan")
-    until(lambda: "app5_0" in reserved(host), "reservations still reach it")
+    soon(daemon, lambda: "app5_0" in reserved(host), "reservations still reach it")
     host.delete("app5")
-    until(lambda: "app5_0" not in reserved(host), "and leave it")
+    soon(daemon, lambda: "app5_0" not in reserved(host), "and leave it")
 
 
 def test_a_main_file_that_was_broken_by_hand_is_not_made_live(world: World) -> None:
@@ -231,28 +282,51 @@ def test_a_main_file_that_was_broken_by_hand_is_not_made_live(world: World) -> N
     host.write("/etc/dhcpd.conf", good.replace("# my own", "option no-such 1;"))
     daemon.configure(CONFIG.replace("10.97.0.9", "10.97.0.8"))
     host.signal(daemon.pid, signal.SIGHUP)
-    until(lambda: "unknown option dhcp.no-such" in daemon.ask("status").out, "status has its own words")
+    soon(daemon, lambda: "unknown option dhcp.no-such" in daemon.ask("status").out, "status has its own words")
     assert contract(host) == before and state(host) == "online" and "10.97.0.9" in text(host, OURS)
     host.write("/etc/dhcpd.conf", good)
     daemon.settle()
-    until(lambda: quiet(daemon) and "10.97.0.8" in text(host, OURS), "mended, and taken")
+    soon(daemon, lambda: quiet(daemon) and "10.97.0.8" in text(host, OURS), "mended, and taken")
     assert lease(host, "app1", "app1_0")["ntp-servers"] == ["10.97.0.8"]
     daemon.configure(CONFIG)
     host.signal(daemon.pid, signal.SIGHUP)
-    until(lambda: quiet(daemon) and "10.97.0.9" in text(host, OURS), "as it was")
+    soon(daemon, lambda: quiet(daemon) and "10.97.0.9" in text(host, OURS), "as it was")
+
+
+@pytest.mark.parametrize("moment", ["caller-before", "caller-after"])
+@pytest.mark.parametrize("command", ["*dhcpd -t -4*", "svcadm restart*"])
+def test_killed_on_the_way_to_a_restart(world: World, moment: str, command: str) -> None:
+    host, daemon = world
+    host.fault("add", moment, command)
+    other = CONFIG.replace("10.97.0.9", "10.97.0.8")
+    daemon.configure(other)
+    host.signal(daemon.pid, signal.SIGHUP)
+    assert host.wait(daemon.pid, 15) == -signal.SIGKILL, "it was killed there"
+    host.fault("clear")
+    daemon.start()
+    soon(daemon, lambda: quiet(daemon) and "10.97.0.8" in text(host, OURS), "its next life has finished it")
+    assert lease(host, "app1", "app1_0")["ntp-servers"] == ["10.97.0.8"]
+    daemon.configure(CONFIG)
+    host.signal(daemon.pid, signal.SIGHUP)
+    soon(daemon, lambda: quiet(daemon) and "10.97.0.9" in text(host, OURS), "as it was")
+    assert not host.do("find", "/etc/dhcpd.d", "-name", "*candidate*")
 
 
 def test_from_omapi_to_the_file_and_back(world: World) -> None:
     host, daemon = world
     daemon.configure(CONFIG + '[plugins.options.dhcpd]\nmethod = "restart"\n')
     host.signal(daemon.pid, signal.SIGHUP)
-    until(lambda: "host zonehookd-app1_0 {" in text(host, OURS) and not reserved(host), "in the file, and only there")
-    until(lambda: quiet(daemon) and not text(host, KEY) and "omapi" not in text(host, OURS), "OMAPI is off")
+    soon(
+        daemon,
+        lambda: "host zonehookd-app1_0 {" in text(host, OURS) and not reserved(host),
+        "in the file, and only there",
+    )
+    soon(daemon, lambda: quiet(daemon) and not text(host, KEY) and "omapi" not in text(host, OURS), "OMAPI is off")
     assert lease(host, "app1", "app1_0")["address"] == "10.97.0.2/24"
     daemon.configure(CONFIG)
     host.signal(daemon.pid, signal.SIGHUP)
-    until(lambda: reserved(host) == {"app1_0"} and "host " not in text(host, OURS), "through OMAPI again")
-    until(lambda: quiet(daemon), "everybody is well")
+    soon(daemon, lambda: reserved(host) == {"app1_0"} and "host " not in text(host, OURS), "through OMAPI again")
+    soon(daemon, lambda: quiet(daemon), "everybody is well")
     assert lease(host, "app1", "app1_0")["address"] == "10.97.0.2/24"
 
 
@@ -260,7 +334,7 @@ def test_the_gateway_zone_reboots_and_serves_again(world: World) -> None:
     host, daemon = world
     host.do("zoneadm", "-z", "edge", "halt")
     host.do("zoneadm", "-z", "edge", "boot")
-    until(lambda: quiet(daemon) and state(host, "edge") == "online", "all back", 30)
+    soon(daemon, lambda: quiet(daemon) and state(host, "edge") == "online", "all back", 30)
     assert lease(host, "web1", "web1_0")["address"] == "10.99.0.2/24"
 
 
@@ -268,12 +342,12 @@ def test_nothing_is_left_when_nothing_is_declared(world: World) -> None:
     host, daemon = world
     daemon.configure(PLUGINS)
     host.signal(daemon.pid, signal.SIGHUP)
-    until(lambda: state(host) == "disabled" and state(host, "edge") == "disabled", "as before us")
-    until(lambda: text(host, "/etc/dhcpd.conf") == FOREIGN, "the admin's file is as he wrote it")
-    until(lambda: not host.do("find", "/etc/dhcpd.d", "-type", "f"), "no file of ours is there")
+    soon(daemon, lambda: state(host) == "disabled" and state(host, "edge") == "disabled", "as before us")
+    soon(daemon, lambda: text(host, "/etc/dhcpd.conf") == FOREIGN, "the admin's file is as he wrote it")
+    soon(daemon, lambda: not host.do("find", "/etc/dhcpd.d", "-type", "f"), "no file of ours is there")
     assert host.run("zlogin", "edge", "cat /etc/dhcpd.conf").status != 0
     assert host.do("zlogin", "edge", "find", "/etc/dhcpd.d", "-type", "f") == ""
     assert reserved(host) == set()
     for name in ("app1", "web1", "edge"):
         host.delete(name)
-    until(lambda: host.links() == ["net0"], f"nothing is left: {host.links()}")
+    soon(daemon, lambda: host.links() == ["net0"], f"nothing is left: {host.links()}")
