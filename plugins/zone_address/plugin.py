@@ -89,6 +89,7 @@ class ZoneAddress(ZonePlugin[Seen]):
             pause_s = _SOON_S if zone.in_motion else _LATER_S
             return Plan(tuple(steps), (Note("waiting", seen.unseen, "not-up", zone.zone.name, again_after_s=pause_s),))
         notes = []
+        replumbed = set()  # links whose routes may have gone with an address
         asking = set()  # by DHCP, whoever told them to: what they are given comes from there, routers too
         for attachment, how in mine:
             own = [each for each in seen.addresses if each.interface == attachment.link]
@@ -97,13 +98,16 @@ class ZoneAddress(ZonePlugin[Seen]):
                 asking.add(attachment.link)
             elif how == "zlogin":
                 why = f"{attachment.link} has no address inside zone {zone.zone.name}"
-                steps += plumb(zone.zone.name, attachment.link, attachment.addresses, seen.addresses, why=why)
+                changes = list(plumb(zone.zone.name, attachment.link, attachment.addresses, seen.addresses, why=why))
+                steps += changes
+                if changes and own:
+                    replumbed.add(attachment.link)
             trouble = wrong(attachment.link, attachment.addresses, seen.addresses)
             if trouble:
                 notes.append(Note("refused", trouble, "duplicate-address", attachment.link, "another machine has it"))
         for attachment, _ in mine:
             if attachment.primary and attachment.link not in asking:
-                steps += _default_route(zone, attachment, seen)
+                steps += _default_route(zone, attachment, seen, attachment.link in replumbed)
         facts = {
             "boot": str(zone.zone.zoneid),
             "given": _given(mine),
@@ -153,8 +157,11 @@ class ZoneAddress(ZonePlugin[Seen]):
                 yield zonecfg.set_addresses(zone.zone.name, attachment.link, address, hop, why=why)
 
 
-def _default_route(zone: ZoneView, attachment: Attachment, seen: Seen) -> Iterator[Change]:
-    """By the gateway of the primary NIC's network, and by no other of ours; one that the zone has already stays."""
+def _default_route(zone: ZoneView, attachment: Attachment, seen: Seen, again: bool) -> Iterator[Change]:
+    """By the gateway of the primary NIC's network, and by no other of ours; one that the zone has already stays.
+
+    `again`: also one that is right, because it may be lost by the steps before; adding what is there does no harm.
+    """
     former = seen.record.facts.get("hops", "").split() if seen.record is not None else []
     for hop in _hops([attachment]):
         why = f"zone {zone.zone.name} goes out by {hop}"
@@ -162,7 +169,8 @@ def _default_route(zone: ZoneView, attachment: Attachment, seen: Seen) -> Iterat
         for each in there:
             if str(each.gateway) in former and each.gateway != hop:
                 yield route.delete_default(zone.zone.name, each.gateway, persistent=True, why=why)
-        if all(str(each.gateway) in former and each.gateway != hop for each in there):
+        right = any(each.gateway == hop for each in there)
+        if (right and again) or all(str(each.gateway) in former and each.gateway != hop for each in there):
             yield route.add_default(zone.zone.name, hop, persistent=True, why=why)
 
 

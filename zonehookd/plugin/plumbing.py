@@ -16,23 +16,31 @@ _LINK_LOCAL = "zhll"  # a static IPv6 address needs a link-local one first (netw
 def plumb(
     where: str, link: str, wanted: Iterable[Address], seen: ipadm.Addresses, *, temporary: bool = False, why: str
 ) -> Iterator[Change]:
-    """Changes after which `link` has these addresses; what else of ours is on it goes. Others' objects stay."""
+    """Changes after which `link` has these addresses; what else of ours is on it goes. Others' objects stay.
+
+    New ones come before old ones go: with the last address of a subnet its routes would go, too. Only one that changes
+    nothing but its prefix length has to make room first.
+    """
     wanted = tuple(wanted)
     on_it = [each for each in seen if each.interface == link]
     there = {each.address for each in on_it}
-    for each in on_it:
-        if _OURS.fullmatch(_object(each.name)) and each.address not in wanted:
-            yield ipadm.delete_addr(where, link, _object(each.name), why=f"{each.address} is no longer {link}'s")
+    going = [each for each in on_it if _OURS.fullmatch(_object(each.name)) and each.address not in wanted]
+    first = [each for each in going if any(each.address.ip == new.ip for new in wanted)]
+    for each in first:
+        yield ipadm.delete_addr(where, link, _object(each.name), why=f"{each.address} is no longer {link}'s")
     if any(each.version == 6 and each not in there for each in wanted) and not any(a.is_link_local for a in there):
         yield ipadm.addrconf(
             where, link, _LINK_LOCAL, temporary=temporary, why=f"{why}, and IPv6 needs a link-local one"
         )
-    names = {_object(each.name) for each in on_it if each.address in wanted}
+    names = {_object(each.name) for each in on_it if each not in first}
     for address in wanted:
         if address not in there:
             name = next(each for each in _names(address.version) if each not in names)
             names.add(name)
             yield ipadm.create_addr(where, link, name, address, temporary=temporary, why=f"{why}: {address}")
+    for each in going:
+        if each not in first:
+            yield ipadm.delete_addr(where, link, _object(each.name), why=f"{each.address} is no longer {link}'s")
 
 
 def wrong(link: str, wanted: Iterable[Address], seen: ipadm.Addresses) -> str:

@@ -98,7 +98,7 @@ def test_an_address_of_somebody_else_beside_ours_stays(admin: Admin, engine: Bui
     assert {name: a for name, a in addresses(admin, "edge").items() if "web0" in name} == {
         "edge_web0/mine": "10.99.0.10/24",
         "edge_web0/zh40": "10.99.0.11/24",
-        "edge_web0/zh4": "10.99.0.254/24",
+        "edge_web0/zh4n2": "10.99.0.254/24",
     }
 
 
@@ -116,7 +116,7 @@ def test_the_outer_address_changes_and_so_does_the_way_out(admin: Admin, engine:
     found = edge_site(admin, engine)
     found.edge(address="192.0.2.100")
     settle(found.ours)
-    assert addresses(admin, "edge")["edge_wan0/zh4"] == "192.0.2.100/24"
+    assert addresses(admin, "edge")["edge_wan0/zh4n2"] == "192.0.2.100/24"
     assert "192.0.2.10/24" not in addresses(admin, "edge").values()
     assert {rule.split(" -> ")[1].split()[0] for rule in rules(admin)} == {"192.0.2.100/32"}
     found.declare({**found.networks, "wan": {**WAN, "gateway": "192.0.2.254"}})

@@ -81,8 +81,24 @@ def test_the_address_changes_under_a_running_zone(admin: Admin, engine: Build) -
     admin.do("zlogin", "web1", "ipadm", "create-addr", "-T", "static", "-a", "10.99.0.100/24", "web1_0/mine")
     admin.do("zonecfg", "-z", "web1", f"remove attr name=zh.net0; {wish(0, 'web 10.99.0.20')}")
     settle(found.ours)
-    assert addresses(admin, "web1") == {"web1_0/mine": "10.99.0.100/24", "web1_0/zh4": "10.99.0.20/24"}
+    assert addresses(admin, "web1") == {"web1_0/mine": "10.99.0.100/24", "web1_0/zh4n2": "10.99.0.20/24"}
     assert defaults(admin, "web1") == ["10.99.0.1"]
+
+
+@pytest.mark.parametrize(
+    ("networks", "old", "new"),
+    [(WEB, "10.99.0.10/24", "10.99.0.20/24"), ({**WEB, "cidr": "10.99.0.0/16"}, "10.99.0.10/24", "10.99.0.10/16")],
+    ids=["another", "a prefix length"],
+)
+def test_its_default_route_outlives_its_only_address(
+    admin: Admin, engine: Build, networks: dict[str, object], old: str, new: str
+) -> None:
+    found = edge_site(admin, engine, f"web1 web {old}")
+    found.declare({"wan": WAN, "web": {**networks, "gateway": "10.99.0.1"}, "db": DB})
+    admin.do("zonecfg", "-z", "web1", f"remove attr name=zh.net0; {wish(0, f'web {new}')}")
+    settle(found.ours)
+    assert list(addresses(admin, "web1").values()) == [new]
+    assert defaults(admin, "web1") == ["10.99.0.1"] and persistent(admin, "web1") == ["default 10.99.0.1"]
 
 
 def test_a_gateway_that_moves_takes_the_default_route_along(admin: Admin, engine: Build) -> None:
