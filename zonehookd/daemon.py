@@ -24,6 +24,7 @@ from zonehookd.checked import Checked, check
 from zonehookd.config import Config
 from zonehookd.engine.applier import Applier
 from zonehookd.engine.dispatcher import Dispatcher, Timing
+from zonehookd.engine.late import Late
 from zonehookd.engine.listeners import Listener
 from zonehookd.engine.look import Look, PluginReader
 from zonehookd.engine.reconciler import Reconciler
@@ -70,6 +71,7 @@ class Daemon:
         self._host = LocalHost(self._processes, self._audit, self._metrics.ran)
         self._files = LocalFiles()
         self._dialect = dladm.Dialect()
+        self._late = Late(lambda zone: self._dispatcher.hint(Event("zone", "answered", zone=zone)))
         config.paths.run.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._context = zmq.asyncio.Context()
         self._publisher = _bound(lambda: Publisher(self._context, config.paths.run / "events.sock"), config.paths.run)
@@ -95,7 +97,7 @@ class Daemon:
         self._declared = checked.declared
 
     def _look(self) -> Look:
-        return Look(self._host, self._files, self._store, self._dialect, self.config.site)
+        return Look(self._host, self._files, self._store, self._dialect, self.config.site, self._late)
 
     def _beat(self) -> None:
         self._beat_s = time.monotonic()
@@ -128,6 +130,7 @@ class Daemon:
                 self._dispatcher.declare(self._declared)
                 aside.append(tasks.create_task(self._say_ready()))
                 await self._dispatcher.run()
+                await self._late.stop()
                 for task in aside:
                     task.cancel()
         finally:

@@ -12,7 +12,10 @@ from pathlib import Path
 import pytest
 
 from zonehookd.errors import CommandError, CommandNotFound, CommandTimedOut
+from zonehookd.host.audit import Audit
+from zonehookd.host.local import LocalHost
 from zonehookd.host.process import Finished, Limits, Processes
+from zonehookd.model.command import Change, Query
 
 
 @pytest.fixture
@@ -119,3 +122,30 @@ def test_no_descriptor_leaks_into_a_child(folder: Path) -> None:
     script(folder, "fds", "ls /proc/self/fd | wc -l")
     assert int(run(folder, "fds").reply.stdout) <= 4
     os.close(handle)
+
+
+def test_zones_that_hang_hold_up_no_command_outside(folder: Path) -> None:
+    """Twenty questions and changes in five zones that never answer, and the host is asked and changed as ever."""
+    script(folder, "zlogin", f"echo $2 >> {folder}/began; exec sleep 30")
+    script(folder, "dladm", "echo here")
+
+    async def go() -> None:
+        processes = Processes(f"{folder}:/usr/bin:/bin", Limits(parallel=2))
+        host = LocalHost(processes, Audit(folder / "audit"), lambda name, result, seconds: None)
+        asks = [Query(("zlogin", "-n", f"z{number % 5}", f"q{number}"), lambda reply: None) for number in range(10)]
+        both: list[Query[None] | Change] = [*asks, *(Change(each.argv, "a test") for each in asks)]
+        tasks = [asyncio.create_task(host.run(each, why="", subject=None)) for each in both]
+        async with asyncio.timeout(10):
+            while not (folder / "began").exists():
+                await asyncio.sleep(0.02)
+            outside: list[Query[None] | Change] = [Query(("dladm",), lambda reply: None), Change(("dladm",), "a test")]
+            for each in outside:
+                assert (await host.run(each, why="", subject=None)).reply.stdout == "here\n"
+        await asyncio.sleep(0.3)
+        began = (folder / "began").read_text().split()
+        assert max(began.count(f"z{number}") for number in range(5)) <= 2, "one zone has two turns at most"
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    asyncio.run(go())

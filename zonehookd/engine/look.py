@@ -7,12 +7,15 @@ object is answered from the walk over all when the look is a wide one, and asked
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeVar
 
+from zonehookd.engine.late import Late
 from zonehookd.errors import CannotObserve, CommandError
 from zonehookd.host.doors import Commands, Files
+from zonehookd.illumos import zlogin
 from zonehookd.illumos.dladm import Dialect
 from zonehookd.model.command import Query
 from zonehookd.model.record import Record
@@ -27,7 +30,16 @@ _FILE_MAX_BYTES = 16 << 20
 class Look:
     """What was asked stays answered for the life of this look; a new look asks anew."""
 
-    def __init__(self, commands: Commands, files: Files, store: Store, dialect: Dialect, site: str) -> None:
+    def __init__(
+        self,
+        commands: Commands,
+        files: Files,
+        store: Store,
+        dialect: Dialect,
+        site: str,
+        late: Late | None = None,
+    ) -> None:
+        """`late` is shared by all looks: what one of them asked inside a zone, another may hear."""
         self.files = files
         self.store = store
         self.dialect = dialect
@@ -36,6 +48,9 @@ class Look:
         self.asked = 0
         self._commands = commands
         self._answers: dict[tuple[str, ...], asyncio.Future[object]] = {}
+        self._late = late or Late()
+        self._given_up: dict[str, str] = {}  # zone -> why nothing in there is seen in this look
+        self._first_inside_s: float | None = None
 
     async def ask(self, query: Query[T]) -> T:
         """Raises CannotObserve, to everybody who asks the same in this look."""
@@ -43,6 +58,9 @@ class Look:
             assert query.pick is not None
             picked: T = query.pick(await self.ask(query.wide))
             return picked
+        zone = zlogin.zone_of(query.argv)
+        if zone:
+            return await self._ask_inside(zone, query)
         answer = self._answers.get(query.argv)
         if answer is None:
             answer = asyncio.get_running_loop().create_future()
@@ -54,10 +72,39 @@ class Look:
                 answer.set_exception(problem)
                 answer.exception()  # seen: nobody else may come to ask
                 raise
-            except BaseException:
-                answer.cancel()
+            except BaseException:  # whoever else waits for it is not cancelled
+                answer.set_exception(CannotObserve(f'"{" ".join(query.argv)}" was given up'))
+                answer.exception()
                 raise
         return await answer  # type: ignore[return-value]
+
+    async def _ask_inside(self, zone: str, query: Query[T]) -> T:
+        """Whoever is root in a zone decides when it answers: it is not waited for longer than `Late` says."""
+        if zone in self._given_up:
+            raise CannotObserve(self._given_up[zone])
+        if query.argv not in self._answers:
+            try:
+                self._answers.update(self._late.take(zone))
+            except CannotObserve as problem:
+                self._given_up[zone] = str(problem)
+                raise
+        answer = self._answers.get(query.argv)
+        if answer is None:
+            answer = self._answers[query.argv] = asyncio.ensure_future(self._run(query))
+            answer.add_done_callback(_heard)
+            self.asked += 1
+        now = time.monotonic()
+        if self._first_inside_s is None:
+            self._first_inside_s = now
+        try:
+            await asyncio.wait([answer], timeout=max(0.0, self._first_inside_s + self._late.patience_s(zone) - now))
+        finally:
+            if not answer.done():
+                self._late.add(zone, query.argv, answer, time.monotonic() - now)
+                self._given_up[zone] = f"zone {zone} has not answered yet; the look goes on without it"
+        if zone in self._given_up:  # also what was answered just now: it comes with the rest
+            raise CannotObserve(self._given_up[zone])
+        return answer.result()  # type: ignore[return-value]
 
     async def _run(self, query: Query[T]) -> T:
         try:
@@ -76,6 +123,12 @@ class Look:
             return None
         except (OSError, ValueError) as problem:
             raise CannotObserve(f"cannot read {path}: {problem}") from problem
+
+
+def _heard(answer: asyncio.Future[object]) -> None:
+    """A failure that nobody came to hear is no fault of the loop's."""
+    if not answer.cancelled():
+        answer.exception()
 
 
 class PluginReader:

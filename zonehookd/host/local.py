@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import time
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
@@ -11,10 +14,12 @@ from zonehookd.errors import CommandError
 from zonehookd.host.audit import Audit
 from zonehookd.host.files import Stamp, read_bounded, stamp, write_atomically
 from zonehookd.host.process import Finished, Processes
-from zonehookd.model.command import Change, Query
+from zonehookd.illumos.zlogin import zone_of
+from zonehookd.model.command import Change, Lane, Query
 from zonehookd.model.subject import Subject
 
 T = TypeVar("T")
+_OF_ONE_ZONE = 2  # commands at once, so that it takes a crowd of bad zones to use up all turns
 Heard = Callable[[str, str, float], None]  # command name, result (ok|failed|error), seconds
 
 
@@ -23,6 +28,7 @@ class LocalHost:
         self._processes = processes
         self._audit = audit
         self._heard = heard
+        self._turns: weakref.WeakValueDictionary[str, asyncio.Semaphore] = weakref.WeakValueDictionary()
 
     async def run(self, query_or_change: Query[T] | Change, *, why: str, subject: Subject | None) -> Finished:
         asked = query_or_change
@@ -33,9 +39,10 @@ class LocalHost:
         error = ""
         seconds = 0.0  # of the command itself, not of waiting for its turn
         try:
-            finished = await self._processes.run(
-                asked.argv, lane=change.lane if change else "look", stdin=stdin, timeout_s=asked.timeout_s
-            )
+            zone = zone_of(asked.argv)
+            lane: Lane = "inside" if zone else change.lane if change else "look"
+            async with self._turn(zone):
+                finished = await self._processes.run(asked.argv, lane=lane, stdin=stdin, timeout_s=asked.timeout_s)
             status, seconds = finished.reply.status, finished.seconds
             error = finished.reply.stderr.strip() if status else ""
             return finished
@@ -56,6 +63,15 @@ class LocalHost:
                 seconds=seconds,
                 error=error,
             )
+
+    def _turn(self, zone: str) -> contextlib.AbstractAsyncContextManager[None]:
+        """Of those who ask the same zone."""
+        if not zone:
+            return contextlib.nullcontext()
+        turn = self._turns.get(zone)
+        if turn is None:
+            turn = self._turns[zone] = asyncio.Semaphore(_OF_ONE_ZONE)
+        return turn
 
 
 class LocalFiles:

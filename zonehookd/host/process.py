@@ -20,6 +20,7 @@ from zonehookd.model.command import Lane, Reply
 
 _GRACE_S = 5.0
 _CHUNK_BYTES = 1 << 16
+_INSIDE = 4  # times as many: what runs in a zone waits for the zone, and uses little of the host
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,7 @@ class Processes:
             "look": asyncio.Semaphore(limits.parallel),
             "change": asyncio.Semaphore(limits.parallel),
             "boot": asyncio.Semaphore(limits.parallel),
+            "inside": asyncio.Semaphore(_INSIDE * limits.parallel),  # a zone that hangs holds up no command outside
         }
         self._found: dict[str, str] = {}
         self._closed = False

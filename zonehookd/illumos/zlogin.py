@@ -18,6 +18,7 @@ GLOBAL = "global"
 _OURS = "zlogin: "
 _NOT_UP_YET = ("Could not communicate with ipmgmtd", "repository server unavailable", "Could not find running zone")
 _COMMAND_NOT_FOUND = 127
+_SMF = ("svcs", "svcprop", "svcadm")  # they talk to the repository server of the zone (services sheet 3.3)
 
 # The size comes first, so that no content can be taken for the end of one. A file that changes meanwhile does not fit.
 _READ = (
@@ -47,6 +48,15 @@ def inside(where: str, argv: Sequence[str], stdin: bool = False) -> tuple[str, .
     if where == GLOBAL:
         return tuple(argv)
     return ("zlogin", *(() if stdin else ("-n",)), where, shlex.join(argv))
+
+
+def zone_of(argv: Sequence[str]) -> str:
+    """In which zone this command needs somebody to answer; "" for none: what asks the kernel about a zone does not."""
+    if argv[0] == "zlogin":
+        return argv[-2]
+    if argv[0] in _SMF and "-z" in argv:
+        return argv[argv.index("-z") + 1]
+    return ""
 
 
 def not_up(where: str, stderr: str) -> str:

@@ -12,7 +12,7 @@ from typing import Any, Generic, Literal, TypeVar
 
 from zonehookd.model.record import Record
 
-Lane = Literal["look", "change", "boot"]
+Lane = Literal["look", "change", "boot", "inside"]
 T_co = TypeVar("T_co", covariant=True)
 
 
