@@ -15,7 +15,7 @@ from zonehookd.errors import CommandError, CommandNotFound, CommandTimedOut
 from zonehookd.host.audit import Audit
 from zonehookd.host.local import LocalHost
 from zonehookd.host.process import Finished, Limits, Processes
-from zonehookd.model.command import Change, Query
+from zonehookd.model.command import Change, Lane, Query
 
 
 @pytest.fixture
@@ -95,6 +95,18 @@ def test_too_much_output_is_a_failure_and_not_a_full_memory(folder: Path) -> Non
     script(folder, "flood", "yes")
     with pytest.raises(CommandError, match="printed more than 100000 bytes"):
         run(folder, "flood", most=100_000)
+
+
+def test_a_zone_may_say_less_than_the_host(folder: Path) -> None:
+    script(folder, "loud", "head -c 17000000 /dev/zero")
+
+    async def go(lane: Lane) -> int:
+        done = await Processes("/usr/bin:/bin", Limits()).run([str(folder / "loud")], lane=lane, timeout_s=30)
+        return len(done.reply.stdout)
+
+    assert asyncio.run(go("look")) == 17_000_000
+    with pytest.raises(CommandError, match="printed more than 16777216 bytes"):
+        asyncio.run(go("inside"))
 
 
 def test_no_descriptor_stays_open_with_us(folder: Path) -> None:
