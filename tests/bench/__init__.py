@@ -12,4 +12,8 @@ dlmgmtd; files lie on a tmpfs, so a durable write waits for no disk. Ratios and 
     storm.py        (b) many at once; rivals.py: the same links by `ip -batch` and by CNI
     many.py         (c) the start, (d) memory and idle CPU, at 1000 zones that need nothing
     look.py         (e) look and plan at 10 000 zones, in one process
+    first_packet.py (f) booted -> leased, named, out; arrival.py: what the zone sees of it
+    reservations.py (g) a reservation -> offered; discover.py: who asks for it
+    rules.py        (h) SIGHUP -> NAT rules loaded
+    gateways.py     the gateway of these three
 """

@@ -12,11 +12,20 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench import look, many, one_zone, storm, table
+from bench import first_packet, look, many, one_zone, reservations, rules, storm, table
 from bench.labhost import RunFailed
 from bench.measure import Measure, Report, Samples
 
-MEASURES = (one_zone.MEASURE, storm.MEASURE, many.START, many.IDLE, look.MEASURE)
+MEASURES = (
+    one_zone.MEASURE,
+    storm.MEASURE,
+    many.START,
+    many.IDLE,
+    look.MEASURE,
+    first_packet.MEASURE,
+    reservations.MEASURE,
+    rules.MEASURE,
+)
 
 
 def _options() -> argparse.Namespace:

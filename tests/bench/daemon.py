@@ -60,15 +60,18 @@ class Places:
     def log(self) -> Path:
         return self.folder / "log"
 
+    def declare(self, declared: str) -> None:
+        """What a daemon reads at its start, or at `Daemon.reload`."""
+        self.config.write_text(
+            f'site = "bench"\n[paths]\nstate = "{self.folder}/state"\nrun = "{self.folder}/run"\n'
+            f'audit = "{self.audit}"\n{declared}'
+        )
 
-def new_places() -> Places:
-    """A folder that goes with the lab host, and the configuration in it."""
-    folder = Path(tempfile.mkdtemp(prefix="bench-"))
-    places = Places(folder)
-    places.config.write_text(
-        f'site = "bench"\n[network.{zones.NETWORK}]\ncidr = "{zones.CIDR}"\n'
-        f'[paths]\nstate = "{folder}/state"\nrun = "{folder}/run"\naudit = "{places.audit}"\n'
-    )
+
+def new_places(declared: str = f'[network.{zones.NETWORK}]\ncidr = "{zones.CIDR}"\n') -> Places:
+    """A folder that goes with the lab host, and the configuration in it: paths, and what is `declared`."""
+    places = Places(Path(tempfile.mkdtemp(prefix="bench-")))
+    places.declare(declared)
     return places
 
 

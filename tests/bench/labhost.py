@@ -21,7 +21,7 @@ class RunFailed(Exception):
     """A run that gave no samples; the text has what it printed."""
 
 
-def run(module: str, function: str, *, paper: bool = False, **options: float) -> Samples:
+def run(module: str, function: str, *, paper: bool = False, **options: float | str) -> Samples:
     """`function` of `module` with `options`, on a host of its own. Raises `RunFailed`."""
     wait_for_calm()
     argv = [str(ROOT / "tests/lab/zonelab"), "run", *(["--paper"] if paper else []), "--"]
