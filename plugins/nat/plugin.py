@@ -34,7 +34,7 @@ from zonehookd.plugin import (
     WriteFile,
     nothing,
 )
-from zonehookd.plugin.translation import untranslated
+from zonehookd.plugin.translation import translated, untranslated
 from zonehookd.plugin.where import read_files, write_file
 
 from .rules import Wanted, wanted
@@ -54,6 +54,8 @@ class Seen:
     service: smf.Service | None = None
     forwarding: Mapping[tuple[str, ipadm.Family], bool] = field(default_factory=dict)
     outer: Mapping[int, Ip] = field(default_factory=dict)  # family -> own address on the outer side
+    let_through: frozenset[str] = frozenset()  # LINK/FAMILY that plugin gateway has switched on, by its books
+    held: frozenset[str] = frozenset()  # links on which it has done anything
 
 
 class Nat(GatewayPlugin[Seen]):
@@ -86,8 +88,12 @@ class Nat(GatewayPlugin[Seen]):
             host.ask(smf.services(where, [self.options.service])),
             host.ask(ipadm.forwarding(where)),
         )
-        service = services.get(self.options.service)
-        return Seen(records, loaded, files[self.options.file], service, forwarding, outer)
+        prefix = f"{where}/"
+        through = [each.name.removeprefix(prefix) for each in host.recall_all(gateway.subject, "forwarding")]
+        held = [each.name.removeprefix(prefix) for each in host.recall_all(gateway.subject, "interface")]
+        held += [each.rpartition("/")[0] for each in through]
+        service, file = services.get(self.options.service), files[self.options.file]
+        return Seen(records, loaded, file, service, forwarding, outer, frozenset(through), frozenset(held))
 
     def plan(self, gateway: GatewayView, seen: Seen) -> Plan:
         if gateway.zone is None and gateway.name != GLOBAL:
@@ -100,7 +106,7 @@ class Nat(GatewayPlugin[Seen]):
         if not found.rules and not seen.records:
             return Plan(notes=(*found.notes, Note("nothing", f"gateway {gateway.name} translates nothing")))
         job = _Job(gateway, seen, found, self.options)
-        steps: tuple[Step, ...] = (*job.persist(), *job.enable(), *job.load())
+        steps: tuple[Step, ...] = (*job.shut(), *job.persist(), *job.enable(), *job.load())
         notes = (*found.notes, *job.notes)
         if steps or notes:
             return Plan(steps, notes)
@@ -117,17 +123,23 @@ class _Job:
         record = seen.records.get(RULES)
         self.known = record.facts["rules"].splitlines() if record is not None else []
         self.known_links = record.facts["links"].split() if record is not None else []
-        self.links = [side.link for side in gateway.sides if side.role == "inside"]
+        self.links = self._links()
         self.going = self._going()
+        self.staying = [rule for rule in self.known if rule not in found.have and rule not in set(self.going)]
+
+    def _links(self) -> list[str]:
+        """Where packets come in that are translated, and where they leave."""
+        declared = self.gateway.gateway
+        if declared is None or not declared.ours:
+            return []
+        inside = [side.link for side in self.gateway.sides if side.role == "inside"]
+        return [*inside, *([self.gateway.outer_link] if self.gateway.outer_link else [])]
 
     def _going(self) -> list[str]:
         """Rules of ours that nobody wants, and that may go: a side that goes must have stopped forwarding before."""
-        surplus = [rule for rule in self.known if rule not in self.found.rules]
-        leaving = [
-            link
-            for link in self.known_links
-            if link not in self.links and any(on and name == link for (name, _), on in self.seen.forwarding.items())
-        ]
+        surplus = [rule for rule in self.known if rule not in self.found.have]
+        forwards = {link for (link, _), on in self.seen.forwarding.items() if on}
+        leaving = [link for link in self.known_links if link not in self.links and link in forwards & self.seen.held]
         outer = self.gateway.outer_link  # that has lost its address of a family must not let that family out as it is
         bare = [
             f"map {outer} {each} "
@@ -143,10 +155,24 @@ class _Job:
 
     # -- steps
 
+    def shut(self) -> Iterator[Change]:
+        """Nothing filters, so nothing translates, and who knows for how long: nothing leaves until it does. Plugin
+        gateway opens again when it sees the rules."""
+        families = {each.version for each in translated(self.gateway)}
+        if self.seen.loaded.enabled or not families:
+            return
+        mine = [tuple(each.rsplit("/", 1)) for each in sorted(self.seen.let_through)]
+        outer = self.gateway.outer_link
+        for family in ipadm.FAMILIES:
+            links = [link for link, version in mine if version == str(family) and family in families]
+            for link in [outer] if outer in links else links:
+                if self.seen.forwarding.get((link, family)):
+                    why = f"nothing translates in {self.where}: what {link} lets through would leave as it is"
+                    yield ipadm.set_forwarding(self.where, link, family, False, why=why)
+
     def persist(self) -> Iterator[Step]:
         """The file first: should the kernel get its rules from it at the very next moment, they are the right ones."""
-        keep = [rule for rule in self.known if rule not in self.found.rules and rule not in self.going]
-        body = ipnat.canonical_file([*self.found.rules, *keep])
+        body = ipnat.canonical_file([*self.found.rules, *self.staying])
         text: str | None
         try:
             if body:
@@ -165,7 +191,8 @@ class _Job:
         ours_before = RULES in self.seen.records
         yield from self._remember([*self.known, *self.found.rules])
         why = f"{self.options.file} is to have the rules of gateway {self.gateway.name} at the next boot"
-        cause = "" if not ours_before else "missing" if self.seen.file is None else "altered"
+        by_us = not ours_before or set(self.known) != set(self.found.rules)  # the wish has changed, not the file
+        cause = "missing" if ours_before and self.seen.file is None else "" if by_us else "altered"
         yield with_cause(write_file(self.where, self.options.file, text, why=why), cause)
 
     def enable(self) -> Iterator[Step]:
@@ -204,7 +231,7 @@ class _Job:
         going = [rule for rule in self.going if rule in loaded]
         if missing:
             yield from self._remember([*self.known, *self.found.rules])
-            again = [rule for rule in missing if rule in self.known]
+            again = set(missing) & set(self.known)
             why = f"{len(missing)} NAT rules of gateway {self.gateway.name} are not loaded"
             shows = [*missing, *dict.fromkeys(self.found.opens[rule] for rule in missing if rule in self.found.opens)]
             change = ipnat.add(self.where, missing, why=why)
@@ -213,9 +240,8 @@ class _Job:
             why = f"{len(going)} NAT rules of gateway {self.gateway.name} are wanted no longer"
             change = ipnat.remove(self.where, going, why=why)
             yield replace(change, shows=tuple(f"not {rule}" for rule in going))
-        keep = [rule for rule in self.known if rule not in self.found.rules and rule not in self.going]
-        now = [*self.found.rules, *keep]
-        links = sorted({*self.links, *self.known_links}) if keep else self.links
+        now = [*self.found.rules, *self.staying]
+        links = sorted({*self.links, *self.known_links}) if self.staying else self.links
         if now and (now != self.known or links != self.known_links):
             yield from self._remember(now, links)
         elif not now and RULES in self.seen.records:

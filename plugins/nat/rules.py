@@ -20,10 +20,12 @@ class Wanted:
     rules: list[str] = field(default_factory=list)
     opens: dict[str, str] = field(default_factory=dict)
     notes: list[Note] = field(default_factory=list)
+    have: set[str] = field(default_factory=set)  # the rules again: a thousand ways in are thousands of rules
 
     def add(self, rule: ipnat.Rule, opens: str = "") -> None:
         for text in rule.texts:
-            if text not in self.rules:
+            if text not in self.have:
+                self.have.add(text)
                 self.rules.append(text)
                 if opens:
                     self.opens[text] = opens

@@ -18,6 +18,7 @@ from zonehookd.illumos.zlogin import GLOBAL, inside, judged, must_succeed
 from zonehookd.model.command import Change, Query, Reply, Verdict
 
 Family = Literal[4, 6]
+FAMILIES: tuple[Family, ...] = (4, 6)
 _FAMILIES: Mapping[str, Family] = {"ipv4": 4, "ipv6": 6}
 _OBJECT = re.compile(r"[A-Za-z][A-Za-z0-9]{0,30}", re.ASCII)  # no underscore, no hyphen (4.3)
 

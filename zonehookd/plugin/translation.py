@@ -9,6 +9,7 @@ from zonehookd.model.network import Cidr
 from zonehookd.plugin.contract import GatewayView
 
 _UNIQUE_LOCAL = IPv6Network("fc00::/7")
+_AS_IT_IS = " -> 0.0.0.0/0"  # a map that leaves the address alone (services sheet 1.7)
 
 
 def translated(view: GatewayView) -> Sequence[Cidr]:
@@ -21,5 +22,8 @@ def translated(view: GatewayView) -> Sequence[Cidr]:
 
 
 def untranslated(view: GatewayView, outer: str, rules: Sequence[str]) -> Sequence[Cidr]:
-    """Those of `translated` for which no rule is loaded."""
-    return [each for each in translated(view) if not any(r.startswith(f"map {outer} {each} ") for r in rules)]
+    """Those of `translated` for which no rule is loaded that takes everything: with portmap it takes TCP and UDP only,
+    and ping would go out as it is (services sheet 1.7)."""
+    maps = [rule for rule in rules if rule.startswith(f"map {outer} ") and " portmap " not in rule]
+    whole = {rule.split()[2] for rule in maps if not rule.endswith(_AS_IT_IS)}
+    return [each for each in translated(view) if str(each) not in whole]
