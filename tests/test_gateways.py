@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
+import re
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from zonehookd.config import Config
 from zonehookd.declaration import declare
@@ -84,6 +88,28 @@ def test_one_port_may_have_two_owners_for_sources_that_never_meet() -> None:
         {"port": 22, "to": to, "sources": [cidr]} for to, cidr in (("a", "203.0.113.0/25"), ("b", "203.0.113.128/25"))
     ]
     assert len(declaration(edge={"outside": "wan", "forward": apart}).gateways["edge"].forwards) == 2
+
+
+_PORTS = st.tuples(st.integers(1, 30), st.integers(0, 6), st.sampled_from(["tcp", "udp", "tcp/udp"]))
+
+
+@given(st.lists(_PORTS, max_size=6))
+def test_two_ways_in_clash_when_a_port_of_a_protocol_is_in_both(ways: list[tuple[int, int, str]]) -> None:
+    forwards = [
+        {"port": f"{first}-{first + more}", "to": f"z{number}", "protocol": protocol}
+        for number, (first, more, protocol) in enumerate(ways)
+    ]
+    wants = [
+        {(port, each) for port in range(first, first + more + 1) for each in protocol.split("/")}
+        for first, more, protocol in ways
+    ]
+    clashes = [(f"z{b}", f"z{a}") for a, b in itertools.combinations(range(len(ways)), 2) if wants[a] & wants[b]]
+    edge = {"outside": "wan", "forward": forwards}
+    if not clashes:
+        assert len(declaration(edge=edge).gateways["edge"].forwards) == len(ways)
+    else:
+        found = re.search(r"\(to (z\d)\) is taken by .* \(to (z\d)\)", said(edge=edge))
+        assert found is not None and found.groups() == clashes[0]
 
 
 def test_one_outer_address_has_one_gateway() -> None:

@@ -137,16 +137,29 @@ def _forward(where: str, section: ForwardSection, addresses: tuple[Address, ...]
 
 def _check_forwards(where: str, forwards: tuple[Forward, ...]) -> None:
     """The same public port twice is refused with the owner; different sources may differ (contract A6)."""
-    for number, one in enumerate(forwards):
-        for two in forwards[number + 1 :]:
-            same_protocol = set(one.protocol.split("/")) & set(two.protocol.split("/"))
-            apart = one.sources and two.sources and not any(
-                a.overlaps(b) for a in one.sources for b in two.sources if a.version == b.version
+    taken: dict[tuple[Ip | None, str], list[tuple[int, Forward]]] = {}
+    for number, forward in enumerate(forwards):
+        for protocol in forward.protocol.split("/"):
+            taken.setdefault((forward.public, protocol), []).append((number, forward))
+    clashes = [clash for each in taken.values() for clash in _clashes(each)]
+    if clashes:
+        one, two = (forwards[number] for number in min(clashes))
+        raise ConfigError(f"{where}.forward: {two} (to {two.to}) is taken by {one} (to {one.to})",
+                          hint="one public port has one owner: choose another port or address")  # fmt: skip
+
+
+def _clashes(forwards: list[tuple[int, Forward]]) -> Iterator[tuple[int, int]]:
+    """Numbers of two that want the same, the earlier first. Sorted by port, so of a thousand only neighbours meet."""
+    reach: list[tuple[int, Forward]] = []  # those whose ports may go on
+    for number, forward in sorted(forwards, key=lambda each: each[1].first):
+        reach = [each for each in reach if each[1].last >= forward.first]
+        for other, one in reach:
+            apart = one.sources and forward.sources and not any(
+                a.overlaps(b) for a in one.sources for b in forward.sources if a.version == b.version
             )  # fmt: skip
-            ports_meet = one.first <= two.last and two.first <= one.last
-            if one.public == two.public and same_protocol and ports_meet and not apart:
-                raise ConfigError(f"{where}.forward: {two} (to {two.to}) is taken by {one} (to {one.to})",
-                                  hint="one public port has one owner: choose another port or address")  # fmt: skip
+            if not apart:
+                yield min(number, other), max(number, other)
+        reach.append((number, forward))
 
 
 def _cycles(found: Mapping[str, Gateway]) -> Iterator[str]:
