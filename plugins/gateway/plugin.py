@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from zonehookd.illumos import dladm, ipadm, ipnat, route
@@ -178,10 +178,13 @@ class _Job:
             if link not in self.seen.links:
                 continue
             why = f"gateway {self.gateway.name} lacks an address on {link}"
-            steps = list(plumb(self.where, link, addresses, self.seen.addresses, why=why))
+            record = self.records.get((INTERFACE, f"{self.where}/{link}"))
+            known = record.facts.get("addresses", "").split() if record is not None else ()
+            steps = list(plumb(self.where, link, addresses, self.seen.addresses, known=known, why=why))
             added = any(side.link == link and side.found_by == "gateway" for side in self.gateway.sides)
-            if (steps or added) and (INTERFACE, f"{self.where}/{link}") not in self.records:
-                yield self._remember(INTERFACE, link, {"side": "yes" if link in self.sides else "no"}, why)
+            facts = {"side": "yes" if link in self.sides else "no", "addresses": " ".join(map(str, addresses))}
+            if (steps or added or record is not None) and (record is None or record.facts != facts):
+                yield self._remember(INTERFACE, link, facts, why)
             yield from steps
 
     def routes(self) -> Steps:
@@ -193,11 +196,12 @@ class _Job:
                 if former is not None:
                     yield self._delete(to, ipaddress.ip_address(former), why)
                 yield self._remember(ROUTE, name.removeprefix(f"{self.where}/"), {"hop": str(hop)}, why)
+            cause = "missing" if former == str(hop) else ""
             if to is None:
                 if self.outer in self.seen.links and not any(each.gateway == hop for each in self.seen.defaults):
-                    yield route.add_default(self.where, hop, persistent=True, why=why)
+                    yield replace(route.add_default(self.where, hop, persistent=True, why=why), cause=cause)
             elif not any(each.destination == to and each.gateway == hop for each in self.seen.static):
-                yield route.add_static(self.where, to, hop, persistent=True, why=why)
+                yield replace(route.add_static(self.where, to, hop, persistent=True, why=why), cause=cause)
 
     def forwarding(self) -> Steps:
         enforced = {side.link for side in self.gateway.sides if side.nic.enforced}  # ipadm refuses it there
@@ -205,9 +209,12 @@ class _Job:
             if self.seen.forwarding.get((link, family)) or not self._plumbed(link) or link in enforced:
                 continue
             why = f"{link} is a side of gateway {self.gateway.name}"
-            if (FORWARDING, f"{self.where}/{link}/{family}") not in self.records:
-                yield self._remember(FORWARDING, f"{link}/{family}", {"before": "off"}, why)
-            yield ipadm.set_forwarding(self.where, link, family, True, why=why)
+            record = self.records.get((FORWARDING, f"{self.where}/{link}/{family}"))
+            facts = {"before": "off", "boot": str(self.gateway.zone.zoneid) if self.gateway.zone else ""}
+            if record is None or record.facts != facts:
+                yield self._remember(FORWARDING, f"{link}/{family}", facts, why)
+            cause = "altered" if record is not None and record.facts == facts else ""  # by somebody, since it booted
+            yield replace(ipadm.set_forwarding(self.where, link, family, True, why=why), cause=cause)
 
     def clear(self) -> Steps:
         """What our books hold and nobody needs: forwarding first, so that nothing leaves by half a gateway."""

@@ -9,7 +9,7 @@ admin's: a virtual machine cannot be given one while it runs.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from zonehookd.illumos import dladm, zonecfg
 from zonehookd.plugin import (
@@ -96,9 +96,10 @@ def _add(zone: ZoneView, side: Attachment, seen: Seen) -> Iterator[Change | Reme
     who = "zone" if side.role == "member" else "gateway"
     why = f"{who} {zone.zone.name} has no NIC on network {side.network.name}"
     record = Record(KIND, side.link, zone.subject, GatewayNic.name, {"network": side.network.name})
-    if seen.records.get(side.link) != record:
+    again = seen.records.get(side.link) == record
+    if not again:
         yield Remember(record, why)
-    yield zonecfg.add_net(zone.zone.name, side.link, why=why)
+    yield replace(zonecfg.add_net(zone.zone.name, side.link, why=why), cause="missing" if again else "")
 
 
 def _lend(zone: ZoneView, link: str, seen: Seen) -> Iterator[Change]:

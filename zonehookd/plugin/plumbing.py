@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
+from dataclasses import replace
 
 from zonehookd.illumos import ipadm
 from zonehookd.model.command import Change
@@ -14,12 +15,20 @@ _LINK_LOCAL = "zhll"  # a static IPv6 address needs a link-local one first (netw
 
 
 def plumb(
-    where: str, link: str, wanted: Iterable[Address], seen: ipadm.Addresses, *, temporary: bool = False, why: str
+    where: str,
+    link: str,
+    wanted: Iterable[Address],
+    seen: ipadm.Addresses,
+    *,
+    temporary: bool = False,
+    known: Container[str] = (),
+    why: str,
 ) -> Iterator[Change]:
     """Changes after which `link` has these addresses; what else of ours is on it goes. Others' objects stay.
 
     New ones come before old ones go: with the last address of a subnet its routes would go, too. Only one that changes
-    nothing but its prefix length has to make room first.
+    nothing but its prefix length has to make room first. `known`: those that were there before, as our books say; to
+    make them again is a repair.
     """
     wanted = tuple(wanted)
     on_it = [each for each in seen if each.interface == link]
@@ -37,10 +46,14 @@ def plumb(
         if address not in there:
             name = next(each for each in _names(address.version) if each not in names)
             names.add(name)
-            yield ipadm.create_addr(where, link, name, address, temporary=temporary, why=f"{why}: {address}")
+            made = ipadm.create_addr(where, link, name, address, temporary=temporary, why=f"{why}: {address}")
+            yield replace(made, cause="missing" if str(address) in known else "")
     for each in going:
         if each not in first:
             yield ipadm.delete_addr(where, link, _object(each.name), why=f"{each.address} is no longer {link}'s")
+    others = any(e.address.version == 6 and not e.address.is_link_local and e not in going for e in on_it)
+    if not others and not any(each.version == 6 for each in wanted) and _LINK_LOCAL in {_object(e.name) for e in on_it}:
+        yield ipadm.delete_addr(where, link, _LINK_LOCAL, why=f"{link} has no IPv6 address any more")
 
 
 def wrong(link: str, wanted: Iterable[Address], seen: ipadm.Addresses) -> str:

@@ -173,7 +173,7 @@ def test_what_is_broken_by_hand_in_the_global_zone_comes_back(admin: Admin, engi
     conf(admin.world, "global").unlink()
     admin.do("ipadm", "set-ifprop", "-t", "-p", "forwarding=off", "-m", "ipv4", "net0")
     admin.do("ipadm", "delete-addr", "global_web0/zh4")
-    assert repairs(found.ours) == {"missing": ["nat", "nat"]}
+    assert repairs(found.ours) == {"missing": ["nat", "nat", "gateway"]}
     settle(found.ours)
     assert rules(admin, "global") == WEB_OUT and "10.99.0.0/24" in conf(admin.world, "global").read_text()
     assert forwarding(admin, "global") == {"net0/4", "global_web0/4"}

@@ -18,6 +18,7 @@ from paper_gateway import (
     member,
     nets,
     persistent,
+    repairs,
     rules,
     said,
     settle,
@@ -61,6 +62,7 @@ def test_it_boots_with_addresses_and_route_and_forwards_only_when_we_are_there(a
     admin.do("zoneadm", "-z", "edge", "reboot")
     assert set(addresses(admin, "edge").values()) == {"192.0.2.10/24", "10.99.0.1/24", "10.98.0.1/24"}
     assert defaults(admin, "edge") == ["192.0.2.1"] and forwarding(admin, "edge") == set()
+    assert repairs(found.ours) == {}, "it is switched on at each boot"
     settle(found.ours)
     assert forwarding(admin, "edge") == ALL
 
@@ -75,16 +77,20 @@ def test_while_its_zone_is_halted_everybody_behind_it_is_told(admin: Admin, engi
 
 def test_what_was_taken_away_by_hand_comes_back(admin: Admin, engine: Build) -> None:
     found = edge_site(admin, engine)
+    assert repairs(found.ours) == {}
     admin.do("zlogin", "edge", "ipadm", "delete-addr", "edge_web0/zh4")
+    assert repairs(found.ours) == {"missing": ["gateway"]}
     settle(found.ours)
     assert addresses(admin, "edge")["edge_web0/zh4"] == "10.99.0.1/24"
     admin.do("zlogin", "edge", "ipadm", "delete-if", "edge_wan0")
     settle(found.ours)
     assert addresses(admin, "edge")["edge_wan0/zh4"] == "192.0.2.10/24" and defaults(admin, "edge") == ["192.0.2.1"]
     admin.do("zlogin", "edge", "route", "-p", "delete", "default", "192.0.2.1")
+    assert repairs(found.ours) == {"missing": ["gateway"]}
     settle(found.ours)
     assert defaults(admin, "edge") == ["192.0.2.1"] and persistent(admin, "edge") == ["default 192.0.2.1"]
     admin.do("zlogin", "edge", "ipadm", "set-ifprop", "-t", "-p", "forwarding=off", "-m", "ipv4", "edge_web0")
+    assert repairs(found.ours) == {"altered": ["gateway"]}
     settle(found.ours)
     assert forwarding(admin, "edge") == ALL
 
@@ -115,6 +121,7 @@ def test_an_address_that_is_there_under_another_name_is_used(admin: Admin, engin
 def test_the_outer_address_changes_and_so_does_the_way_out(admin: Admin, engine: Build) -> None:
     found = edge_site(admin, engine)
     found.edge(address="192.0.2.100")
+    assert repairs(found.ours) == {}, "a change that was asked for is no repair"
     settle(found.ours)
     assert addresses(admin, "edge")["edge_wan0/zh4n2"] == "192.0.2.100/24"
     assert "192.0.2.10/24" not in addresses(admin, "edge").values()

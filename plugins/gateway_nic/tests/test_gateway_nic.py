@@ -3,7 +3,22 @@
 from __future__ import annotations
 
 from fixtures import Admin, Build
-from paper_gateway import DB, EDGE, WAN, WEB, Site, addresses, edge_site, member, nets, planned, rules, said, settle
+from paper_gateway import (
+    DB,
+    EDGE,
+    WAN,
+    WEB,
+    Site,
+    addresses,
+    edge_site,
+    member,
+    nets,
+    planned,
+    repairs,
+    rules,
+    said,
+    settle,
+)
 
 from zonehookd.model.plan import describe
 
@@ -67,6 +82,7 @@ def test_a_nic_that_somebody_took_out_of_the_configuration_comes_back(admin: Adm
     found = edge_site(admin, engine)
     admin.do("zonecfg", "-z", "edge", "remove net physical=edge_web0")
     assert lines(found) == ["zonecfg -z edge 'add net; set physical=edge_web0; end'"], "and the books know it already"
+    assert repairs(found.ours) == {"missing": ["gateway_nic"]}
     settle(found.ours)
     assert sorted(nets(admin, "edge")) == sorted(SIDES)
 
