@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import time
 from typing import Any
 
 import pytest
@@ -189,3 +190,29 @@ def test_a_gateway_zone_gets_the_sides_its_configuration_does_not_name() -> None
     shared = Zone("edge", ZoneState.INSTALLED, config=ZoneConfig("sparse", False, (), {}))
     (refusal,) = attach_zone(shared, what).refusals
     assert "ip-type shared" in refusal.text and "set ip-type=exclusive" in refusal.hint
+
+
+def test_what_is_kept_of_a_huge_pool_is_passed_over_at_once() -> None:
+    """Half of a /8 excluded, most of the rest for strangers: millions of addresses, none of which is tried."""
+    what = declare(
+        Config.model_validate(
+            {
+                "network": {
+                    "web": {
+                        "cidr": "10.0.0.0/8",
+                        "via": "edge",
+                        "exclude": ["10.0.0.0-10.127.255.255", "10.128.0.2-10.191.255.255"],
+                        "dhcp": {"dynamic": ["10.192.0.0-10.255.255.0"]},
+                    }
+                },
+                "gateway": {"edge": {}},
+            }
+        )
+    )
+    began = time.monotonic()
+    found = site(what, *(zone(f"z{number}") for number in range(4)))
+    assert time.monotonic() - began < 1.0
+    got = {
+        name: [str(each.ip) for a in found.of_zone(name).attachments for each in a.addresses] for name in found.zones
+    }
+    assert got == {"z0": ["10.128.0.0"], "z1": ["10.128.0.1"], "z2": ["10.255.255.1"], "z3": ["10.255.255.2"]}

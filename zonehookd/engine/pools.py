@@ -7,14 +7,14 @@ else the one that has been free the longest, when its quarantine is over; else t
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from zonehookd.engine.attach import Attached
 from zonehookd.model import subject
 from zonehookd.model.attachment import Attachment, Refusal
 from zonehookd.model.gateway import Declaration
-from zonehookd.model.network import Ip, Network
+from zonehookd.model.network import Ip, Network, Range
 from zonehookd.model.zone import Address
 
 
@@ -46,6 +46,7 @@ class Pools:
         self._held: dict[tuple[str, str], str] = {}  # (lower link, address) -> the NIC that `hold` has claimed it for
         self._fresh: dict[tuple[str, int], Iterator[Ip]] = {}
         self._freed: dict[tuple[str, int], list[Ip]] = {}
+        self._resting: dict[tuple[str, int], int] = {}  # counted once, however many find the pool exhausted
 
     def hold(self, alone: Mapping[str, Attached]) -> None:
         """Claims what NICs have of a pool and still ask it for, before anybody else may ask for it by name."""
@@ -120,11 +121,13 @@ class Pools:
         return None
 
     def _never_used(self, network: Network, version: int) -> Iterator[Ip]:
+        kept = [*network.excluded, *(network.dhcp.dynamic if network.dhcp else ())]
         for each in network.pool:
             if each.version == version:
-                for address in each:
-                    if (network.name, str(address)) not in self._leases:
-                        yield address
+                for part in without(each, kept):  # half a /8 that is kept from us is passed over in one step
+                    for address in part:
+                        if (network.name, str(address)) not in self._leases:
+                            yield address
 
     def _rested(self, network: Network, version: int) -> list[Ip]:
         """Freed addresses of the pool whose quarantine is over, the longest free first."""
@@ -151,19 +154,34 @@ class Pools:
     def _exhausted(self, zone: str, attachment: Attachment, version: int) -> Refusal:
         network = attachment.network
         size = sum(each.size for each in network.pool if each.version == version)
-        resting = sum(
-            name == network.name
-            and lease.freed_s is not None
-            and lease.freed_s + network.quarantine_s > self._now_s
-            and ipaddress.ip_address(text).version == version
-            for (name, text), lease in self._leases.items()
-        )
+        key = (network.name, version)
+        resting = self._resting.get(key)
+        if resting is None:
+            resting = self._resting[key] = sum(
+                name == network.name
+                and lease.freed_s is not None
+                and lease.freed_s + network.quarantine_s > self._now_s
+                and ipaddress.ip_address(text).version == version
+                for (name, text), lease in self._leases.items()
+            )
         text = (
             f"{attachment.link}: the pool of network {network.name} is exhausted: of its {size} IPv{version} addresses "
             f"none is free, {resting} rest for {network.quarantine_s:g} s after their last owner"
         )
         hint = f"a larger pool in [network.{network.name}], or delete zones that are not needed"
         return Refusal(subject.zone(zone), "pool-exhausted", attachment.link, text, f"network {network.name}", hint)
+
+
+def without(whole: Range, parts: Iterable[Range]) -> Iterator[Range]:
+    """What is left of `whole`, in order, without `parts`."""
+    make = type(whole.first)
+    first = int(whole.first)
+    for part in sorted((each for each in parts if each.overlaps(whole)), key=lambda each: int(each.first)):
+        if first < int(part.first):
+            yield Range(make(first), make(int(part.first) - 1))
+        first = max(first, int(part.last) + 1)
+    if first <= int(whole.last):
+        yield Range(make(first), whole.last)
 
 
 def _interface(address: Ip, network: Network) -> Address:
