@@ -69,6 +69,7 @@ class Dhcpd(GatewayPlugin[Seen]):
     name = "dhcpd"
     after = ("gateway",)
     asks_each = True
+    beside = True
 
     class Options(PluginOptions):
         """Defaults of the first four: services sheet 4.1, as is the group."""
@@ -123,6 +124,8 @@ class Dhcpd(GatewayPlugin[Seen]):
         if seen.server is None:
             return nothing(f"gateway {gateway.name} serves no DHCP by dhcpd")
         server = self._server(gateway.where)
+        if seen.server.unseen:
+            return served.plan(server, seen.wanted, seen.server)
         if seen.active and seen.wanted is None and any(note.code == _WAITS for note in seen.notes):
             return Plan(notes=seen.notes)  # what is there now is left until an inner side is up again
         live = seen.live

@@ -37,11 +37,10 @@ class Subnet:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """Everything dhcpd is to know. `nameless`: codes of options for which it has no name."""
+    """Everything dhcpd is to know."""
 
     subnets: tuple[Subnet, ...] = ()
     hosts: tuple[Reservation, ...] = ()
-    nameless: tuple[int, ...] = ()
     notes: tuple[Note, ...] = ()
 
     @property
@@ -53,7 +52,7 @@ class Rules:
         """What this host alone is told."""
         router = next(each.router for each in self.subnets if each.name == host.network)
         given = {each.code for each in host.options}
-        own = [f"option {each.name or f'zonehookd-{each.code}'} = {each.hex}" for each in host.options]
+        own = [_given(each) for each in host.options]
         if host.name and _HOST_NAME not in given:
             own.append(f'option host-name "{host.name}"')
         if host.router and _ROUTER not in given:
@@ -88,7 +87,6 @@ class Control:
 class _Gathered:
     subnets: list[Subnet] = field(default_factory=list)
     networks: list[Network] = field(default_factory=list)
-    nameless: set[int] = field(default_factory=set)
     notes: list[Note] = field(default_factory=list)
 
 
@@ -108,8 +106,7 @@ def rules(
             found.notes.append(refused)
         else:
             kept.append(host)
-            found.nameless |= {each.code for each in host.options if not each.name}
-    return Rules(tuple(found.subnets), tuple(kept), tuple(sorted(found.nameless)), (*found.notes, *notes))
+    return Rules(tuple(found.subnets), tuple(kept), (*found.notes, *notes))
 
 
 def served(view: GatewayView) -> Iterator[Network]:
@@ -127,7 +124,7 @@ def render(rules: Rules, control: Control | None, hosts: bool) -> str:
         for each in (rules.hosts if hosts else ())
     ]
     template = templates(Path(__file__).parent / "templates").get_template("dhcpd.conf.j2")
-    return template.render(omapi=control, nameless=rules.nameless, links=links, hosts=shown)
+    return template.render(omapi=control, links=links, hosts=shown)
 
 
 def _network(
@@ -159,15 +156,20 @@ def _network(
         text = f"DHCP on network {network.name}: {fault}"
         found.notes.append(Note("refused", text, "bad-option", network.name, hint))
     lines = [*_lines(view, network, {each.code for each in given})]
-    for each in given:
-        if not each.name:
-            found.nameless.add(each.code)
-        lines.append(f"option {each.name or f'zonehookd-{each.code}'} = {each.hex}")
+    lines += [_given(each) for each in given]
     ranges = tuple(
         _free(network.dhcp.dynamic, {router, cidr.network_address, cidr.broadcast_address, *_addresses(view, network)})
     )
     found.networks.append(network)
     found.subnets.append(Subnet(network.name, link, cidr, router, network.dhcp.lease_s, tuple(lines), ranges))
+
+
+def _given(option: dhcp_option.Option) -> str:
+    """dhcpd knows any option without a name by its number, whoever declares it or not (4.4.3-P1: parse_option_name).
+
+    A declaration of ours would be missing when dhcpd reads an option of a host in its lease file before it is there.
+    """
+    return f"option {option.name or f'unknown-{option.code}'} = {option.hex}"
 
 
 def _lines(view: GatewayView, network: Network, given: Collection[int]) -> Iterator[str]:

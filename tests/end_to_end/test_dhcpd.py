@@ -37,6 +37,12 @@ address_by = "dhcp"
 domain = "example.org"
 [network.lan.dhcp]
 ntp = ["10.97.0.9"]
+[network.lan.dhcp.options]
+224 = "ff:01"
+225 = "of the network"
+[network.lan.dhcp.zones.app1]
+225 = "its own"
+121 = "10.5.0.0/16 10.97.0.7"
 [network.web]
 cidr = "10.99.0.0/24"
 via = "edge"
@@ -124,6 +130,16 @@ def test_in_the_global_zone_a_lease_comes_through_omapi(world: World) -> None:
     assert (given["domain-name-servers"], given["ntp-servers"]) == (["10.97.0.1"], ["10.97.0.9"])
     assert (given["lease-time"], given["server-identifier"]) == (300, ["10.97.0.1"])
     assert "host " not in text(host, OURS)
+
+
+def test_options_without_a_name_reach_who_asks_for_them(world: World) -> None:
+    host, _ = world
+    host.write("/zones/app1/root/tmp/show", "#!/bin/sh\n[ $1 != bound ] || env > /tmp/given\n")
+    host.do("zlogin", "app1", "chmod 755 /tmp/show")
+    host.do("zlogin", "app1", "udhcpc -i app1_0 -f -q -n -O 121 -O 224 -O 225 -s /tmp/show")
+    given = dict(line.split("=", 1) for line in host.do("zlogin", "app1", "cat /tmp/given").splitlines() if "=" in line)
+    assert (given["opt224"], bytes.fromhex(given["opt225"])) == ("ff01", b"its own")
+    assert given["staticroutes"].strip() == "10.5.0.0/16 10.97.0.7"
 
 
 def test_in_a_gateway_zone_a_lease_comes_from_the_file(world: World) -> None:

@@ -92,7 +92,7 @@ def test_added_changed_removed_and_still_there_after_a_restart(server: Server) -
     one, two = host(1), host(2)
     assert server.burst([one, two], []) == (0, '{"added": 2, "removed": 0}\n', "")
     assert server.hosts == {one.name, two.name}
-    changed = host(1, 'option host-name "other"; ')
+    changed = host(1, 'option host-name "other"; option ntp-servers = 0a:01:00:4d; option unknown-224 = ff:01; ')
     assert changed.name != one.name
     assert server.burst([changed], [one.name, two.name])[:2] == (0, '{"added": 1, "removed": 2}\n')
     assert server.hosts == {changed.name}
@@ -100,7 +100,7 @@ def test_added_changed_removed_and_still_there_after_a_restart(server: Server) -
     server.start()
     assert server.hosts == {changed.name}
     text = (server.folder / "leases").read_text()
-    assert 'host-name = "other"' in text and "deleted" not in text
+    assert 'host-name = "other"' in text and "unknown-224 = ff:01" in text and "deleted" not in text
 
 
 def test_the_same_again_is_no_error_and_mends_a_lost_lease_file(server: Server) -> None:
