@@ -65,6 +65,7 @@ class Dnsmasq(GatewayPlugin[Seen]):
     name = "dnsmasq"
     after = ("gateway",)
     asks_each = True
+    beside = True
     asks_each = True
 
     class Options(PluginOptions):

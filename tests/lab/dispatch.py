@@ -65,7 +65,8 @@ def run_text(world: World, argv: list[str], stdin: str = "", zone: str = "global
     call = Call(world, argv, stdin=io.BytesIO(stdin.encode()), zone=zone, environ={"PATH": "/usr/sbin:/usr/bin"})
     status = run(call)
     assert isinstance(call.stdout, io.BytesIO) and isinstance(call.stderr, io.BytesIO)
-    return Completed(status, call.stdout.getvalue().decode(), call.stderr.getvalue().decode())
+    out, err = (stream.getvalue().decode(errors="replace") for stream in (call.stdout, call.stderr))
+    return Completed(status, out, err)
 
 
 def paper_world(root: str, dialect: Dialect = Dialect.VANILLA) -> World:

@@ -257,6 +257,11 @@ def test_nothing_is_asked_of_a_zone_without_the_service() -> None:
     assert plan(SERVER, None, replace(seen, book=Book())).steps == ()
 
 
+def test_what_could_not_be_looked_at_is_left_alone() -> None:
+    done = plan(SERVER, None, replace(Sight().seen(), unseen="not UTF-8"))
+    assert done.steps == () and [note.code for note in done.notes] == ["unseen"] and "not UTF-8" in done.notes[0].text
+
+
 def test_generations_differ_by_all_that_a_restart_reads() -> None:
     every = [Generation(), Generation(""), Generation("", LISTEN), Generation("", {}, frozenset({"dhcp"}))]
     assert len({each.digest for each in every}) == len(every)

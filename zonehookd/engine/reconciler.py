@@ -80,6 +80,7 @@ class Reconciler:
         readers = {plugin.name: PluginReader(look, plugin.name) for plugin in self.plugins}
         claims: dict[tuple[str, str], tuple[Subject, str]] = {}
         plans: list[SubjectPlan] = []
+        beside = {plugin.name for plugin in self.plugins if plugin.beside}
         trouble: dict[str, str] = {}  # network -> why it cannot be had now
         shut: dict[str, str] = {}  # gateway -> why nothing goes through it now
         calls: Counter[tuple[str, str]] = Counter()
@@ -116,7 +117,7 @@ class Reconciler:
                 if stopped[0]:
                     trouble[each.name] = stopped[0]
             elif isinstance(view, GatewayView) and view.gateway is not None:
-                plan.trouble = _gateway_trouble(view, plan)
+                plan.trouble = _gateway_trouble(view, plan, beside)
                 if plan.trouble:
                     shut[each.name] = plan.trouble
             plans.append(plan)
@@ -155,11 +156,11 @@ async def _quietly(plugin: Any, view: AnyView, reader: PluginReader) -> None:
             await plugin.observe(view, reader)
 
 
-def _gateway_trouble(view: GatewayView, plan: SubjectPlan) -> str:
-    """Why nothing goes through this gateway now, or nothing."""
+def _gateway_trouble(view: GatewayView, plan: SubjectPlan, beside: Collection[str]) -> str:
+    """Why nothing goes through this gateway now, or nothing. `beside`: plugins that packets do not wait for."""
     if view.trouble or plan.blind or plan.failed:
         return view.trouble or plan.blind or plan.failed
-    if plan.steps:
+    if any(each.plugin not in beside for each in plan.steps):
         return "it is being set up"
     return next((note.text for note in plan.notes if note.code == GATEWAY_SHUT), "")
 

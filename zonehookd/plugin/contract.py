@@ -133,6 +133,9 @@ class _Plugin:
     # before they are planned one by one, so a hundred zones that boot do not wait for each other's zlogin.
     asks_each: ClassVar[bool] = False
 
+    # Of a gateway: packets pass whatever it has still to do. Else its steps shut the gateway for the zones behind it.
+    beside: ClassVar[bool] = False
+
     # Set by the loader. Ours wait for nothing but commands, which have limits; others get one of their own, and at ten
     # thousand zones a timer each would be a tenth of the look.
     bundled: bool = False

@@ -227,6 +227,42 @@ def test_files_that_are_not_ours_are_not_overwritten(site: Site) -> None:
     assert site.read("hosts") == "10.9.9.9 precious\n" and site.service()[0] == "disabled"
 
 
+def test_a_main_file_we_cannot_read_costs_the_gateway_nothing_else(site: Site) -> None:
+    site.write_main("")
+    site.root(site.main).write_bytes("# für alle\n".encode("latin-1"))
+    site.settle()
+    if site.where != "global":
+        site.admin.do("zoneadm", "-z", site.where, "boot")
+    site.settle()
+    assert [note.code for note in site.ours.notes("waiting") if "UTF-8" in note.text or "utf-8" in note.text] == [
+        "unseen"
+    ]
+    zone = ["zlogin", site.where] if site.where != "global" else []
+    assert "10.1.0.1/24" in site.admin.do(*zone, "ipadm", "show-addr"), "it has its inner address all the same"
+    assert site.service()[0] == "disabled"
+
+
+def test_names_do_not_shut_the_gateway(site: Site) -> None:
+    site.up()
+    site.admin.do("zoneadm", "-z", "web2", "halt")
+    plans = [plan for plan in site.ours.plan() if plan.subject.kind == "gateway"]
+    assert [(bool(plan.steps), plan.trouble) for plan in plans] == [(True, "")]
+
+
+def test_with_the_books_lost_its_files_are_known_as_ours(site: Site) -> None:
+    site.write_main(FOREIGN)
+    site.up()
+    for record in list(site.ours.store.all()):
+        if record.kind == served.KIND:
+            site.ours.store.forget(record.kind, record.name)
+    before = len(site.told())
+    site.settle()
+    assert site.told()[before:] == ["restart"] and site.ours.notes() == []
+    site.ours.redeclare({}, {})
+    site.settle()
+    assert site.root(site.main).read_text() == FOREIGN and list(site.root(FOLDER).iterdir()) == []
+
+
 def test_a_zone_without_the_service(site: Site) -> None:
     site.ours.reconciler.plugins[-1].options = type(site.ours.reconciler.plugins[-1].options)(
         fmri="svc:/network/nowhere:default"

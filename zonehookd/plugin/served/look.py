@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from zonehookd.errors import CannotObserve
 from zonehookd.host.doors import HostReader
 from zonehookd.illumos import smf
 from zonehookd.illumos.zlogin import inside, must_succeed
@@ -46,10 +47,22 @@ class Seen:
     said: str = ""
     now_s: float = 0.0
     rivals: Mapping[str, frozenset[str]] = field(default_factory=dict)  # other servers of ours there, and their claims
+    unseen: str = ""
 
 
 async def observe(server: Server, wanted: Wanted | None, subject: Subject, plugin: str, host: HostReader) -> Seen:
-    """Asks nothing at all where nothing is wanted and our books know of nothing. Raises CannotObserve."""
+    """Asks nothing at all where nothing is wanted and our books know of nothing.
+
+    What cannot be seen is `unseen`, and nothing is planned: a main file in a foreign encoding must not keep a gateway
+    from being set up.
+    """
+    try:
+        return await _observe(server, wanted, subject, plugin, host)
+    except CannotObserve as problem:
+        return Seen(subject, plugin, unseen=str(problem))
+
+
+async def _observe(server: Server, wanted: Wanted | None, subject: Subject, plugin: str, host: HostReader) -> Seen:
     record = next((each for each in host.recall(subject) if (each.kind, each.name) == (KIND, server.key)), None)
     book = Book.of(record)
     seen = Seen(subject, plugin, book, now_s=time.time())

@@ -18,12 +18,16 @@ from zonehookd.plugin.served.server import ABSENT, HEADER, Generation, Server, S
 
 SETTLE_S = 3.0  # an svcadm that was carried out shows within this; else it was never begun (services sheet 3.3)
 RETRY_S = 60.0  # between two tries of what did not start, where a try harms nobody
+UNSEEN_S = 5.0
 _AGAIN_S = 0.2
 _RUNS = ("online", "degraded")
 
 
 def plan(server: Server, wanted: Wanted | None, seen: Seen) -> Plan:
     """Steps, or the reason for none. `wanted` None: nothing of ours is to stay."""
+    if seen.unseen:
+        text = f"{server.name} of zone {server.where} could not be looked at: {seen.unseen}"
+        return Plan(notes=(Note("waiting", text, "unseen", server.fmri, again_after_s=UNSEEN_S),))
     if wanted is None and not seen.book.exists:
         return nothing(f"{server.name}: nothing to serve in zone {server.where}")
     if seen.service is None:
