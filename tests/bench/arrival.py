@@ -56,9 +56,10 @@ def main(server: str, name: str, far: str, port: str) -> None:
     seen: dict[str, float] = {}
     while len(seen) < len(checks):
         for what in [each for each in checks if each not in seen]:
-            if not checks[what]():
+            if checks[what]():
+                seen[what] = time.time()
+            elif what == "leased":
                 break  # without an address nothing further is there
-            seen[what] = time.time()
         time.sleep(_PAUSE_S)
     print(json.dumps(seen))
 
