@@ -201,7 +201,7 @@ class Dispatcher:
             taken = await self.survey.take(look, self.declared, began)
             site = taken.site
             due = self._due(site, taken.changed, hinted, full, anything or full_asked or began, began)
-            plans = await self.reconciler.plan(look, site, due, self._boots.motion(began))
+            plans = await self.reconciler.plan(look, site, due, self._boots.motion(began), self._shut)
         except Exception as problem:  # a bug in a look must not cut the steps that run; it is said, and tried again
             self._hinted = {**self._hinted, **hinted}  # nothing was learnt: every hint is put back
             self._everything = self._everything or full_asked

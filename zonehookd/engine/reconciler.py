@@ -12,6 +12,7 @@ import traceback
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, get_args
 
 from zonehookd.engine import views
@@ -21,6 +22,7 @@ from zonehookd.engine.site import Site
 from zonehookd.errors import CannotObserve, PluginFailed
 from zonehookd.model import subject
 from zonehookd.model.attachment import Attachment
+from zonehookd.model.gateway import Gateway
 from zonehookd.model.outcome import Result
 from zonehookd.model.plan import GATEWAY_SHUT, Note, Plan, Remember, RemoveFile, Step, WriteFile, describe
 from zonehookd.model.subject import Subject
@@ -70,10 +72,18 @@ class Reconciler:
         self.plugins = plugins
         self._called = called
 
-    async def plan(self, look: Look, site: Site, due: Collection[Subject], motion: Motion) -> list[SubjectPlan]:
+    async def plan(
+        self,
+        look: Look,
+        site: Site,
+        due: Collection[Subject],
+        motion: Motion,
+        shut_before: Mapping[str, str] = MappingProxyType({}),
+    ) -> list[SubjectPlan]:
         """One plan per subject, networks first. A subject that cannot be seen or planned harms no other.
 
-        `motion`: what the kernel said of zones lately.
+        `motion`: what the kernel said of zones lately. `shut_before`: gateway -> why nothing went through it when it
+        was last looked at, for those that are not due now.
         """
         look.wide = sum(each.kind == "zone" for each in due) > NARROW_MAX
         on_link = {network.link: network.name for network in site.networks.values()}
@@ -82,9 +92,9 @@ class Reconciler:
         plans: list[SubjectPlan] = []
         beside = {plugin.name for plugin in self.plugins if plugin.beside}
         trouble: dict[str, str] = {}  # network -> why it cannot be had now
-        shut: dict[str, str] = {}  # gateway -> why nothing goes through it now
+        shut = {name: why for name, why in shut_before.items() if why}  # gateway -> why nothing goes through it now
         calls: Counter[tuple[str, str]] = Counter()
-        await self._ask_ahead(site, due, motion, readers)
+        asked = await self._ask_ahead(site, due, motion, readers)
         for each in sorted(due, key=lambda one: views.order(site, one)):
             view: AnyView
             plan = SubjectPlan(each)
@@ -108,7 +118,8 @@ class Reconciler:
             for plugin in self.plugins:
                 if plugin.kind != each.kind or not _concerns(plugin, view, readers[plugin.name]):
                     continue
-                good = await _plan_one(plugin, view, readers[plugin.name], plan, claims)
+                seen = asked.get((plugin.name, each))
+                good = await _plan_one(plugin, view, readers[plugin.name], plan, claims, seen)
                 calls[(plugin.name, "ok" if good else "blind" if plan.blind else "failed")] += 1
                 if not good:
                     break
@@ -117,7 +128,10 @@ class Reconciler:
                 if stopped[0]:
                     trouble[each.name] = stopped[0]
             elif isinstance(view, GatewayView) and view.gateway is not None:
-                plan.trouble = _gateway_trouble(view, plan, beside)
+                further = _further_out(view.gateway, shut)
+                plan.notes += further
+                plan.trouble = _gateway_trouble(view, plan, beside) or next((note.text for note in further), "")
+                shut.pop(each.name, None)
                 if plan.trouble:
                     shut[each.name] = plan.trouble
             plans.append(plan)
@@ -127,10 +141,13 @@ class Reconciler:
 
     async def _ask_ahead(
         self, site: Site, due: Collection[Subject], motion: Motion, readers: Mapping[str, PluginReader]
-    ) -> None:
+    ) -> Mapping[tuple[str, Subject], object]:
         """Ask together what would be asked one after the other; the answers stay in the look. Failures come up again
-        where they belong."""
+        where they belong. Returns by plugin and gateway what was observed, for its view is the same when it is planned.
+        """
         waiting = []
+        gateways = {each.name: views.gateway_view(site, each.name) for each in due if each.kind == "gateway"}
+        seen: dict[tuple[str, Subject], object] = {}
         for plugin in self.plugins:
             if not plugin.asks_each:
                 continue
@@ -139,21 +156,33 @@ class Reconciler:
                     continue
                 view: AnyView
                 if each.kind == "gateway":
-                    view = views.gateway_view(site, each.name)
+                    view = gateways[each.name]
                 elif each.kind == "zone" and (zone := site.zones.get(each.name)) is not None and not zone.trouble:
                     view = views.zone_view(site, zone, motion, {}, {})
                 else:
                     continue
                 if _concerns(plugin, view, readers[plugin.name]):
-                    waiting.append(_quietly(plugin, view, readers[plugin.name]))
+                    into = seen if each.kind == "gateway" else {}
+                    waiting.append(_quietly(plugin, view, readers[plugin.name], into, each))
         if waiting:
             await asyncio.gather(*waiting)
+        return seen
 
 
-async def _quietly(plugin: Any, view: AnyView, reader: PluginReader) -> None:
+async def _quietly(
+    plugin: Any, view: AnyView, reader: PluginReader, seen: dict[tuple[str, Subject], object], each: Subject
+) -> None:
     with contextlib.suppress(Exception):
         async with asyncio.timeout(OBSERVE_MAX_S):
-            await plugin.observe(view, reader)
+            seen[(plugin.name, each)] = await plugin.observe(view, reader)
+
+
+def _further_out(gateway: Gateway, shut: Mapping[str, str]) -> Sequence[Note]:
+    """A gateway whose way out leads through another that is shut."""
+    via = gateway.outside.via if gateway.outside is not None else ""
+    if via not in shut:
+        return ()
+    return (Note("waiting", f"waiting for gateway {via}: {shut[via]}", "gateway-down", via),)
 
 
 def _gateway_trouble(view: GatewayView, plan: SubjectPlan, beside: Collection[str]) -> str:
@@ -188,10 +217,13 @@ async def _plan_one(
     reader: PluginReader,
     into: SubjectPlan,
     claims: dict[tuple[str, str], tuple[Subject, str]],
+    seen: object,
 ) -> bool:
-    """False when this subject is not to be planned further."""
+    """False when this subject is not to be planned further. `seen`: what was observed ahead, or None."""
     try:
-        if plugin.bundled:
+        if seen is not None:
+            pass
+        elif plugin.bundled:
             seen = await plugin.observe(view, reader)
         else:
             async with asyncio.timeout(OBSERVE_MAX_S):

@@ -14,13 +14,22 @@ from zonehookd.model.zone import Zone, ZoneState
 from zonehookd.plugin.contract import GatewayView, NetworkView, ZoneView
 
 
-def order(site: Site, each: Subject) -> tuple[int, str]:
-    """Networks first, then the zones that are gateways, then the gateways, then everybody behind them."""
+def order(site: Site, each: Subject) -> tuple[int, int, str]:
+    """Networks first, then the zones that are gateways, then the gateways, the outermost first, then everybody else."""
     if each.kind == "network":
-        return 0, each.name
+        return 0, 0, each.name
     if each.kind == "gateway":
-        return 2, each.name
-    return (1 if each.name in site.gateways else 3), each.name
+        return 2, _depth(site, each.name), each.name
+    return (1 if each.name in site.gateways else 3), 0, each.name
+
+
+def _depth(site: Site, name: str) -> int:
+    """How many gateways are between this one and the world; there are no rings (declaration/gateways.py)."""
+    depth = 0
+    while (gateway := site.gateways.get(name)) is not None and gateway.outside is not None:
+        name = gateway.outside.via
+        depth += 1
+    return depth
 
 
 def related(site: Site, zone: str) -> Iterator[Subject]:
