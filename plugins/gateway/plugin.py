@@ -85,7 +85,7 @@ class Gateway(GatewayPlugin[Seen]):
         if gateway.trouble:
             kind: Literal["waiting", "nothing"] = "waiting" if declared is not None else "nothing"
             return Plan(notes=(Note(kind, f"gateway {gateway.name}: {gateway.trouble}", GATEWAY_SHUT, gateway.name),))
-        if declared is not None and not declared.ours:
+        if declared is not None and not declared.ours and not seen.records:
             return nothing(f"gateway {gateway.name} is external: its admin sets it up")
         job = _Job(gateway, seen)
         plan = Plan((*job.clear(), *job.interfaces(), *job.routes(), *job.forwarding()), tuple(job.notes()))
@@ -120,8 +120,10 @@ class _Job:
 
     def _addresses(self) -> Mapping[str, tuple[Address, ...]]:
         """Link -> addresses. The uplink of the global zone has its own already; declared ones are added to it."""
-        wanted = {side.link: side.addresses for side in self.gateway.sides}
         declared = self.gateway.gateway
+        if declared is not None and not declared.ours:  # by now: what we set up before goes
+            return {}
+        wanted = {side.link: side.addresses for side in self.gateway.sides}
         if declared is None or declared.outside is None or not self.outer:
             return wanted
         public = []
@@ -137,7 +139,7 @@ class _Job:
     def _ways(self) -> Iterator[tuple[str, Cidr | None, Ip]]:
         """(record name, destination or None for the default, next hop) of every route that is ours to make."""
         declared = self.gateway.gateway
-        if declared is None:
+        if declared is None or not declared.ours:
             return
         if declared.outside is not None and self.where != GLOBAL:
             for version in {each.version for each in self.wanted.get(self.outer, ())}:
@@ -151,6 +153,8 @@ class _Job:
 
     def _forwards(self) -> Iterator[tuple[str, Family]]:
         """Where packets must be let through, by interface and family: nothing that would leave untranslated."""
+        if self.gateway.gateway is not None and not self.gateway.gateway.ours:
+            return
         outside = self._families_outside()
         bare = {cidr.version for cidr in untranslated(self.gateway, self.outer, self.seen.rules)}
         inside = {a.version for side in self.gateway.sides if side.role == "inside" for a in side.addresses}
@@ -182,7 +186,7 @@ class _Job:
             known = record.facts.get("addresses", "").split() if record is not None else ()
             steps = list(plumb(self.where, link, addresses, self.seen.addresses, known=known, why=why))
             added = any(side.link == link and side.found_by == "gateway" for side in self.gateway.sides)
-            facts = {"side": "yes" if link in self.sides else "no", "addresses": " ".join(map(str, addresses))}
+            facts = {"side": "yes" if added else "no", "addresses": " ".join(map(str, addresses))}
             if (steps or added or record is not None) and (record is None or record.facts != facts):
                 yield self._remember(INTERFACE, link, facts, why)
             yield from steps
@@ -255,7 +259,7 @@ class _Job:
     def notes(self) -> Iterator[Note]:
         """Why nothing goes through it, as far as steps cannot mend it."""
         declared = self.gateway.gateway
-        if declared is None:
+        if declared is None or not declared.ours:
             return
         name = self.gateway.name
         for side in self.gateway.sides:

@@ -128,7 +128,7 @@ class Reconciler:
                 if stopped[0]:
                     trouble[each.name] = stopped[0]
             elif isinstance(view, GatewayView) and view.gateway is not None:
-                further = _further_out(view.gateway, shut)
+                further = () if view.trouble else _further_out(view.gateway, shut)
                 plan.notes += further
                 plan.trouble = _gateway_trouble(view, plan, beside) or next((note.text for note in further), "")
                 shut.pop(each.name, None)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from fixtures import Admin, Build
-from paper_gateway import EDGE, WAN, Site, edge_site, member, said, settle
+from paper_gateway import EDGE, WAN, Site, addresses, edge_site, inside, member, said, settle
 
 from zonehookd.model import subject
 from zonehookd.model.plan import Note
@@ -50,6 +50,20 @@ def test_a_gateway_that_is_down_cuts_off_whoever_is_further_in(admin: Admin, eng
     admin.do("zoneadm", "-z", "edge", "boot")
     settle(found.ours)
     assert said(found.ours, "gateway-down") == []
+
+
+def test_what_an_admin_has_on_his_own_nic_stays_when_the_gateway_goes(admin: Admin, engine: Build) -> None:
+    """A NIC that the zone's own configuration names is not ours to unplumb: only our address on it goes."""
+    member(admin, "edge", "wan")
+    found = Site(admin, engine)
+    found.up("edge")
+    assert addresses(admin, "edge")["edge_0/zh4"] == "192.0.2.10/24"
+    inside(admin, "edge", "ipadm", "create-addr", "-T", "static", "-a", "192.0.2.77/24", "edge_0/v4")
+    settle(found.ours)
+    found.declare(gateways={"edge": {**EDGE, "kind": "external"}})
+    settle(found.ours)
+    assert addresses(admin, "edge") == {"edge_0/v4": "192.0.2.77/24"}
+    assert found.ours.steps() == []
 
 
 def test_a_gateway_is_observed_once_a_look(admin: Admin, engine: Build, monkeypatch: pytest.MonkeyPatch) -> None:
