@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -115,3 +116,25 @@ def test_a_wrong_file_says_file_key_expected_found(tmp_path: Path, text: str, sa
     with pytest.raises(ConfigError) as refusal:
         load(file)
     assert said in str(refusal.value) and str(refusal.value).startswith(str(file))
+
+
+def test_among_a_thousand_networks_the_two_that_clash_are_found_at_once() -> None:
+    """Nested, equal and shared: every pair that the comparison of all with all would name, and no other."""
+    tables: dict[str, Any] = {
+        f"n{number}": {"cidr": f"10.{number // 250}.{number % 250}.0/24"} for number in range(1000)
+    }
+    tables |= {f"own{number}": {"cidr": "172.16.0.0/24", "isolated": True} for number in range(100)}
+    tables |= {"a": {"cidr": ["10.3.0.0/16", "fd00:1::/64"]}, "b": {"cidr": "fd00:1::/64"}}
+    tables |= {"c": {"cidr": "192.168.0.0/24", "etherstub": "n70"}, "d": {"cidr": "192.168.1.0/24", "uplink": "n70"}}
+    began = time.monotonic()
+    with pytest.raises(ConfigError) as refusal:
+        networks(**tables)
+    assert time.monotonic() - began < 2.0
+    said = str(refusal.value)
+    inner = [name for name, table in tables.items() if str(table["cidr"]).startswith("10.3.")]
+    assert len(inner) == 250 and said.count("overlaps") == 251
+    assert all(
+        f"network.a.cidr: 10.3.0.0/16 overlaps {tables[name]['cidr']} of network {name}" in said for name in inner
+    )
+    assert "network.b.cidr: fd00:1::/64 overlaps fd00:1::/64 of network a" in said
+    assert said.count("is already that of network") == 1 and "its link n70 is already that of network c" in said
