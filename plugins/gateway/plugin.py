@@ -48,7 +48,7 @@ class Seen:
     records: Sequence[Record]
     addresses: ipadm.Addresses = field(default_factory=lambda: ipadm.Addresses((), {}))
     forwarding: Mapping[tuple[str, Family], bool] = field(default_factory=dict)
-    defaults: Sequence[route.DefaultRoute] = ()
+    defaults: route.DefaultRoutes = field(default_factory=route.DefaultRoutes)
     static: route.StaticRoutes = field(default_factory=lambda: route.StaticRoutes((), ()))
     links: frozenset[str] = frozenset()  # that are on the host, without those that another stack has
     rules: Sequence[str] = ()  # NAT rules in the kernel
@@ -204,7 +204,10 @@ class _Job:
             if to is None:
                 if self.outer in self.seen.links and not any(each.gateway == hop for each in self.seen.defaults):
                     yield replace(route.add_default(self.where, hop, persistent=True, why=why), cause=cause)
-            elif not any(each.destination == to and each.gateway == hop for each in self.seen.static):
+            elif not (
+                self.seen.defaults.leads(to, hop)
+                and any(each.destination == to and each.gateway == hop for each in self.seen.static)
+            ):
                 yield replace(route.add_static(self.where, to, hop, persistent=True, why=why), cause=cause)
 
     def forwarding(self) -> Steps:

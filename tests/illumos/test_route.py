@@ -142,3 +142,20 @@ def test_the_lab_understands_our_words(world: World, admin: Admin, where: str, p
         assert change(route.delete_static(where, NET, GW, persistent=persistent, why=""))[0]
         assert change(route.delete_default(where, GW, persistent=persistent, why=""))[0]
     assert ask(route.default_routes(where)) == () and ask(route.static_routes(where)) == ()
+
+
+def test_other_routes_are_known_by_what_is_printed_of_them() -> None:
+    """IPv4 without a length, IPv6 with one; what is on the wire itself leads nowhere."""
+    table = (
+        "\nRouting Table: IPv4\n  Destination  Gateway  Flags  Ref  Use  Interface\n"
+        "10.60.0.0            10.50.0.10           UG        1          0 \n"
+        "10.50.0.0            10.50.0.1            U         3         55 x0   \n"
+        "\nRouting Table: IPv6\n  Destination/Mask  Gateway  Flags  Ref  Use  If\n"
+        "fd00:60:0::/64              fd00:50::10                 UG        1          0 x0   \n"
+    )
+    found = route.default_routes().parse(Reply(0, table, ""))
+    assert not found
+    assert found.leads(ip_network("10.60.0.0/24"), ip_address("10.50.0.10"))
+    assert not found.leads(ip_network("10.60.0.0/24"), ip_address("10.50.0.11"))
+    assert not found.leads(ip_network("10.50.0.0/24"), ip_address("10.50.0.1"))
+    assert found.leads(ip_network("fd00:60::/64"), ip_address("fd00:50::10"))

@@ -53,6 +53,23 @@ class DefaultRoute:
     family: Literal[4, 6]
 
 
+class DefaultRoutes(tuple[DefaultRoute, ...]):
+    """The default routes, and `further`: (destination as it is printed, gateway) of the others. IPv4 destinations are
+    printed without their length (5.4)."""
+
+    further: frozenset[tuple[str, Ip]]
+
+    def __new__(cls, found: Iterable[DefaultRoute] = (), further: Iterable[tuple[str, Ip]] = ()) -> DefaultRoutes:
+        self = super().__new__(cls, found)
+        self.further = frozenset(further)
+        return self
+
+    def leads(self, destination: IPv4Network | IPv6Network, gateway: Ip) -> bool:
+        """As far as can be seen there is such a route in the running stack."""
+        text = str(destination.network_address) if destination.version == 4 else str(destination)
+        return (text, gateway) in self.further
+
+
 # -- looking ---------------------------------------------------------------------------------------------------------
 
 
@@ -81,29 +98,39 @@ def static_routes(where: str = GLOBAL) -> Query[StaticRoutes]:
     return Query(argv, parse)
 
 
-def default_routes(where: str = GLOBAL) -> Query[tuple[DefaultRoute, ...]]:
+def default_routes(where: str = GLOBAL) -> Query[DefaultRoutes]:
     """Default routes through a gateway, in both tables; there may be several of a family (5.2)."""
     argv = inside(where, ("netstat", "-rn"))
 
-    def parse(reply: Reply) -> tuple[DefaultRoute, ...]:
+    def parse(reply: Reply) -> DefaultRoutes:
         must_succeed(where, argv, reply)
         found = []
+        further = []
         family: Literal[4, 6] | None = None
         for line in reply.stdout.splitlines():
             family = _TABLES.get(line.strip(), family)
             words = line.split()
-            if words[:1] != [_DEFAULT]:
-                continue
             gateway = _address(words[1]) if len(words) >= 5 else None  # destination gateway flags ref use [interface]
+            if words[:1] != [_DEFAULT]:
+                if gateway is not None and "G" in words[2]:
+                    further.append((_normal(words[0]), gateway))
+                continue
             if family is None or gateway is None or gateway.version != family:
                 raise CannotObserve(f'"{" ".join(argv)}" printed {line!r}')
             if "G" in words[2]:
                 found.append(DefaultRoute(gateway, words[5] if len(words) > 5 else "", family))
         if family is None:
             raise CannotObserve(f'"{" ".join(argv)}" printed no routing table: {reply.stdout[:80]!r}')
-        return tuple(found)
+        return DefaultRoutes(found, further)
 
     return Query(argv, parse)
+
+
+def _normal(destination: str) -> str:
+    try:
+        return str(ipaddress.IPv6Network(destination, strict=False)) if "/" in destination else destination
+    except ValueError:
+        return destination
 
 
 def _address(text: str) -> Ip | None:
