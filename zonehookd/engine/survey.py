@@ -134,7 +134,7 @@ class Survey:
     def _missing(self, look: Look, zones: Mapping[str, Zone], now_s: float) -> dict[str, float]:
         """Zones that were there before, or own something of ours, and are not in the index now: since when."""
         before = {name for name, zone in self._last.site.zones.items() if not zone.absent} if self._last else set()
-        owners = {owner.name for owner in look.store.owners() if owner.kind == "zone"}
+        owners = {owner.name for owner in look.store.owners() if owner.kind in ("zone", "gateway")} - {GLOBAL}
         since = self._last.missing_since_s if self._last else {}
         return {name: since.get(name, now_s) for name in sorted((before | owners) - zones.keys())}
 

@@ -10,6 +10,7 @@ import pytest
 from fixtures import Admin, Build
 from paper_gateway import EDGE, WAN, Site, addresses, edge_site, inside, member, said, settle
 
+from zonehookd.engine.survey import Survey
 from zonehookd.model import subject
 from zonehookd.model.plan import Note
 
@@ -64,6 +65,24 @@ def test_what_an_admin_has_on_his_own_nic_stays_when_the_gateway_goes(admin: Adm
     settle(found.ours)
     assert addresses(admin, "edge") == {"edge_0/v4": "192.0.2.77/24"}
     assert found.ours.steps() == []
+
+
+def test_a_gateway_zone_that_is_missing_at_a_first_look_is_not_forgotten(admin: Admin, engine: Build) -> None:
+    """After a restart our books alone know of it: it must be missing twice, whatever kind of record they have."""
+    found = edge_site(admin, engine)
+    ours = found.ours
+    for record in ours.store.of(subject.zone("edge")):
+        ours.store.forget(record.kind, record.name)
+    known = ours.store.of(subject.gateway("edge"))
+    index = admin.world.path("/etc/zones/index")
+    lines = index.read_text().splitlines(keepends=True)
+    index.write_text("".join(line for line in lines if not line.startswith("edge:")))
+    ours.survey = Survey(ours.config.paths.zones, 3.0)
+    ours.look()
+    assert known and ours.store.of(subject.gateway("edge")) == known, "it was missing once"
+    ours.survey = Survey(ours.config.paths.zones, 0.0)
+    ours.look()
+    assert not ours.store.of(subject.gateway("edge"))
 
 
 def test_a_gateway_is_observed_once_a_look(admin: Admin, engine: Build, monkeypatch: pytest.MonkeyPatch) -> None:
