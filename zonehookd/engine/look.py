@@ -50,6 +50,8 @@ class Look:
         self._answers: dict[tuple[str, ...], asyncio.Future[object]] = {}
         self._late = late or Late()
         self._given_up: dict[str, str] = {}  # zone -> why nothing in there is seen in this look
+        self._heard: dict[str, dict[tuple[str, ...], asyncio.Future[object]]] = {}  # by zone
+        self._first_s: dict[str, float] = {}  # zone -> when the oldest of what is heard was asked for
         self._first_inside_s: float | None = None
 
     async def ask(self, query: Query[T]) -> T:
@@ -84,10 +86,12 @@ class Look:
             raise CannotObserve(self._given_up[zone])
         if query.argv not in self._answers:
             try:
-                self._answers.update(self._late.take(zone))
+                answers, first_s = self._late.take(zone)
             except CannotObserve as problem:
                 self._given_up[zone] = str(problem)
                 raise
+            self._answers.update(answers)
+            self._first_s.setdefault(zone, first_s)
         answer = self._answers.get(query.argv)
         if answer is None:
             answer = self._answers[query.argv] = asyncio.ensure_future(self._run(query))
@@ -99,10 +103,14 @@ class Look:
         try:
             await asyncio.wait([answer], timeout=max(0.0, self._first_inside_s + self._late.patience_s(zone) - now))
         finally:
+            heard = self._heard.setdefault(zone, {})
+            heard[query.argv] = answer
             if not answer.done():
-                self._late.add(zone, query.argv, answer, time.monotonic() - now)
                 self._given_up[zone] = f"zone {zone} has not answered yet; the look goes on without it"
-        if zone in self._given_up:  # also what was answered just now: it comes with the rest
+            if zone in self._given_up:  # also what was answered just now: it comes with the rest
+                waited_s = 0.0 if answer.done() else time.monotonic() - now
+                self._late.add(zone, heard, waited_s, self._first_s[zone])
+        if zone in self._given_up:
             raise CannotObserve(self._given_up[zone])
         return answer.result()  # type: ignore[return-value]
 
