@@ -27,7 +27,7 @@ from zonehookd.plugin import (
     Plan,
     PluginOptions,
     Record,
-    expected_mac,
+    expected_macs,
     nothing,
     served,
 )
@@ -102,7 +102,7 @@ class Dhcpd(GatewayPlugin[Seen]):
             for each in await host.ask(ipadm.addresses(where))
             if each.state == "ok" and isinstance(each.address.ip, IPv4Address)
         }
-        macs = {each.link: expected_mac(each, host) for every in gateway.members.values() for each in every}
+        macs = await expected_macs((each for every in gateway.members.values() for each in every), host)
         found = rules(gateway, up, macs, foreign, server.main)
         by_omapi, notes = self._method(where, foreign)
         live = await self._live(where, records, by_omapi, host)

@@ -26,7 +26,7 @@ from zonehookd.plugin import (
     Plan,
     PluginOptions,
     Record,
-    expected_mac,
+    expected_macs,
     nothing,
     served,
     templates,
@@ -95,7 +95,7 @@ class Dnsmasq(GatewayPlugin[Seen]):
         wanted = None
         if serves:
             up = {each.address.ip for each in await host.ask(ipadm.addresses(gateway.where)) if each.state == "ok"}
-            macs = {each.link: expected_mac(each, host) for every in gateway.members.values() for each in every}
+            macs = await expected_macs((each for every in gateway.members.values() for each in every), host)
             wanted = self._wanted(gateway, names_too, dhcp_too, up, macs, notes)
         found = await served.observe(server, wanted, gateway.subject, self.name, host)
         return Seen(records, serves, server, wanted, found, tuple(notes))

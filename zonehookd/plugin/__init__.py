@@ -18,7 +18,7 @@ from zonehookd.plugin.contract import (
     ZonePlugin,
     ZoneView,
 )
-from zonehookd.plugin.nics import expected_mac
+from zonehookd.plugin.nics import expected_macs
 from zonehookd.plugin.templates import templates
 
 __all__ = [
@@ -59,7 +59,7 @@ __all__ = [
     "ZonePlugin",
     "ZoneState",
     "ZoneView",
-    "expected_mac",
+    "expected_macs",
     "nothing",
     "templates",
 ]
