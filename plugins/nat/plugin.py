@@ -56,6 +56,7 @@ class Seen:
     outer: Mapping[int, Ip] = field(default_factory=dict)  # family -> own address on the outer side
     let_through: frozenset[str] = frozenset()  # LINK/FAMILY that plugin gateway has switched on, by its books
     held: frozenset[str] = frozenset()  # links on which it has done anything
+    changing: bool = False  # its outer address is not of our choosing
 
 
 class Nat(GatewayPlugin[Seen]):
@@ -77,7 +78,8 @@ class Nat(GatewayPlugin[Seen]):
         outer: dict[int, Ip] = {}
         side = gateway.side(declared.outside.name) if declared is not None and declared.outside is not None else None
         given = [each.ip for each in (side.addresses if side else declared.addresses if declared else ())]
-        if not given and gateway.outer_link:
+        changing = not given
+        if changing and gateway.outer_link:
             found = await host.ask(ipadm.addresses(where))
             given = [a.address.ip for a in found if a.interface == gateway.outer_link and not a.address.is_link_local]
         for address in given:
@@ -93,7 +95,7 @@ class Nat(GatewayPlugin[Seen]):
         held = [each.name.removeprefix(prefix) for each in host.recall_all(gateway.subject, "interface")]
         held += [each.rpartition("/")[0] for each in through]
         service, file = services.get(self.options.service), files[self.options.file]
-        return Seen(records, loaded, file, service, forwarding, outer, frozenset(through), frozenset(held))
+        return Seen(records, loaded, file, service, forwarding, outer, frozenset(through), frozenset(held), changing)
 
     def plan(self, gateway: GatewayView, seen: Seen) -> Plan:
         if gateway.zone is None and gateway.name != GLOBAL:
@@ -102,7 +104,7 @@ class Nat(GatewayPlugin[Seen]):
             return Plan(forgotten) if forgotten else nothing(gone)
         if gateway.trouble:
             return nothing(f"gateway {gateway.name}: {gateway.trouble}")
-        found = wanted(gateway, seen.outer)
+        found = wanted(gateway, seen.outer, seen.changing)
         if not found.rules and not seen.records:
             return Plan(notes=(*found.notes, Note("nothing", f"gateway {gateway.name} translates nothing")))
         job = _Job(gateway, seen, found, self.options)

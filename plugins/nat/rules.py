@@ -31,8 +31,9 @@ class Wanted:
                     self.opens[text] = opens
 
 
-def wanted(view: GatewayView, outer_addresses: Mapping[int, Ip]) -> Wanted:
-    """`outer_addresses`: family -> the gateway's own address outside, where it is known."""
+def wanted(view: GatewayView, outer_addresses: Mapping[int, Ip], changing: bool = False) -> Wanted:
+    """`outer_addresses`: family -> the gateway's own address outside, where it is known. `changing`: it is not of our
+    choosing (DHCP), so that maps show whatever it is at the moment."""
     found = Wanted()
     gateway, outer = view.gateway, view.outer_link
     if gateway is None or not gateway.ours or gateway.outside is None or not outer:
@@ -43,7 +44,7 @@ def wanted(view: GatewayView, outer_addresses: Mapping[int, Ip]) -> Wanted:
             text = f"opens {static.public}, every port and protocol, to {_called(static.inside, inside)}"
             found.add(ipnat.BimapRule(outer, inside, static.public), text)
     for source in translated(view):
-        target = outer_addresses.get(source.version)
+        target = outer_addresses.get(source.version) if source.version == 6 or not changing else None
         if target is None and source.version == 6:
             text = f"{source} cannot be translated: the gateway has no IPv6 address outside"
             found.notes.append(Note("nothing", text, "no-outer-address", view.name))

@@ -216,3 +216,15 @@ def test_what_is_kept_of_a_huge_pool_is_passed_over_at_once() -> None:
         name: [str(each.ip) for a in found.of_zone(name).attachments for each in a.addresses] for name in found.zones
     }
     assert got == {"z0": ["10.128.0.0"], "z1": ["10.128.0.1"], "z2": ["10.255.255.1"], "z3": ["10.255.255.2"]}
+
+
+def test_the_hosts_own_address_on_the_uplink_is_never_given() -> None:
+    lan = {"cidr": "192.168.1.0/24", "uplink": "net0", "pool": ["192.168.1.2-192.168.1.9"]}
+    what = declare(Config.model_validate({"network": {"lan": lan}}))
+    each = zone("a", "lan")
+    taken = {("net0", "192.168.1.2"): "global"}
+    found = settle(what, {"a": each}, {"a": attach_zone(each, what)}, {}, {}, 0.0, taken)
+    assert address(found, "a") == "192.168.1.3/24"
+    asks = zone("a", "lan 192.168.1.2")
+    (refusal,) = settle(what, {"a": asks}, {"a": attach_zone(asks, what)}, {}, {}, 0.0, taken).of_zone("a").refusals
+    assert "belongs to zone global" in refusal.text

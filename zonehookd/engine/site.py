@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from zonehookd.engine.attach import Attached
 from zonehookd.engine.pools import Lease, Pools
@@ -49,18 +50,21 @@ def settle(
     held: Mapping[Claim, str],
     leases: Mapping[tuple[str, str], Lease],
     now_s: float,
+    taken: Mapping[Claim, str] = MappingProxyType({}),
 ) -> Site:
     """Refuse the second claim to an address or a link; give an address to each NIC that needs one of a pool.
 
     Who `held` it before keeps it for as long as he asks for it, and a zone that cannot be read keeps all it held; then
     comes a zone that is active, then the first by name. So nobody ever takes what another has. `leases`:
     (network, address) -> who has or had it, as our books say; `now_s` is on the wall clock, as they are.
+    `taken`: what nobody may be given, and whose it is.
     """
     claims: dict[Claim, str] = {}
     for claim, owner in held.items():
         zone = zones.get(owner)
         if zone is not None and not zone.absent and zone.trouble:
             claims[claim] = owner
+    claims.update(taken)
     claims.update(_of_gateways(declared))
     pools = Pools(declared, claims, leases, now_s)
     pools.hold(alone)

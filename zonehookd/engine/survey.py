@@ -20,7 +20,7 @@ from zonehookd.engine.pools import Lease, declared_pools
 from zonehookd.engine.site import LINK, Claim, Site, settle
 from zonehookd.errors import CannotObserve
 from zonehookd.host.files import Stamp
-from zonehookd.illumos import zoneadm, zonefiles
+from zonehookd.illumos import ipadm, zoneadm, zonefiles
 from zonehookd.model.gateway import GLOBAL, Declaration
 from zonehookd.model.record import ADDRESS
 from zonehookd.model.zone import Zone, ZoneConfig, ZoneState
@@ -87,8 +87,9 @@ class Survey:
         if site is None or site.zones.keys() != zones.keys() or _somebody_waits(site):
             held = last.site.claims if last else _on_record(look, declared)
             leases = _leases(look, declared, last.site if last else None)
+            taken = await _of_the_host(look, declared)
             each_alone = {name: _without_the_gone(attached, leaving) for name, (_, attached) in alone.items()}
-            site = settle(declared, zones, each_alone, held, leases, time.time())
+            site = settle(declared, zones, each_alone, held, leases, time.time(), taken)
             changed |= _changed_neighbours(last.site if last else None, site)
         waiting = [since_s for name, since_s in missing.items() if not zones[name].absent]
         return Taken(
@@ -165,6 +166,15 @@ def _zone(line: zonefiles.Indexed, listed: zoneadm.Listed | None, read: _Read) -
     else:  # made since the list was printed; or its XML is unreadable to zoneadm too, and the kernel may well have it
         state, zoneid = (_STATES.get(line.state, ZoneState.UNKNOWN) if read.config else ZoneState.UNKNOWN), None
     return Zone(line.name, state, zoneid, line.uuid, line.zonepath, read.config, read.trouble)
+
+
+async def _of_the_host(look: Look, declared: Declaration) -> Mapping[Claim, str]:
+    """The host's own addresses on an uplink out of whose range zones are given theirs."""
+    uplinks = {network.link for network in declared.networks.values() if network.pool and not network.internal}
+    if not uplinks:
+        return {}
+    found = await look.ask(ipadm.addresses())
+    return {(each.interface, str(each.address.ip)): GLOBAL for each in found if each.interface in uplinks}
 
 
 def _on_record(look: Look, declared: Declaration) -> Mapping[Claim, str]:

@@ -73,6 +73,7 @@ def gateway_view(site: Site, name: str) -> GatewayView:
         members,
         zones,
         dict(_behind(site, gateway, frozenset())) if gateway else {},
+        tuple(dict.fromkeys(_beyond(site, gateway, frozenset()))) if gateway else (),
         _trouble(gateway, zone),
     )
 
@@ -95,6 +96,15 @@ def _behind(site: Site, gateway: Gateway, seen: frozenset[str]) -> Iterator[tupl
         ranges += [cidr for cidr, _ in _behind(site, inner, seen | {gateway.name})]
         for address in side.addresses if side else ():
             yield from ((cidr, address.ip) for cidr in ranges if cidr.version == address.version)
+
+
+def _beyond(site: Site, gateway: Gateway, seen: frozenset[str]) -> Iterator[Cidr]:
+    """Every range further in. One that is translated in there never shows here, and if it does it must not pass: the
+    inner gateway may be about to change its mind, and the two are not set up in the same moment."""
+    for inner in site.gateways.values():
+        if inner.outside is not None and inner.outside.name in gateway.networks and inner.name not in seen:
+            yield from (cidr for network in inner.networks.values() for cidr in network.cidrs)
+            yield from _beyond(site, inner, seen | {gateway.name})
 
 
 def zone_view(

@@ -87,7 +87,8 @@ class GatewayView:
 
     `sides`: its own NICs, inner and outer. `members`: the NICs of others on each of its networks, by network name.
     `zones`: every zone that is such a member, and the gateway's own. `behind`: what lies further in, behind gateways on
-    its networks that do not translate: range -> next hop. `trouble`: why its zone cannot be worked with now.
+    its networks that do not translate: range -> next hop. `beyond`: all ranges further in, translated in there or not.
+    `trouble`: why its zone cannot be worked with now.
     """
 
     name: str
@@ -97,6 +98,7 @@ class GatewayView:
     members: Mapping[str, tuple[Attachment, ...]] = field(default_factory=dict)
     zones: Mapping[str, Zone] = field(default_factory=dict)
     behind: Mapping[Cidr, Ip] = field(default_factory=dict)
+    beyond: tuple[Cidr, ...] = ()
     trouble: str = ""
 
     @property

@@ -13,12 +13,12 @@ _AS_IT_IS = " -> 0.0.0.0/0"  # a map that leaves the address alone (services she
 
 
 def translated(view: GatewayView) -> Sequence[Cidr]:
-    """The ranges of its networks and of those behind them. IPv6 ranges that the world routes need no translation."""
+    """The ranges of its networks and of all that lie further in. IPv6 ranges that the world routes need none."""
     gateway = view.gateway
     if gateway is None or not gateway.ours or not gateway.nat or gateway.outside is None:
         return ()
-    ranges = [cidr for network in gateway.networks.values() for cidr in network.cidrs] + list(view.behind)
-    return [each for each in ranges if each.version == 4 or each.subnet_of(_UNIQUE_LOCAL)]
+    ranges = [cidr for network in gateway.networks.values() for cidr in network.cidrs]
+    return [each for each in (*ranges, *view.beyond) if each.version == 4 or each.subnet_of(_UNIQUE_LOCAL)]
 
 
 def untranslated(view: GatewayView, outer: str, rules: Sequence[str]) -> Sequence[Cidr]:
