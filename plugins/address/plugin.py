@@ -48,7 +48,7 @@ class Address(ZonePlugin[Seen]):
         for key, record in seen.records.items():
             if key not in wanted and record.owner == zone.subject and not _may_come_back(zone, record.facts["link"]):
                 network = subject.network(key.partition("/")[0])
-                facts = {**record.facts, "freed": f"{seen.now_s:.0f}"}
+                facts = {**record.facts, "freed": str(int(seen.now_s))}
                 why = f"zone {zone.zone.name} no longer has {key.partition('/')[2]}: it rests for a while"
                 steps.append(Remember(Record(ADDRESS, key, network, self.name, facts), why))
         return Plan(tuple(steps)) if steps else nothing("its addresses are in the books")

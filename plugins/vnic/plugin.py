@@ -202,8 +202,8 @@ def _create(zone: ZoneView, wanted: Attachment, seen: SeenNic, why: str) -> Plan
     ]
     # Taken away under a running zone, it is given back without a reboot; a side of a running gateway is lent to it.
     if zone.zone.state is ZoneState.RUNNING and zone.zone.name != GLOBAL:
-        # First lent, then protected: should the zone have halted meanwhile, the loan fails, and nothing is left protected
-        # that zoneadmd wants to protect itself at the next boot (network sheet 2.10, 6.1).
+        # First lent, then protected: should the zone have halted meanwhile, the loan fails, and nothing is left
+        # protected that zoneadmd wants to protect itself at the next boot (network sheet 2.10, 6.1).
         steps.append(
             dladm.set_linkprop(name, "zone", zone.zone.name, temporary=True, why=f"{why}, and the zone is running")
         )

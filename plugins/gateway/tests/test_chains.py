@@ -50,9 +50,7 @@ def translated(admin: Admin, zone: str) -> set[str]:
 
 def test_each_gateway_of_a_chain_translates_all_that_lies_further_in(admin: Admin, engine: Build) -> None:
     chain(admin, engine)
-    assert translated(admin, "edge") == BOTH and translated(admin, "inner") == {
-        "10.60.0.0/24"
-    }
+    assert translated(admin, "edge") == BOTH and translated(admin, "inner") == {"10.60.0.0/24"}
     assert persistent(admin, "edge") == ["default 192.0.2.1"] and persistent(admin, "inner") == ["default 10.50.0.1"]
     assert addresses(admin, "inner") == {"inner_mid0/zh4": "10.50.0.10/24", "inner_deep0/zh4": "10.60.0.1/24"}
     assert defaults(admin, "deep1") == ["10.60.0.1"]
@@ -112,9 +110,7 @@ def test_gateways_of_a_chain_come_up_in_any_order(admin: Admin, engine: Build) -
     for name in ("inner", "edge"):
         admin.do("zoneadm", "-z", name, "boot")
         settle(found.ours)
-    assert translated(admin, "edge") == BOTH and translated(admin, "inner") == {
-        "10.60.0.0/24"
-    }
+    assert translated(admin, "edge") == BOTH and translated(admin, "inner") == {"10.60.0.0/24"}
 
 
 # -- the global zone ---------------------------------------------------------------------------------------------------
