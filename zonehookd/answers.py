@@ -34,6 +34,7 @@ from zonehookd.errors import CannotObserve, ZonehookError
 from zonehookd.illumos import dladm
 from zonehookd.model import subject
 from zonehookd.model.event import Event
+from zonehookd.model.gateway import Declaration
 from zonehookd.model.outcome import Outcome
 from zonehookd.plugin.contract import AnyPlugin
 from zonehookd.store.store import Store
@@ -87,8 +88,10 @@ class Answers:
         store: Store,
         condition: Condition,
         reload: Callable[[], ReloadReply],
+        edited: Callable[[], Declaration],
     ) -> None:
         self._reload = reload
+        self._edited = edited
         self._dispatcher = dispatcher
         self._make_look = make_look
         self._store = store
@@ -162,7 +165,8 @@ class Answers:
         return views.link_rows(self._site(), links, vnics, self._store)
 
     async def plan(self, request: Request) -> BaseModel:
-        _, plans = await self._dispatcher.dry_run()
+        """`edited`: as the configuration file is now, and not as it was when it was taken. Raises ConfigError."""
+        _, plans = await self._dispatcher.dry_run(self._edited() if request.edited else None)
         changes = sum(1 for plan in plans for each in plan.steps if views.changes_host(each.step))
         return PlanReply(changes=changes, subjects=[views.plan_row(plan) for plan in plans])
 

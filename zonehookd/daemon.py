@@ -88,7 +88,8 @@ class Daemon:
             self._beat,
         )
         self._metrics.show_resources(self._store.all, self._dispatcher.latest)
-        answers = Answers(self._dispatcher, self._look, self._store, self._condition, self.reload)
+        heart = (self._dispatcher, self._look, self._store, self._condition)
+        answers = Answers(*heart, self.reload, lambda: check(file).declared)
         control = config.paths.run / "control.sock"
         us = provisioning.Daemon(file, lambda: self.config, self.reload)
         more = provisioning.Provisioning(us, self._dispatcher, self._look, self._files, self._store)

@@ -128,6 +128,8 @@ class _Job:
             return wanted
         public = []
         for static in declared.statics:
+            if static.public in self.gateway.lost:
+                continue
             cidr = declared.outside.cidr(static.public.version)
             assert cidr is not None
             public.append(ipaddress.ip_interface(f"{static.public}/{cidr.prefixlen}"))
@@ -282,6 +284,12 @@ class _Job:
         if declared.outside is not None and self.outer and not self._plumbed(self.outer):
             text = f"gateway {name} has no IP interface on {self.outer}, its way out"
             yield Note("waiting", text, GATEWAY_SHUT, self.outer, again_after_s=2.0)
+        if self.where == GLOBAL and declared.outside is not None:
+            for router in declared.outside.gateways:
+                if not any(each.family == router.version for each in self.seen.defaults):
+                    text = f"the global zone has no IPv{router.version} default route: nothing goes beyond {self.outer}"
+                    hint = f"it is the host's own: route -p add default {router}"
+                    yield Note("refused", text, GATEWAY_SHUT, name, hint)
         families = self._families_outside()
         bare = [e for e in untranslated(self.gateway, self.outer, self.seen.rules) if e.version in families]
         if bare:

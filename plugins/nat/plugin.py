@@ -34,7 +34,7 @@ from zonehookd.plugin import (
     WriteFile,
     nothing,
 )
-from zonehookd.plugin.translation import translated, untranslated
+from zonehookd.plugin.translation import untranslated
 from zonehookd.plugin.where import read_files, write_file
 
 from .rules import Wanted, wanted
@@ -158,16 +158,18 @@ class _Job:
     # -- steps
 
     def shut(self) -> Iterator[Change]:
-        """Nothing filters, so nothing translates, and who knows for how long: nothing leaves until it does. Plugin
-        gateway opens again when it sees the rules."""
-        families = {each.version for each in translated(self.gateway)}
-        if self.seen.loaded.enabled or not families:
+        """What is not translated now does not leave, however soon it may be again: to load the rules may fail. Plugin
+        gateway opens again when it sees them."""
+        rules = self.seen.loaded.rules if self.seen.loaded.enabled else ()
+        families = {each.version for each in untranslated(self.gateway, self.gateway.outer_link, rules)}
+        if not families:
             return
         mine = [tuple(each.rsplit("/", 1)) for each in sorted(self.seen.let_through)]
         outer = self.gateway.outer_link
         for family in ipadm.FAMILIES:
             links = [link for link, version in mine if version == str(family) and family in families]
-            for link in [outer] if outer in links else links:
+            # With the filter on, nothing but the outer side can let anything out.
+            for link in [outer] if outer in links else [] if self.seen.loaded.enabled else links:
                 if self.seen.forwarding.get((link, family)):
                     why = f"nothing translates in {self.where}: what {link} lets through would leave as it is"
                     yield ipadm.set_forwarding(self.where, link, family, False, why=why)

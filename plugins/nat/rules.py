@@ -24,11 +24,14 @@ class Wanted:
 
     def add(self, rule: ipnat.Rule, opens: str = "") -> None:
         for text in rule.texts:
-            if text not in self.have:
-                self.have.add(text)
-                self.rules.append(text)
-                if opens:
-                    self.opens[text] = opens
+            self.take(text, opens)
+
+    def take(self, text: str, opens: str = "") -> None:
+        if text not in self.have:
+            self.have.add(text)
+            self.rules.append(text)
+            if opens:
+                self.opens[text] = opens
 
 
 def wanted(view: GatewayView, outer_addresses: Mapping[int, Ip], changing: bool = False) -> Wanted:
@@ -40,9 +43,19 @@ def wanted(view: GatewayView, outer_addresses: Mapping[int, Ip], changing: bool 
         return found
     targets = dict(_targets(view))
     for static in gateway.statics:
+        if static.public in view.lost:
+            owner = view.lost[static.public]
+            text = f"{static.public} is to be one to one with {static.inside}, and belongs to zone {owner}"
+            hint = f"another address in [[gateway.{view.name}.static]], or for that zone"
+            found.notes.append(Note("refused", text, "address-taken", str(static.public), hint))
+            continue
         for inside in _resolve(view, targets, static.inside, static.public.version, f"{static.public}", found):
             text = f"opens {static.public}, every port and protocol, to {_called(static.inside, inside)}"
             found.add(ipnat.BimapRule(outer, inside, static.public), text)
+            for side in view.sides:  # neighbours that call the public address
+                if side.role == "inside":
+                    found.take(f"rdr {side.link} {ipaddress.ip_network(static.public)} -> {inside} ip")
+            _hairpin(view, inside, found)
     for source in translated(view):
         target = outer_addresses.get(source.version) if source.version == 6 or not changing else None
         if target is None and source.version == 6:
@@ -104,7 +117,7 @@ def _hairpin(view: GatewayView, inside: Ip, found: Wanted) -> None:
 def _targets(view: GatewayView) -> Iterator[tuple[str, Attachment]]:
     """Zone -> its NIC behind this gateway; of several the first."""
     seen = set()
-    for members in view.members.values():
+    for members in (*view.members.values(), view.further):
         for attachment in sorted(members, key=lambda each: (each.zone, each.nic.index)):
             if attachment.addresses and attachment.zone not in seen:
                 seen.add(attachment.zone)

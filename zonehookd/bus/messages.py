@@ -28,12 +28,13 @@ class ProvisioningWish(BaseModel):
 
 
 class Request(Message):
-    """`network`: of the provisioning verbs; `wish`: of provisioning-setup."""
+    """`network`: of the provisioning verbs; `wish`: of provisioning-setup; `edited`: of plan."""
 
     verb: Verb
     zone: str | None = None
     network: str | None = None
     wish: ProvisioningWish | None = None
+    edited: bool = False
 
 
 class Reply(Message):

@@ -75,12 +75,13 @@ def status(context: click.Context, as_json: bool) -> None:
 
 
 @main.command()
+@click.option("--edited", is_flag=True, help="With the configuration file as it is now, before `reload` takes it.")
 @json_option
 @click.pass_context
-def plan(context: click.Context, as_json: bool) -> None:
+def plan(context: click.Context, edited: bool, as_json: bool) -> None:
     """What a full look would change now. Changes nothing. Exit 0: nothing to do, 2: changes."""
     settings = settings_of(context, as_json)
-    answer = settings.ask("plan")
+    answer = settings.ask("plan", edited=edited)
 
     def shown(out: Any, answer: Any) -> None:
         tables.subjects(out, answer["subjects"])

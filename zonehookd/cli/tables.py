@@ -20,7 +20,7 @@ _PIPED_COLUMNS = 1000  # nobody looks: lines are for programs, and stay whole
 
 def console() -> Console:
     width = None if sys.stdout.isatty() else _PIPED_COLUMNS
-    return Console(highlight=False, soft_wrap=True, width=width)
+    return Console(highlight=False, emoji=False, soft_wrap=True, width=width)
 
 
 def table(out: Console, columns: Sequence[str], rows: Iterable[Sequence[Text | str]], empty: str) -> None:

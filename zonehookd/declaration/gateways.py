@@ -64,6 +64,11 @@ def _gateway(
     if section.nat and section.forward and outside is None:
         raise ConfigError(f"{where}.forward: there is no outer side to come in by", hint=f"set outside in [{where}]")
     forwards = tuple(_forward(f"{where}.forward", each, addresses) for each in section.forward)
+    own = {str(address) for network in behind.values() for address in network.gateways} | {name}
+    for target in [*(each.to for each in forwards), *(each.inside for each in section.static)]:
+        if target in own:
+            raise ConfigError(f"{where}: {target} is the gateway itself, and nothing need be translated to reach it",
+                              hint="name a zone behind it, or its address")  # fmt: skip
     _check_forwards(where, forwards)
     statics: list[StaticNat] = []
     for each in section.static:
@@ -73,8 +78,13 @@ def _gateway(
         if public in {one.ip for one in addresses}:
             raise ConfigError(f"{where}.static: {public} is the gateway's own outer address",
                               hint="a one-to-one address belongs to one zone alone: take another")  # fmt: skip
-        if any(one.public == public for one in statics):
-            raise ConfigError(f"{where}.static: {public} is given to two")
+        if public in outside.gateways:
+            raise ConfigError(f"{where}.static: {public} is the gateway address of network {outside.name}",
+                              hint="choose an address that nobody has")  # fmt: skip
+        other = next((one.inside for one in statics if one.public == public), None)
+        if other is not None:
+            raise ConfigError(f"{where}.static: {public} is given to two, {other} and {each.inside}",
+                              hint="one public address has one owner")  # fmt: skip
         statics.append(StaticNat(public, _target(f"{where}.static.inside", each.inside)))
     return Gateway(
         name=name,

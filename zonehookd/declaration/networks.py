@@ -10,6 +10,7 @@ from zonehookd.config import NetworkSection
 from zonehookd.declaration import values
 from zonehookd.errors import ConfigError
 from zonehookd.illumos import linkname
+from zonehookd.model import dhcp_option
 from zonehookd.model.network import Cidr, Dhcp, Network, Range, StaticName
 
 _PREFIX = {4: (8, 30), 6: (48, 126)}
@@ -106,6 +107,11 @@ def _pool(where: str, section: NetworkSection, cidrs: tuple[Cidr, ...]) -> tuple
 
 def _dhcp(where: str, section: NetworkSection, cidrs: tuple[Cidr, ...]) -> Dhcp:
     given, key = section.dhcp, f"{where}.dhcp"
+    of_zones = [(f"{key}.zones.{zone}", options) for zone, options in given.zones.items()]
+    for place, options in ((f"{key}.options", given.options), *of_zones):
+        _, faults = dhcp_option.options(options)
+        if faults:
+            raise ConfigError(f"{place}: {'; '.join(faults)}", hint="codes and names are those of dhcp-options(5)")
     return Dhcp(
         lease_s=given.lease_s,
         dynamic=tuple(values.a_range(f"{key}.dynamic", text, cidrs) for text in given.dynamic),

@@ -201,7 +201,15 @@ def _wished_address(nic: Nic, text: str, network: Network) -> Address:
     """An address without a length takes that of the network."""
     try:
         if "/" in text:
-            return ipaddress.ip_interface(text)
+            given = ipaddress.ip_interface(text)
+            own = network.cidr(given.version)
+            if own is not None and given.network.prefixlen not in (own.prefixlen, given.max_prefixlen):
+                raise _Refused(
+                    "prefix-differs",
+                    f"{nic.link}: {text} has another prefix length than network {network.name} ({own})",
+                    hint=f"leave it out, or write {given.ip}/{own.prefixlen}",
+                )
+            return given
         bare = ipaddress.ip_address(text)
         cidr = next((cidr for cidr in network.cidrs if cidr.version == bare.version), None)
         return ipaddress.ip_interface(f"{bare}/{cidr.prefixlen if cidr else bare.max_prefixlen}")
@@ -276,7 +284,7 @@ def _transport(zone: Zone, wishes: dict[str, str], declared: Declaration, refuse
     no: tuple[str, str, str, str] | None = None
     if done not in (*_YES, *_NO):
         no = ("malformed-attribute", PROVISIONED, f"attribute {PROVISIONED} is {done!r}", "yes or no")
-    elif name and name not in declared.provisioning:
+    elif name and name not in declared.provisioning and done not in _YES:
         hint = f"declared: {', '.join(declared.provisioning) or 'none'}; zonehookctl provisioning setup {name}"
         no = ("unknown-network", PROVISION, f"there is no provisioning network {name!r}", hint)
     elif name and not zone.config.exclusive:

@@ -125,10 +125,10 @@ class Dispatcher:
         self.hint(Event("control", "apply", everything=True))
         await future
 
-    async def dry_run(self) -> tuple[Site, list[SubjectPlan]]:
-        """What a full look would do now. Raises CannotObserve. Changes nothing, here or on the host."""
+    async def dry_run(self, declared: Declaration | None = None) -> tuple[Site, list[SubjectPlan]]:
+        """What a full look would do now, or if this were declared. Raises CannotObserve. Changes nothing."""
         look = self._make_look()
-        taken = await self.survey.take(look, self.declared, time.monotonic())
+        taken = await self.survey.take(look, declared or self.declared, time.monotonic())
         due = self._all_subjects(taken.site)
         return taken.site, await self.reconciler.plan(look, taken.site, due, self._boots.motion(time.monotonic()))
 
@@ -273,8 +273,8 @@ class Dispatcher:
 
     def _all_subjects(self, site: Site) -> list[Subject]:
         owners = [owner for owner in self._store.owners() if owner.kind != "zone"]
-        networks = [subject.network(name) for name in self.declared.networks]
-        gateways = [subject.gateway(name) for name in self.declared.gateways]
+        networks = [subject.network(name) for name in {**self.declared.networks, **site.networks}]
+        gateways = [subject.gateway(name) for name in {**self.declared.gateways, **site.gateways}]
         return [*dict.fromkeys([*networks, *gateways, *owners]), *(subject.zone(name) for name in site.zones)]
 
     def _known(self, each: Subject, site: Site) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from zonehookd.engine.boots import Motion
 from zonehookd.engine.site import Site
 from zonehookd.model import subject
+from zonehookd.model.attachment import Attachment
 from zonehookd.model.gateway import GLOBAL, Gateway
 from zonehookd.model.network import Cidr, Ip
 from zonehookd.model.subject import Subject
@@ -75,6 +76,8 @@ def gateway_view(site: Site, name: str) -> GatewayView:
         dict(_behind(site, gateway, frozenset())) if gateway else {},
         tuple(dict.fromkeys(_beyond(site, gateway, frozenset()))) if gateway else (),
         _trouble(gateway, zone),
+        dict(_lost(site, gateway)) if gateway else {},
+        tuple(_further(site, gateway, frozenset())) if gateway else (),
     )
 
 
@@ -96,6 +99,25 @@ def _behind(site: Site, gateway: Gateway, seen: frozenset[str]) -> Iterator[tupl
         ranges += [cidr for cidr, _ in _behind(site, inner, seen | {gateway.name})]
         for address in side.addresses if side else ():
             yield from ((cidr, address.ip) for cidr in ranges if cidr.version == address.version)
+
+
+def _lost(site: Site, gateway: Gateway) -> Iterator[tuple[Ip, str]]:
+    """One-to-one addresses that a zone had before they were declared, and keeps."""
+    for static in gateway.statics:
+        assert gateway.outside is not None
+        owner = site.claims.get((gateway.outside.link, str(static.public)), gateway.name)
+        if owner != gateway.name:
+            yield static.public, owner
+
+
+def _further(site: Site, gateway: Gateway, seen: frozenset[str]) -> Iterator[Attachment]:
+    """NICs of zones behind gateways further in that do not translate: they can be reached."""
+    for inner in site.gateways.values():
+        if inner.outside is None or inner.outside.name not in gateway.networks or inner.nat or inner.name in seen:
+            continue
+        for name in inner.networks:
+            yield from (each for each in site.on_network.get(name, ()) if each.role == "member")
+        yield from _further(site, inner, seen | {gateway.name})
 
 
 def _beyond(site: Site, gateway: Gateway, seen: frozenset[str]) -> Iterator[Cidr]:

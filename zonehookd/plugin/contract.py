@@ -88,7 +88,8 @@ class GatewayView:
     `sides`: its own NICs, inner and outer. `members`: the NICs of others on each of its networks, by network name.
     `zones`: every zone that is such a member, and the gateway's own. `behind`: what lies further in, behind gateways on
     its networks that do not translate: range -> next hop. `beyond`: all ranges further in, translated in there or not.
-    `trouble`: why its zone cannot be worked with now.
+    `trouble`: why its zone cannot be worked with now. `lost`: one-to-one addresses that are a zone's: address -> zone.
+    `further`: NICs behind gateways further in that do not translate.
     """
 
     name: str
@@ -100,6 +101,8 @@ class GatewayView:
     behind: Mapping[Cidr, Ip] = field(default_factory=dict)
     beyond: tuple[Cidr, ...] = ()
     trouble: str = ""
+    lost: Mapping[Ip, str] = field(default_factory=dict)
+    further: tuple[Attachment, ...] = ()
 
     @property
     def subject(self) -> Subject:

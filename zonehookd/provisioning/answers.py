@@ -68,11 +68,18 @@ class Provisioning:
         if not _NAME.fullmatch(name):
             raise ZonehookError(f"{name!r} is no name for a network", hint="letters, digits, _ and -, a letter first")
         async with self._alone:
+            file = drop_in.place(self._daemon.file, name)
+            before = self._read(file)
             text = await self._declare(name, request.wish or ProvisioningWish())
             clock = asyncio.get_running_loop().time
             began_s = still_s = clock()
             while True:
                 await self._dispatcher.settled()
+                latest = self._dispatcher.latest.get(subject.network(name))
+                refused = next((note for note in latest.notes if note.kind == "refused"), None) if latest else None
+                if refused is not None:
+                    self._swap(file, self._read(file), before)
+                    raise ZonehookError(refused.text, hint=refused.hint)
                 reply, moving = await self._reply([name], text)
                 if moving:
                     still_s = clock()
