@@ -160,6 +160,7 @@ def test_a_zone_is_set_up_by_a_nic_that_leaves_when_it_reboots_itself(running: D
     until(lambda: machine.run("zlogin", "web1", "true").status == 0, "the zone up again")
     assert "web1_0" in machine.links()
     until(lambda: running.ask("provisioning", "teardown").status == 0, "nobody attached")
+    until(lambda: "there is no provisioning network" not in running.ask("status").out, "and nobody is blamed for it")
 
 
 def test_a_network_with_zones_is_not_taken_down_and_keeps_its_range(running: Daemon) -> None:

@@ -294,7 +294,7 @@ def _transport(zone: Zone, wishes: dict[str, str], declared: Declaration, refuse
         code, thing, text, hint = no
         refused.append(Refusal(subject.zone(zone.name), code, thing, text, hint=hint))
         return None
-    if not name:
+    if not name or name not in declared.provisioning:  # marked as done, and the network taken down since
         return None
     network = declared.networks[name]
     link = linkname.legal_from(f"{zone.name}_{name}")
