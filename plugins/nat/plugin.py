@@ -158,18 +158,19 @@ class _Job:
     # -- steps
 
     def shut(self) -> Iterator[Change]:
-        """What is not translated now does not leave, however soon it may be again: to load the rules may fail. Plugin
-        gateway opens again when it sees them."""
-        rules = self.seen.loaded.rules if self.seen.loaded.enabled else ()
-        families = {each.version for each in untranslated(self.gateway, self.gateway.outer_link, rules)}
+        """What was translated and is not now does not leave, however soon it may be again: to load the rules may fail.
+        Plugin gateway opens again when it sees them. A range that is new shuts nobody out: its side is not open yet."""
+        outer, enabled = self.gateway.outer_link, self.seen.loaded.enabled
+        bare = untranslated(self.gateway, outer, self.seen.loaded.rules if enabled else ())
+        fresh = untranslated(self.gateway, outer, self.known) if enabled else ()
+        families = {each.version for each in bare if each not in fresh}
         if not families:
             return
         mine = [tuple(each.rsplit("/", 1)) for each in sorted(self.seen.let_through)]
-        outer = self.gateway.outer_link
         for family in ipadm.FAMILIES:
             links = [link for link, version in mine if version == str(family) and family in families]
             # With the filter on, nothing but the outer side can let anything out.
-            for link in [outer] if outer in links else [] if self.seen.loaded.enabled else links:
+            for link in [outer] if outer in links else [] if enabled else links:
                 if self.seen.forwarding.get((link, family)):
                     why = f"nothing translates in {self.where}: what {link} lets through would leave as it is"
                     yield ipadm.set_forwarding(self.where, link, family, False, why=why)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from fixtures import Admin, Build
+from lab.faults import Fault
 from paper_gateway import (
     DB,
     EDGE,
@@ -13,6 +14,7 @@ from paper_gateway import (
     addresses,
     conf,
     edge_site,
+    forwarding,
     member,
     opened,
     planned,
@@ -250,6 +252,17 @@ def test_rules_that_look_alike_are_left_alone(admin: Admin, engine: Build) -> No
     assert rules(admin) == alike
 
 
+def test_rules_that_are_lost_and_cannot_be_loaded_let_nothing_out(admin: Admin, engine: Build) -> None:
+    found = edge_site(admin, engine)
+    assert "edge_wan0/4" in forwarding(admin, "edge")
+    admin.do("ipnat", "-C", "-z", "edge")
+    admin.world.faults.add(Fault("fail", "ipnat -z edge -f*", times=3, status="I/O error"))
+    found.ours.look()
+    assert rules(admin) == [] and "edge_wan0/4" not in forwarding(admin, "edge")
+    settle(found.ours)
+    assert rules(admin) == [*WEB_OUT, *DB_OUT] and "edge_wan0/4" in forwarding(admin, "edge")
+
+
 def test_one_network_more_adds_its_rules_and_touches_no_other(admin: Admin, engine: Build) -> None:
     member(admin, "edge")
     found = Site(admin, engine, {"wan": WAN, "web": WEB})
@@ -262,6 +275,7 @@ def test_one_network_more_adds_its_rules_and_touches_no_other(admin: Admin, engi
     assert not [argv for argv in found.ours.commands.changes if argv[0] == "svcadm"], (
         "a refresh would end every session"
     )
+    assert not [argv for argv in found.ours.commands.changes if "forwarding=off" in " ".join(argv)], "nobody shut out"
 
 
 def test_a_changed_address_is_never_without_rules(admin: Admin, engine: Build) -> None:
