@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -209,17 +210,21 @@ sent = 0
 while sent < 120000:
     try: sent += bool(udp.send(b"x"))
     except ConnectionRefusedError: pass
-    if sent % 500 == 0: time.sleep(0.005) # an ordinary user has a small receive buffer
+    if sent % 200 == 0: time.sleep(0.005)
 '
-zonelab outside capture show --json --src 203.0.113.0/24
-zonelab outside capture show --count --proto udp 2>/dev/null
+zonelab outside capture show --json --src 203.0.113.0/24 2>/dev/null
+zonelab outside capture show --count --proto udp 2>/dev/null || true
 zonelab outside capture show --count --port 9 2>&1 || echo $?
 """
     )
     lines = out.splitlines()
     report = json.loads(lines[0])
     assert report["packets"] == [] and report["flows"] == []
-    assert report["forgotten"] >= 20_000
+    assert report["forgotten"] + report["lost"] >= 20_000
+    if os.geteuid() != 0 and report["lost"]:  # a receive buffer that only root may enlarge: what it lost is told
+        assert int(lines[1]) + report["lost"] >= 120_000
+        assert lines[-2:] == ["zonelab: at least; packets were lost or forgotten", "3"]
+        return
     assert report["lost"] == 0
     assert lines[1] == "120000"
     assert lines[2:] == ["100000", "zonelab: at least; packets were lost or forgotten", "3"] or int(lines[2]) < 100_000
