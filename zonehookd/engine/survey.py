@@ -21,8 +21,6 @@ from zonehookd.engine.site import LINK, Claim, Site, settle
 from zonehookd.errors import CannotObserve
 from zonehookd.host.files import Stamp
 from zonehookd.illumos import ipadm, zoneadm, zonefiles
-from zonehookd.model import subject
-from zonehookd.model.attachment import Refusal
 from zonehookd.model.gateway import GLOBAL, Declaration
 from zonehookd.model.record import ADDRESS
 from zonehookd.model.zone import Zone, ZoneConfig, ZoneState
@@ -79,9 +77,15 @@ class Survey:
             zones[name] = self._missing_zone(name, now_s - since_s)
         reuse = last.attached_alone if last and last.declared is declared else {}
         alone: dict[str, tuple[ZoneConfig | None, Attached]] = {}
-        for name, zone in zones.items():
+        for name, zone in list(zones.items()):
             known = reuse.get(name)
-            alone[name] = known if known and known[0] is zone.config else (zone.config, _attach(zone, declared))
+            try:
+                placed = known if known and known[0] is zone.config else (zone.config, attach_zone(zone, declared))
+            except Exception as problem:
+                # A bug that one zone's words bring out costs that zone, which keeps all it has, and no other's sight.
+                zones[name] = replace(zone, trouble=f"cannot be placed: internal error: {problem!r}")
+                placed = (None, Attached())
+            alone[name] = placed
         changed = frozenset(name for name, zone in zones.items() if not last or last.site.zones.get(name) != zone)
         leaving = _still_leaving(look, alone)
         same = last is not None and last.declared is declared and last.leaving == leaving and not changed
@@ -168,15 +172,6 @@ def _zone(line: zonefiles.Indexed, listed: zoneadm.Listed | None, read: _Read) -
     else:  # made since the list was printed; or its XML is unreadable to zoneadm too, and the kernel may well have it
         state, zoneid = (_STATES.get(line.state, ZoneState.UNKNOWN) if read.config else ZoneState.UNKNOWN), None
     return Zone(line.name, state, zoneid, line.uuid, line.zonepath, read.config, read.trouble)
-
-
-def _attach(zone: Zone, declared: Declaration) -> Attached:
-    """A bug that one zone's words bring out costs that zone, and not the sight of all others."""
-    try:
-        return attach_zone(zone, declared)
-    except Exception as problem:
-        text = f"zone {zone.name} cannot be placed: internal error: {problem!r}"
-        return Attached(refusals=(Refusal(subject.zone(zone.name), "internal-error", zone.name, text),))
 
 
 async def _of_the_host(look: Look, declared: Declaration) -> Mapping[Claim, str]:
