@@ -163,6 +163,18 @@ class TimingSection(Section):
     retry_max_s: float = Field(30.0, ge=0.1, le=3600, description="longest pause between two tries")
 
 
+class GuardSection(Section):
+    """What happens to a gateway that other zones depend on, and to a boot that comes before its links."""
+
+    without_daemon: Literal["block", "record", "allow"] = Field(
+        "block",
+        description="uninstall of a gateway while zonehookd cannot be asked; record: blocked if zones depended on it",
+    )
+    halt: Literal["allow", "deny"] = Field("allow", description="deny: no halt of a gateway with running dependents")
+    restore: Literal["ask", "auto"] = Field("ask", description="auto: a vanished gateway is restored at once")
+    boot: Literal["allow", "deny"] = Field("allow", description="a boot whose links could not be made in time")
+
+
 class MetricsSection(Section):
     listen: str = Field("127.0.0.1:9631", description="HOST:PORT of /metrics, /healthz, /readyz; empty: off")
     zones_max: int = Field(100, ge=0, description="at most this many zones get a degraded gauge of their own")
@@ -213,6 +225,7 @@ class Config(Section):
     paths: PathsSection = PathsSection()
     commands: CommandsSection = Field(default_factory=lambda: CommandsSection())
     timing: TimingSection = TimingSection()
+    guard: GuardSection = GuardSection()
     metrics: MetricsSection = MetricsSection()
     plugins: PluginsSection = PluginsSection()
     log: LogSection = LogSection()

@@ -10,6 +10,8 @@ VERSION = 1
 Verb = Literal[
     "status", "zones", "networks", "gateways", "addresses", "links", "plan", "apply", "explain", "plugins", "reload",
     "provisioning-setup", "provisioning-status", "provisioning-teardown",
+    "guard-check", "guard-permit", "guard-restore", "guard-status",
+    "brand-enable", "brand-disable", "brand-status",
 ]  # fmt: skip
 
 
@@ -28,13 +30,19 @@ class ProvisioningWish(BaseModel):
 
 
 class Request(Message):
-    """`network`: of the provisioning verbs; `wish`: of provisioning-setup; `edited`: of plan."""
+    """`network`: of the provisioning verbs and guard-permit; `wish`: of provisioning-setup; `edited`: of plan;
+    `operation`: of guard-check; `for_s`, `reason`: of guard-permit; `brand`: of the brand verbs.
+    """
 
     verb: Verb
     zone: str | None = None
     network: str | None = None
     wish: ProvisioningWish | None = None
     edited: bool = False
+    operation: str = ""
+    for_s: float | None = None
+    reason: str = ""
+    brand: str | None = None
 
 
 class Reply(Message):

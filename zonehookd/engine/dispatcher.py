@@ -8,6 +8,7 @@ a look finds nothing to do.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from zonehookd.engine.look import Look
 from zonehookd.engine.reconciler import Reconciler, SubjectPlan
 from zonehookd.engine.site import Site
 from zonehookd.engine.survey import Survey
+from zonehookd.engine.waiters import Waiters
 from zonehookd.errors import CannotObserve
 from zonehookd.model import subject
 from zonehookd.model.event import Event
@@ -71,6 +73,7 @@ class Dispatcher:
         self._listeners = listeners
         self._beat = beat
         self._wake = asyncio.Event()
+        self._urgent = asyncio.Event()  # a zone's boot waits for us
         self._stop: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._hinted: dict[str, float] = {}  # zone -> when first hinted, monotonic seconds
         self._anything: float | None = None  # something changed, a survey tells what: when first said
@@ -83,7 +86,7 @@ class Dispatcher:
         self._shut: dict[str, str] = {}  # gateway -> why nothing went through it at the last look
         self._confirming: set[Subject] = set()
         self._confirm_at = 0.0
-        self._settled: list[tuple[float, asyncio.Future[None]]] = []
+        self._waiters = Waiters()
         self._last_full_s: float | None = None
         self._blindness = Backoff(timing.retry_max_s)
         self._blind_until_s = 0.0
@@ -120,10 +123,16 @@ class Dispatcher:
 
         Raises CannotObserve when the look fails as a whole.
         """
-        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._settled.append((time.monotonic(), future))
+        waiting = self._waiters.for_all(time.monotonic())
         self.hint(Event("control", "apply", everything=True))
-        await future
+        await waiting
+
+    async def attended(self, zone: str) -> None:
+        """Returns when a look that began after this call has seen to `zone`, steps included. Raises CannotObserve."""
+        waiting = self._waiters.for_one(subject.zone(zone), time.monotonic())
+        self.hint(Event("gate", "ready", zone=zone))
+        self._urgent.set()
+        await waiting
 
     async def dry_run(self, declared: Declaration | None = None) -> tuple[Site, list[SubjectPlan]]:
         """What a full look would do now, or if this were declared. Raises CannotObserve. Changes nothing."""
@@ -150,8 +159,14 @@ class Dispatcher:
                     break
                 began = time.monotonic()
                 await self.until_stopped(self._look(tasks))
-                spent = time.monotonic() - began
-                await asyncio.sleep(min(max(self.timing.pace_s, spent / 2), _PAUSE_MAX_S))
+                await self._pause(min(max(self.timing.pace_s, (time.monotonic() - began) / 2), _PAUSE_MAX_S))
+
+    async def _pause(self, seconds: float) -> None:
+        """A burst gathers meanwhile; but whoever holds up a boot is not kept waiting."""
+        await asyncio.sleep(self.timing.pace_s)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds - self.timing.pace_s):
+                await self._urgent.wait()
 
     async def until_stopped(self, look: Coroutine[None, None, None]) -> None:
         """A look only reads: told to stop, it is given up at once. It beats meanwhile, for its commands are bounded."""
@@ -189,13 +204,12 @@ class Dispatcher:
 
     async def _look(self, tasks: asyncio.TaskGroup) -> None:
         began = time.monotonic()
+        self._urgent.clear()
         full_asked, self._everything = self._everything, None
         hinted, self._hinted = self._hinted, {}
         anything, self._anything = self._anything, None
         announced, self._announced = self._announced, False
-        full = (
-            full_asked is not None or self._last_full_s is None or self._last_full_s + self.timing.full_look_s <= began
-        )
+        full = full_asked is not None or not self._last_full_s or self._last_full_s + self.timing.full_look_s <= began
         look = self._make_look()
         try:
             taken = await self.survey.take(look, self.declared, began)
@@ -208,16 +222,15 @@ class Dispatcher:
             self._anything = self._anything or anything
             self._blind_until_s = time.monotonic() + (self._blindness.after(Result.BLIND)[1] or 0.0)
             seen = problem if isinstance(problem, CannotObserve) else CannotObserve(f"internal error: {problem!r}")
-            self._fail_settled(seen)
+            self._waiters.failed(seen)
             self._tell(lambda listener: listener.blind(str(seen)))
             return
         self._blindness.after(Result.NOOP)
         self.survey.keep(taken)
         self._boots.seen(site.zones, began)
         if taken.again_after_s is not None:
-            asyncio.get_running_loop().call_later(
-                taken.again_after_s + 0.01, self.hint, Event("survey", "missing zone")
-            )
+            later_s, what = taken.again_after_s + 0.01, Event("survey", "missing zone")
+            asyncio.get_running_loop().call_later(later_s, self.hint, what)
         if full:
             self._last_full_s = began
         unannounced = len(taken.changed - hinted.keys()) if self.latest and not announced else 0
@@ -237,6 +250,7 @@ class Dispatcher:
             self._backoffs.pop(gone, None)
             self._due_at.pop(gone, None)
             self._due_since.pop(gone, None)
+        self._waiters.looked(began, lambda each: each in self._working)
         seconds = time.monotonic() - began
         self._tell(lambda listener: listener.looked(site, seconds, full, len(plans), unannounced))
 
@@ -335,6 +349,7 @@ class Dispatcher:
             if subject.zone(zone) not in self._working:
                 self._due_at.setdefault(subject.zone(zone), now + (pause_s or 0.0))
         self._tell(lambda listener: listener.ended(outcome))
+        self._waiters.ended(plan.subject, began)
 
     def _touched(self, plan: SubjectPlan, result: Result) -> set[str]:
         """Zones to look at because of what became of their network or gateway."""
@@ -378,19 +393,8 @@ class Dispatcher:
         return last is not None and last.result is Result.NOOP and all(note.kind == "nothing" for note in last.notes)
 
     def _announce_settled(self) -> None:
-        """Settled: a full look began after the question, nobody works, and nobody is due at once."""
+        """Settled: nobody works, nobody is due at once."""
         now = time.monotonic()
         busy = bool(self._working) or any(at <= now + _SOON_S for at in self._due_at.values())
-        if busy or self._everything is not None:
-            return
-        waiting = [entry for entry in self._settled if self._last_full_s is None or entry[0] > self._last_full_s]
-        for _, future in [entry for entry in self._settled if entry not in waiting]:
-            if not future.done():
-                future.set_result(None)
-        self._settled = waiting
-
-    def _fail_settled(self, problem: CannotObserve) -> None:
-        for _, future in self._settled:
-            if not future.done():
-                future.set_exception(problem)
-        self._settled = []
+        if not busy and self._everything is None and self._last_full_s is not None:
+            self._waiters.settled(self._last_full_s)

@@ -62,7 +62,10 @@ class ZoneConfig:
 
 @dataclass(frozen=True, slots=True)
 class Zone:
-    """`config` is None when the file could not be read: `trouble` says why, and nothing is planned for the zone."""
+    """`config` is None when the file could not be read: `trouble` says why, and nothing is planned for the zone.
+
+    `vanished`: its configuration was deleted while other zones depend on it; it is in trouble, and keeps what it has.
+    """
 
     name: str
     state: ZoneState
@@ -71,6 +74,7 @@ class Zone:
     zonepath: str = ""
     config: ZoneConfig | None = None
     trouble: str = ""
+    vanished: bool = False
 
     @property
     def absent(self) -> bool:
