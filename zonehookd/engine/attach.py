@@ -11,6 +11,7 @@ network's name, then any addresses, then options: ``dmz``, ``dmz 10.1.0.5``, ``d
 
 While a zone is set up it may have one NIC more, on a provisioning network: ``zh.provision`` names the network, and
 ``zh.provisioned`` (``yes``) says that it is done. The NIC then leaves with the zone's next power cycle.
+``zh.depends`` (``no``) lets the zone's gateway go without asking after it.
 
 A declared gateway zone has a NIC on each of its networks and one on its outer side. Those that its configuration does
 not name are added to it: nobody has to write them.
@@ -33,9 +34,9 @@ from zonehookd.model.network import Ip, Network
 from zonehookd.model.zone import Address, Nic, Zone
 
 ATTRIBUTE = "zh.net"
-PROVISION, PROVISIONED = "zh.provision", "zh.provisioned"
+PROVISION, PROVISIONED, DEPENDS = "zh.provision", "zh.provisioned", "zh.depends"
 _YES = ("yes", "true", "on", "1")
-_NO = ("", "no", "false", "off", "0")
+NO = ("", "no", "false", "off", "0")
 _OURS = re.compile(r"zh[.-]", re.IGNORECASE)  # whatever begins so was meant for us, and is refused if we do not know it
 
 
@@ -74,6 +75,7 @@ def attach_zone(zone: Zone, declared: Declaration) -> Attached:
     alone: list[str] = []
     wishes = {name: text for name, text in zone.config.attrs.items() if _OURS.match(name)}
     transport = _transport(zone, wishes, declared, refused)
+    _check_depends(zone, wishes.pop(DEPENDS, ""), refused)
     for nic in zone.config.nics:
         if transport is not None and nic.link == transport.link:
             continue
@@ -282,7 +284,7 @@ def _transport(zone: Zone, wishes: dict[str, str], declared: Declaration, refuse
     assert zone.config is not None
     name, done = wishes.pop(PROVISION, "").strip(), wishes.pop(PROVISIONED, "").strip().lower()
     no: tuple[str, str, str, str] | None = None
-    if done not in (*_YES, *_NO):
+    if done not in (*_YES, *NO):
         no = ("malformed-attribute", PROVISIONED, f"attribute {PROVISIONED} is {done!r}", "yes or no")
     elif name and name not in declared.provisioning and done not in _YES:
         hint = f"declared: {', '.join(declared.provisioning) or 'none'}; zonehookctl provisioning setup {name}"
@@ -304,6 +306,12 @@ def _transport(zone: Zone, wishes: dict[str, str], declared: Declaration, refuse
     return Attachment(
         zone.name, nic, network, nic.addresses, "provisioning", to_add=there is None and not leaving, leaving=leaving
     )
+
+
+def _check_depends(zone: Zone, said: str, refused: list[Refusal]) -> None:
+    if said.strip().lower() not in (*_YES, *NO):
+        text = f"attribute {DEPENDS} is {said!r}, so zone {zone.name} counts as dependent"
+        refused.append(Refusal(subject.zone(zone.name), "malformed-attribute", DEPENDS, text, hint="yes or no"))
 
 
 # -- gateway zones ---------------------------------------------------------------------------------------------------

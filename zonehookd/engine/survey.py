@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from zonehookd.engine.attach import PROVISIONED, Attached, attach_zone
+from zonehookd.engine.dependents import depends, members, permitted
 from zonehookd.engine.look import Look
 from zonehookd.engine.pools import Lease, declared_pools
 from zonehookd.engine.site import LINK, Claim, Site, settle
@@ -22,7 +23,7 @@ from zonehookd.errors import CannotObserve
 from zonehookd.host.files import Stamp
 from zonehookd.illumos import ipadm, zoneadm, zonefiles
 from zonehookd.model.gateway import GLOBAL, Declaration
-from zonehookd.model.record import ADDRESS
+from zonehookd.model.record import ADDRESS, KEPT, PERMIT
 from zonehookd.model.zone import Zone, ZoneConfig, ZoneState
 
 _STATES = {state.value: state for state in ZoneState}
@@ -86,6 +87,9 @@ class Survey:
                 zones[name] = replace(zone, trouble=f"cannot be placed: internal error: {problem!r}")
                 placed = (None, Attached())
             alone[name] = placed
+        for name in missing:
+            if zones[name].absent and (others := _behind(declared, name, zones, alone)) and _is_kept(look, name):
+                zones[name] = _vanished(name, others)
         changed = frozenset(name for name, zone in zones.items() if not last or last.site.zones.get(name) != zone)
         leaving = _still_leaving(look, alone)
         same = last is not None and last.declared is declared and last.leaving == leaving and not changed
@@ -172,6 +176,36 @@ def _zone(line: zonefiles.Indexed, listed: zoneadm.Listed | None, read: _Read) -
     else:  # made since the list was printed; or its XML is unreadable to zoneadm too, and the kernel may well have it
         state, zoneid = (_STATES.get(line.state, ZoneState.UNKNOWN) if read.config else ZoneState.UNKNOWN), None
     return Zone(line.name, state, zoneid, line.uuid, line.zonepath, read.config, read.trouble)
+
+
+def _behind(
+    declared: Declaration, name: str, zones: Mapping[str, Zone], alone: Mapping[str, tuple[ZoneConfig | None, Attached]]
+) -> list[str]:
+    """Zones on the networks of a gateway whose zone is missing."""
+    gateway = declared.gateways.get(name)
+    if gateway is None:
+        return []
+    return sorted(
+        other
+        for other, (_, attached) in alone.items()
+        if other not in (name, GLOBAL)
+        and depends(zones[other])
+        and any(each.network.name in gateway.networks for each in members(attached.attachments))
+    )
+
+
+def _is_kept(look: Look, name: str) -> bool:
+    """It was there, its configuration is kept, and nobody was given leave to delete it."""
+    return look.store.one(KEPT, name) is not None and not permitted(look.store.one(PERMIT, name), time.time())
+
+
+def _vanished(name: str, others: list[str]) -> Zone:
+    """What is in trouble keeps its links, records and addresses, so all is there when it comes back."""
+    more = f" and {len(others) - 5} more" if len(others) > 5 else ""
+    who = f"zone {others[0]} depends" if len(others) == 1 else f"zones {', '.join(others[:5])}{more} depend"
+    text = f"its configuration was deleted while {who} on it"
+    hint = f"zonehookctl guard restore {name}; or guard permit {name}, to let it go"
+    return Zone(name, ZoneState.UNKNOWN, trouble=f"{text} (hint: {hint})", vanished=True)
 
 
 async def _of_the_host(look: Look, declared: Declaration) -> Mapping[Claim, str]:

@@ -8,6 +8,9 @@ from dataclasses import dataclass, field
 from zonehookd.model.subject import Subject
 
 ADDRESS = "address"  # name: NETWORK/ADDRESS; facts: zone, link, and freed (seconds, wall clock) once it was given back
+PERMIT = "permit"  # name: ZONE or network/NETWORK; facts: until (seconds, wall clock), reason, cut
+KEPT = "kept"  # name: ZONE, a gateway; facts: its last good configuration, see plugin keeper
+RESTORE = "restore"  # name: ZONE; somebody wants it back, see plugin keeper
 
 
 @dataclass(frozen=True, slots=True)

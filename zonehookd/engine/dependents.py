@@ -1,0 +1,69 @@
+"""Who depends on a gateway: whoever would lose its way out with it (contract A10). Pure, from a site as it is now.
+
+Attached by address, attribute or link, running or not, whoever made it; also through gateways further in. Not: the
+gateway itself, a zone that is gone, and one whose configuration says ``zh.depends`` is ``no``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
+from types import MappingProxyType
+
+from zonehookd.engine.attach import DEPENDS, NO
+from zonehookd.engine.site import Site
+from zonehookd.model.attachment import Attachment
+from zonehookd.model.gateway import GLOBAL
+from zonehookd.model.guard import Dependent
+from zonehookd.model.record import Record
+from zonehookd.model.zone import Zone
+
+_NOTHING: Mapping[str, Collection[str]] = MappingProxyType({})
+
+
+def dependents(
+    site: Site, gateway: str, on_link: Mapping[str, Collection[str]] = _NOTHING, gone: Collection[str] = ()
+) -> tuple[Dependent, ...]:
+    """By network and zone. `on_link`: lower link -> zones that have a VNIC over it; `gone`: zones no longer there."""
+    return tuple(sorted(_of(site, gateway, on_link, gone, frozenset())))
+
+
+def _of(
+    site: Site, gateway: str, on_link: Mapping[str, Collection[str]], gone: Collection[str], seen: frozenset[str]
+) -> Iterator[Dependent]:
+    declared = site.gateways.get(gateway)
+    if declared is None:
+        return
+    for network in declared.networks.values():
+        how = {each.zone: each.found_by for each in members(site.on_network.get(network.name, ()))}
+        for zone in on_link.get(network.link, ()):
+            how.setdefault(zone, "link")
+        for name, found_by in how.items():
+            living = site.zones.get(name)
+            if living is not None and name not in (gateway, GLOBAL) and name not in gone and depends(living):
+                yield Dependent(network.name, name, found_by, living.state.value)
+    for inner in site.gateways.values():
+        if inner.outside is None or inner.outside.name not in declared.networks or inner.name in seen | {gateway}:
+            continue
+        zone_of_it = site.zones.get(inner.name)
+        if inner.name != GLOBAL and (zone_of_it is None or zone_of_it.absent or inner.name in gone):
+            continue
+        for each in _of(site, inner.name, on_link, gone, seen | {gateway}):
+            if each.zone != gateway:
+                yield replace(each, through=each.through or inner.name)
+
+
+def members(attachments: Collection[Attachment]) -> Iterator[Attachment]:
+    """Those that a network serves; a gateway's inner side serves it."""
+    return (each for each in attachments if each.role != "inside")
+
+
+def depends(zone: Zone) -> bool:
+    """A zone that cannot be read depends, until somebody has read otherwise."""
+    said = zone.config.attrs.get(DEPENDS, "") if zone.config else ""
+    return not zone.absent and (not said or said.strip().lower() not in NO)
+
+
+def permitted(permit: Record | None, now_s: float) -> bool:
+    """`permit`: a record of kind PERMIT; `now_s` on the wall clock, as its `until` is."""
+    return permit is not None and float(permit.facts["until"]) > now_s

@@ -1,0 +1,61 @@
+"""What a changed declaration would cut off: zones that are attached, and would be so no more (contract A10). Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+
+from zonehookd.engine.dependents import depends, members
+from zonehookd.engine.site import Site
+from zonehookd.model.attachment import Attachment
+from zonehookd.model.gateway import GLOBAL, Declaration
+from zonehookd.model.network import Network
+
+_NAMES_MAX = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    network: str
+    zones: tuple[str, ...]
+    text: str
+
+    def __str__(self) -> str:
+        return f"network.{self.network}: {self.text}"
+
+
+def cuts(before: Declaration, after: Declaration, site: Site, permitted: Collection[str] = ()) -> list[Cut]:
+    """`site`: as zones are attached by `before`; `permitted`: networks for which there is a permit."""
+    found = [_cut(network, after, site) for name, network in before.networks.items() if name not in permitted]
+    return [each for each in found if each is not None]
+
+
+def _cut(network: Network, after: Declaration, site: Site) -> Cut | None:
+    attached = [each for each in members(site.on_network.get(network.name, ())) if _living(site, each.zone)]
+    now = after.networks.get(network.name)
+    if now is None:
+        return _lost(network, attached, "it cannot be removed")
+    if network.via and not now.via:
+        return _lost(network, attached, f"its gateway {network.via} cannot be taken away")
+    outside = [each for each in attached if any(not now.holds(address.ip) for address in each.addresses)]
+    return _lost(network, outside, f"its range cannot become {', '.join(map(str, now.cidrs))}")
+
+
+def _lost(network: Network, attached: Collection[Attachment], what: str) -> Cut | None:
+    if not attached:
+        return None
+    zones = tuple(sorted({each.zone for each in attached}))
+    return Cut(network.name, zones, f"{what}: {', '.join(_shown(attached))} would be cut off")
+
+
+def _shown(attached: Collection[Attachment]) -> Iterator[str]:
+    each_zone = {each.zone: each for each in sorted(attached, key=lambda each: each.zone)}
+    for name, each in list(each_zone.items())[:_NAMES_MAX]:
+        yield f"zone {name}{f' ({each.addresses[0].ip})' if each.addresses else ''}"
+    if len(each_zone) > _NAMES_MAX:
+        yield f"{len(each_zone) - _NAMES_MAX} more"
+
+
+def _living(site: Site, name: str) -> bool:
+    zone = site.zones.get(name)
+    return name != GLOBAL and zone is not None and depends(zone)

@@ -1,0 +1,250 @@
+"""May this be done to that zone? Asked anew each time: one survey and one list of VNICs, then a pure answer."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from zonehookd.config import GuardSection
+from zonehookd.engine.dependents import dependents, permitted
+from zonehookd.engine.dispatcher import Dispatcher
+from zonehookd.engine.look import Look
+from zonehookd.engine.site import Site
+from zonehookd.engine.survey import Taken
+from zonehookd.errors import CannotObserve, ZonehookError
+from zonehookd.guard import standing
+from zonehookd.host.doors import Files
+from zonehookd.illumos import dladm, smf
+from zonehookd.model import subject
+from zonehookd.model.event import Event
+from zonehookd.model.gateway import GLOBAL
+from zonehookd.model.guard import OPERATIONS, Dependent, Verdict
+from zonehookd.model.outcome import Outcome
+from zonehookd.model.record import KEPT, PERMIT, RESTORE, Record
+from zonehookd.store.store import Store
+
+ZONES_SERVICE = "svc:/system/zones:default"  # its stop method halts every zone (zones sheet 3.11)
+KEEPER = "keeper"  # the plugin that keeps configurations and restores them
+_RUNNING = ("running", "ready", "shutting_down", "mounted")
+_PAUSE_S = 0.2  # between two writings of the standing file
+_ANSWER_MAX_S = 1.7  # the gate waits for two seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What of the daemon the guard needs. `heard` is told every verdict, `lost` how many gateways have vanished."""
+
+    dispatcher: Dispatcher
+    make_look: Callable[[], Look]
+    store: Store
+    files: Files
+    state: Path
+    policy: Callable[[], GuardSection]
+    heard: Callable[[Verdict], None]
+    lost: Callable[[Collection[str]], None]
+
+
+class Guard:
+    """A Listener: it writes down what it would say, for the time when nobody can be asked."""
+
+    def __init__(self, tools: Tools) -> None:
+        self._tools = tools
+        self._site: Site | None = None
+        self._changed = asyncio.Event()
+        self._written = ""
+        self._lost: frozenset[str] = frozenset()
+
+    # -- asking
+
+    async def check(self, zone: str, operation: str) -> Verdict:
+        """Never raises for what it cannot see: an uninstall is refused then, a halt never is. Raises ZonehookError: no
+        such operation."""
+        if operation not in OPERATIONS:
+            raise ZonehookError(f"there is no operation {operation!r}", hint=f"one of {', '.join(OPERATIONS)}")
+        try:
+            async with asyncio.timeout(_ANSWER_MAX_S):
+                verdict = await self._check(zone, operation)
+        except (CannotObserve, TimeoutError) as problem:
+            verdict = self._blind(zone, operation, str(problem) or "the host did not answer in time")
+        self._tools.heard(verdict)
+        return verdict
+
+    async def _check(self, zone: str, operation: str) -> Verdict:
+        allowed = self._without_a_look(zone, operation)
+        if allowed is not None:
+            return allowed
+        if operation == "halt" and await self._zones_are_stopping():
+            return Verdict(zone, operation, True, "not-guarded", f"the host stops its zones, {zone} with them")
+        taken, found = await self.who(zone)
+        if operation == "halt":
+            found = tuple(each for each in found if each.state in _RUNNING)
+        if permitted(self.permit(zone), time.time()):
+            return Verdict(zone, operation, True, "permitted", f"{operation} of zone {zone} is permitted", found)
+        hint = f"move or delete them first; or zonehookctl guard permit {zone} --for 10m --reason WHY"
+        if found:
+            text = f"{operation} of gateway zone {zone} is refused: zones depend on it"
+            return Verdict(zone, operation, False, "dependents", text, found, hint)
+        unread = [] if operation == "halt" else _unread(taken, zone)
+        if unread:
+            text = (
+                f"{operation} of gateway zone {zone} is refused: whether zone {unread[0]} depends on it is not known: "
+                f"{taken.site.zones[unread[0]].trouble}"
+            )
+            return Verdict(zone, operation, False, "cannot-look", text, hint=hint)
+        return Verdict(zone, operation, True, "no-dependents", f"no zone depends on zone {zone}")
+
+    def _without_a_look(self, zone: str, operation: str) -> Verdict | None:
+        """Most zones are nobody's gateway, and most hosts let gateways halt: these questions cost nothing."""
+        if zone not in self._tools.dispatcher.declared.gateways or zone == GLOBAL:
+            return Verdict(zone, operation, True, "not-guarded", f"zone {zone} is no declared gateway")
+        if operation == "halt" and self._tools.policy().halt == "allow":
+            return Verdict(zone, operation, True, "not-guarded", "[guard] halt allows it")
+        return None
+
+    @staticmethod
+    def _blind(zone: str, operation: str, why: str) -> Verdict:
+        if operation == "halt":
+            return Verdict(zone, operation, True, "cannot-look", f"a halt is not held up: {why}")
+        text = f"{operation} of gateway zone {zone} is refused: who depends on it cannot be seen now: {why}"
+        hint = f"try again; or zonehookctl guard permit {zone} --for 10m --reason WHY"
+        return Verdict(zone, operation, False, "cannot-look", text, hint=hint)
+
+    async def who(self, gateway: str) -> tuple[Taken, tuple[Dependent, ...]]:
+        """A survey of this moment, and who depends on `gateway` by it. Raises CannotObserve."""
+        dispatcher = self._tools.dispatcher
+        look = self._tools.make_look()
+        taken = await dispatcher.survey.take(look, dispatcher.declared, time.monotonic())
+        on_link = await self._on_links(look, taken.site, gateway)
+        return taken, dependents(taken.site, gateway, on_link, taken.missing_since_s.keys())
+
+    async def _on_links(self, look: Look, site: Site, gateway: str) -> Mapping[str, Collection[str]]:
+        """Lower link -> zones that have a VNIC over it: by their configuration, by our books, or lent to them."""
+        vnics = await look.ask(dladm.vnics(look.dialect))
+        etherstubs = {network.link for network in site.networks.values() if network.internal}
+        lent: Mapping[str, dladm.Protection] | None = None
+        found: dict[str, set[str]] = {}
+        for name, vnic in vnics.items():
+            if vnic.over not in etherstubs:
+                continue
+            zone = site.holders.get(name) or vnic.zone or ""
+            record = None if zone else look.store.one("vnic", name)
+            if record is not None:
+                zone = record.owner.name if record.owner.kind == "zone" else GLOBAL
+            if not zone and vnic.zone is None:  # only the link itself knows (network sheet 2.6); asked when it must be
+                lent = lent if lent is not None else await look.ask(dladm.protections())
+                zone = lent[name].zone if name in lent else ""
+            if zone:
+                found.setdefault(vnic.over, set()).add(zone)
+        return found
+
+    async def _zones_are_stopping(self) -> bool:
+        """The host goes down, or cannot say: then nothing may be held up (zones sheet 3.11, trap 28)."""
+        try:
+            services = await self._tools.make_look().ask(smf.services(GLOBAL, [ZONES_SERVICE]))
+        except CannotObserve:
+            return True
+        service = services.get(ZONES_SERVICE)
+        return service is None or service.state != "online" or bool(service.next_state)
+
+    # -- permits
+
+    def permit(self, name: str) -> Record | None:
+        return self._tools.store.one(PERMIT, name)
+
+    def grant(self, name: str, seconds: float, reason: str, cut: Collection[str]) -> float:
+        """Until when, unix seconds. `name`: a gateway zone, or ``network/NETWORK``."""
+        until = time.time() + seconds
+        owner = subject.network(name.partition("/")[2]) if "/" in name else subject.gateway(name)
+        facts = {"until": f"{until:.0f}", "reason": reason, "cut": ",".join(sorted(cut))}
+        self._tools.store.remember(Record(PERMIT, name, owner, "guard", facts))
+        self._changed.set()
+        self._tools.dispatcher.hint(Event("guard", "permit", everything=True))
+        return until
+
+    def _drop_expired(self) -> None:
+        now = time.time()
+        for record in self._tools.store.of_kind(PERMIT):
+            if not permitted(record, now):
+                self._tools.store.forget(PERMIT, record.name)
+                self._changed.set()
+
+    def restore(self, zone: str, why: str) -> None:
+        """Plugin keeper does it, at the next look."""
+        record = Record(RESTORE, zone, subject.gateway(zone), KEEPER, {"why": why})
+        self._tools.store.remember(record)
+        self._tools.dispatcher.hint(Event("guard", "restore", everything=True))
+
+    # -- Listener
+
+    def hinted(self, event: Event, new: bool) -> None:
+        pass
+
+    def looked(self, site: Site, seconds: float, full: bool, planned: int, unannounced: int) -> None:
+        self._drop_expired()
+        if site is not self._site:
+            self._site = site
+            self._changed.set()
+        lost = frozenset(name for name, zone in site.zones.items() if zone.vanished)
+        if lost != self._lost:
+            self._lost = lost
+            self._tools.lost(lost)
+        if self._tools.policy().restore == "auto":
+            for name in lost:
+                if self._tools.store.one(KEPT, name) and not self._tools.store.one(RESTORE, name):
+                    self.restore(name, "[guard] restore = auto")
+
+    def blind(self, error: str) -> None:
+        pass
+
+    def ended(self, outcome: Outcome) -> None:
+        pass
+
+    def queued(self, waiting: int, oldest_s: float, working: int) -> None:
+        pass
+
+    # -- the standing file
+
+    def refresh(self) -> None:
+        """The policy may have changed."""
+        self._changed.set()
+
+    async def run(self) -> None:
+        """Keeps the standing file true, until cancelled."""
+        while True:
+            await self._changed.wait()
+            self._changed.clear()
+            if self._site is not None:
+                text = self.standing(self._site)
+                if text != self._written:
+                    with contextlib.suppress(OSError):  # the disk is full: tried again with the next change
+                        path = self._tools.state / standing.NAME
+                        await asyncio.to_thread(self._tools.files.write, path, text, 0o600)
+                        self._written = text
+            await asyncio.sleep(_PAUSE_S)
+
+    def standing(self, site: Site) -> str:
+        on_link: dict[str, set[str]] = {}
+        for record in self._tools.store.of_kind("vnic"):
+            if record.owner.kind == "zone" and "over" in record.facts:
+                on_link.setdefault(record.facts["over"], set()).add(record.owner.name)
+        gateways = {}
+        for name in site.gateways:
+            if name != GLOBAL:
+                permit = self.permit(name)
+                until = float(permit.facts["until"]) if permit else 0.0
+                gateways[name] = standing.standing(dependents(site, name, on_link), until)
+        policy = self._tools.policy()
+        return standing.written(standing.Known(policy.without_daemon, policy.boot, gateways))
+
+
+def _unread(taken: Taken, zone: str) -> list[str]:
+    """Zones of which nobody can say where they are attached."""
+    return sorted(
+        name
+        for name, each in taken.site.zones.items()
+        if each.trouble and not each.vanished and name != zone and name not in taken.missing_since_s
+    )
