@@ -1,7 +1,7 @@
 """What the furnished brands' own hooks do: nothing on gate; on OmniOS, VNICs on demand [zones 6.3].
 
 On the real floor they are shell scripts that find `dladm` and `zonecfg` on the search path. On paper the same files
-hold one line, ``#!zonelab NAME``, and the functions here play them, with the same commands in the same order.
+hold one line, `brands.NATIVE_HEAD` and a name: the functions here play them, with the same commands in the same order.
 """
 
 from __future__ import annotations

@@ -1,7 +1,9 @@
 """Brands: `/usr/lib/brand/NAME/config.xml`, read and checked afresh each time, and the hooks it names [zones 5].
 
-A hook is a shell text, run as a real process. A hook file whose first line is ``#!zonelab NAME`` is not: the function
-registered under NAME plays it, so a data-only host needs neither a process per hook nor a `dladm` on the search path.
+A hook is a shell text, run as a real process. A hook file that begins with `NATIVE_HEAD` and a NAME is not: the
+function registered under NAME plays it, so a data-only host needs neither a process per hook nor a `dladm` on the
+search path.
+On a lab host such a file is a program like any other, for whoever else starts it: the lab's own interpreter plays it.
 """
 
 from __future__ import annotations
@@ -14,8 +16,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from xml.parsers import expat
 
+from lab import door
 from lab.call import Call
-from lab.world import Dialect, World
+from lab.faults import Killed
+from lab.world import Dialect, NotEmulated, World
 from lab.zonefiles import ZonecfgError, peek
 
 OK, USAGE, NOT_COMPLETE, FATAL = 0, 253, 254, 255  # ZONE_SUBPROC_* [zones 5.4]
@@ -30,7 +34,9 @@ ORDER = (
 REQUIRED = ("modname", "initname", "login_cmd", "forcedlogin_cmd", "user_cmd", "install", "privilege")
 
 Native = Callable[[Call, list[str]], int]
-NATIVE: dict[str, Native] = {}  # what a ``#!zonelab NAME`` hook does; filled by lab.brand_hooks
+NATIVE: dict[str, Native] = {}  # what a hook file of ours does, by its NAME; filled by lab.brand_hooks
+INTERPRETER = "zonelab-hook"
+NATIVE_HEAD = f"#!{door.STATE}/bin/{INTERPRETER} "
 
 
 class InvalidBrand(Exception):
@@ -116,16 +122,21 @@ def expand(text: str, zone: str, zonepath: str) -> str:
 
 
 def _native(program: Path) -> Native | None:
+    head = NATIVE_HEAD.encode()
     try:
         with program.open("rb") as file:
-            first = file.readline(80)
+            first = file.readline(len(head) + 40)
     except OSError:
         return None
-    return (
-        NATIVE.get(first.decode(errors="replace").removeprefix("#!zonelab ").strip())
-        if first[:10] == b"#!zonelab "
-        else None
-    )
+    return NATIVE.get(first[len(head) :].decode(errors="replace").strip()) if first.startswith(head) else None
+
+
+def interpret(call: Call) -> int:
+    """``zonelab-hook NAME FILE ARGUMENTS``: what the kernel makes of a hook file of ours that somebody executes."""
+    name = "".join(call.argv[1:2])
+    if name not in NATIVE:
+        raise NotEmulated(f"a brand hook named {name!r}")
+    return NATIVE[name](call, call.argv[3:])
 
 
 def _relocated(world: World, text: str) -> tuple[str, Path]:
@@ -138,11 +149,23 @@ def _relocated(world: World, text: str) -> tuple[str, Path]:
 def run_text(
     call: Call, text: str, environ: Mapping[str, str], both: bool = False
 ) -> subprocess.CompletedProcess[bytes]:
-    """Run an expanded hook text as ``sh -c 'exec TEXT'``; `both` joins stderr to stdout. Needs: no lock held."""
+    """Run an expanded hook text as ``sh -c 'exec TEXT'``, as long as its standard output is open; no input.
+
+    `both` joins stderr to stdout; otherwise it is lost: nobody knows where a daemon's descriptor 2 leads [zones 5.5].
+    Needs: no lock held.
+    """
     shell, program = _relocated(call.world, text)
     native = _native(program)
     if native is None:
-        return call.spawn(["/bin/sh", "-c", ("exec 2>&1; " if both else "") + "exec " + shell], environ)
+        return subprocess.run(
+            ["/bin/sh", "-c", f"exec {shell}"],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT if both else subprocess.DEVNULL,
+            env=dict(environ),
+            cwd="/",
+            check=False,
+        )
     out, err = io.BytesIO(), io.BytesIO()
     inner = replace(call, argv=shlex.split(text), stdin=io.BytesIO(), stdout=out, stderr=out if both else err)
     inner.environ = environ
@@ -151,15 +174,28 @@ def run_text(
     return subprocess.CompletedProcess(inner.argv, status, out.getvalue(), err.getvalue())
 
 
+def run_through(call: Call, text: str, environ: Mapping[str, str]) -> int:
+    """An expanded hook text on the command's own streams; a negative result is a signal. Needs: no lock held.
+
+    Raises `Killed` when the command died meanwhile: the hook was left to itself, nothing follows from how it ended.
+    """
+    shell, program = _relocated(call.world, text)
+    native = _native(program)
+    if native is not None:
+        words = shlex.split(text)
+        return native(replace(call, argv=words, environ=environ, faults=[]), words[1:])
+    status = call.spawn_through(["/bin/sh", "-c", f"exec {shell}"], environ)
+    if call.linger(0):
+        raise Killed
+    return status
+
+
 def run_zoneadm_hook(call: Call, text: str, arguments: Sequence[str] = ()) -> int:
-    """A hook of zoneadm itself: our stdout, stderr and environment. A negative result is a killing signal."""
+    """A hook of zoneadm itself, as `run_through`; zoneadm's lock is held for it [zones 5.5]."""
     line = text + "".join(" " + word for word in arguments)
-    done = run_text(call, line, {**call.environ, "_ZONEADM_LOCK_HELD": "1"})
-    call.stdout.write(done.stdout)
-    call.stderr.write(done.stderr)
-    return done.returncode
+    return run_through(call, line, {**call.environ, "_ZONEADM_LOCK_HELD": "1"})
 
 
 def joins_stderr(world: World) -> bool:
-    """OmniOS relays a state hook's stderr too; gate leaves it to whatever fd 2 is [zones 5.5]."""
+    """Of a state hook's two streams OmniOS relays both, gate the standard output [zones 5.5]."""
     return world.dialect is Dialect.OMNIOS

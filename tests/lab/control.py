@@ -10,14 +10,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
-from lab import dhcp, dhcp_client, lease_command, outside_command
+from lab import brands, dhcp, dhcp_client, lease_command, outside_command
 from lab.call import Call, Exit
 from lab.dispatch import NOT_EMULATED
 from lab.faults import KINDS, Fault
 from lab.world import NotEmulated
 
 NAME = "zonelab"
-OWN = (NAME, dhcp_client.REPORTER)  # what the lab's server answers itself
+OWN = (NAME, dhcp_client.REPORTER, brands.INTERPRETER)  # what the lab's server answers itself
 
 
 class _Parser(argparse.ArgumentParser):
@@ -70,6 +70,8 @@ def main(call: Call, journal: Path, stop: Callable[[], None]) -> int:
     if call.argv[0] == dhcp_client.REPORTER:
         dhcp.report(call.world, call.environ.get(dhcp_client.TICKET, ""), "".join(call.argv[1:2]), call.environ)
         return 0
+    if call.argv[0] == brands.INTERPRETER:
+        return _loudly(call, brands.interpret)
     words = call.argv[1:]
     ours = words.index("--") if "--" in words else len(words)  # argparse's own "--" differs between Pythons
     try:
@@ -85,14 +87,18 @@ def main(call: Call, journal: Path, stop: Callable[[], None]) -> int:
     elif options.command == "lease":
         return lease_command.main(call, options)
     elif options.command == "outside":
-        try:
-            return outside_command.main(call, options)
-        except NotEmulated as corner:
-            call.err(f"zonelab: not emulated: {corner}\n")
-            return NOT_EMULATED
+        return _loudly(call, lambda call: outside_command.main(call, options))
     else:
         _fault(call, options)
     return 0
+
+
+def _loudly(call: Call, play: Callable[[Call], int]) -> int:
+    try:
+        return play(call)
+    except NotEmulated as corner:
+        call.err(f"zonelab: not emulated: {corner}\n")
+        return NOT_EMULATED
 
 
 def _log(call: Call, journal: Path, last: int, clear: bool) -> None:

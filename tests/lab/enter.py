@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
-from lab import control, dhcp_client, dispatch, door, hosts, linux, native_build, real_programs, serve
+from lab import control, dispatch, door, hosts, linux, native_build, real_programs, serve
 from lab.world import Dialect
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -197,11 +197,12 @@ def _usr(native: Path) -> None:
     (upper / "sbin/sh").symlink_to("../bin/sh")  # /sbin/sh is illumos' shell
     shutil.copy(source / "libzonecfg.so.1", upper / "lib")
     shutil.copytree(source.parents[1] / "smf/lib", upper / "lib/svc", dirs_exist_ok=True)
+    shutil.copytree(source.parents[1] / "tools", upper / "bin", dirs_exist_ok=True)  # zap and zadm
     overlay("/usr", f"{_OLD}/usr", "/.usr/upper", "/.usr/work")
     linux.mount("zonelab", door.STATE, "tmpfs", data="mode=755")
     Path(COMMANDS).mkdir()
     shutil.copy(source / "launch", f"{door.STATE}/zonelab-init")
-    for name in (control.NAME, dhcp_client.REPORTER, *dispatch.COMMANDS):
+    for name in (*control.OWN, *dispatch.COMMANDS):
         os.link(f"{door.STATE}/zonelab-init", f"{COMMANDS}/{name}")
     Path(real_programs.FOLDER).mkdir()
     for name in real_programs.NAMES:

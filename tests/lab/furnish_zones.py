@@ -11,7 +11,7 @@ from lab import (
     brand_hooks,
     zoneadm_software,  # noqa: F401 -- registers the built-in install and uninstall
 )
-from lab.brands import ORDER
+from lab.brands import NATIVE_HEAD, ORDER
 from lab.world import Dialect, World
 from lab.zonexml import ZoneConfig, render
 
@@ -49,7 +49,7 @@ def _script(world: World, path: str, native: str, text: str) -> None:
     """An executable file: `text` where processes can run, the one line that names a function where not."""
     file = world.path(path)
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(text if world.floor.real and text else f"#!zonelab {native}\n")
+    file.write_text(text if world.floor.real and text else f"{NATIVE_HEAD}{native}\n")
     file.chmod(0o755)
 
 

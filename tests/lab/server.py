@@ -48,6 +48,9 @@ class Outlet(io.RawIOBase):
     def writable(self) -> bool:
         return True
 
+    def fileno(self) -> int:
+        return self._fd
+
     def write(self, data: object) -> int:
         text = bytes(data)  # type: ignore[call-overload]
         self._kept.append(text)

@@ -244,7 +244,7 @@ def sysboot(context: Context, words: list[str]) -> int:
 
 
 def _native_install(call: Call, words: list[str]) -> int:
-    """``#!zonelab install NAME ZONEPATH``: a root folder, at once."""
+    """``install NAME ZONEPATH``: a root folder, at once."""
     place = call.world.path(words[1])
     place.mkdir(mode=0o700, parents=True, exist_ok=True)
     place.chmod(0o700)

@@ -14,6 +14,7 @@ from weakref import WeakKeyDictionary
 
 from lab.brands import Brand, InvalidBrand, expand, joins_stderr, open_brand, run_text
 from lab.call import Call
+from lab.init_defaults import settings
 from lab.kernel import KernelTrouble, create_kernel_zone, destroy_kernel_zone, kill_processes, start_init
 from lab.world import Dialect, KernelZone, Refused, Status, World
 from lab.zone_network import BringupFailed, bring_up, configure_addresses
@@ -60,7 +61,7 @@ class Daemon:
             return True
         line = expand(text, self.name, self.config.zonepath) + "".join(" " + word for word in arguments)
         both = joins_stderr(self.world)
-        done = run_text(self.call, line, ENVIRON, both)
+        done = run_text(self.call, line, {**settings(self.world.root), **ENVIRON}, both)
         for piece in done.stdout.decode(errors="replace").splitlines():
             self.answer.say(piece)
             if not both:

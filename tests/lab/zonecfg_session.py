@@ -159,10 +159,7 @@ class Session:
             temporary = Path(folder) / "zonecfg_verify.000000"
             temporary.write_text(render(config))
             line = f"{brands.expand(text, config.name, config.zonepath)} {temporary}"
-            done = brands.run_text(self.call, line, self.call.environ)
-        self.call.stdout.write(done.stdout)
-        self.call.stderr.write(done.stderr)
-        return "" if done.returncode == 0 else "Brand-specific error"
+            return "" if brands.run_through(self.call, line, self.call.environ) == 0 else "Brand-specific error"
 
     def verified(self) -> bool:
         """The verify command's and commit's common part, with its messages."""

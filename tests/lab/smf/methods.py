@@ -11,6 +11,7 @@ import signal
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from lab.init_defaults import settings
 from lab.smf import fmri as names
 from lab.smf.instance import Instance
 from lab.world import NotEmulated, World
@@ -66,6 +67,7 @@ def method_of(instance: Instance, name: str) -> Method:
     """From the running snapshot, where all methods are read [services 3.3]."""
     seconds = float(instance.word(name, "timeout_seconds", "0"))
     environ = {
+        **settings(instance.restarter.path("/")),
         "PATH": "/usr/sbin:/usr/bin",
         "SMF_FMRI": instance.fmri,
         "SMF_METHOD": name,
