@@ -42,6 +42,7 @@ ALLOWED: dict[str, tuple[set[str], str]] = {
         {"errors", "model", "illumos", "store", "engine", "bus"},
         "the bus shows what the engine knows, and decides nothing",
     ),
+    "lines": ({"engine", "model"}, "the log listens; nobody asks it"),
     "metrics": ({"__init__", "errors", "model", "engine"}, "metrics listen; nobody asks them"),
     "supervisor": (set(), "what we tell the supervisor is told by the daemon"),
     "answers": (
@@ -64,9 +65,13 @@ ALLOWED: dict[str, tuple[set[str], str]] = {
         },
         "one command writes one declaration; the engine does the work",
     ),
+    "guard": (
+        {"bus", "config", "declaration", "engine", "errors", "guard", "host", "illumos", "model", "store"},
+        "the guard answers from the engine's truth, and changes nothing itself",
+    ),
     "cli": (
-        {"__init__", "bus", "cli", "config", "errors", "importing"},
-        "the command line speaks to the daemon, not for it",
+        {"__init__", "bus", "cli", "config", "errors", "guard", "importing", "model"},
+        "the command line speaks to the daemon, not for it; alone it reads what the guard last knew",
     ),
     "daemon": ({"*"}, "the one place where parts are joined"),
     "__main__": ({"*"}, "starts the daemon"),

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
 import os
 import signal
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Collection, Coroutine
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import zmq
 import zmq.asyncio
@@ -28,15 +27,21 @@ from zonehookd.engine.late import Late
 from zonehookd.engine.listeners import Listener
 from zonehookd.engine.look import Look, PluginReader
 from zonehookd.engine.reconciler import Reconciler
-from zonehookd.engine.site import Site
 from zonehookd.engine.survey import Survey
 from zonehookd.errors import CannotObserve, ConfigError, ZonehookError
+from zonehookd.guard import declared as in_force
+from zonehookd.guard.answers import GuardAnswers
+from zonehookd.guard.guard import Guard, Tools
 from zonehookd.host.audit import Audit
 from zonehookd.host.local import LocalFiles, LocalHost
 from zonehookd.host.process import Limits, Processes
+from zonehookd.host.sole import sole
 from zonehookd.illumos import dladm
+from zonehookd.lines import Lines
+from zonehookd.model import subject
 from zonehookd.model.event import Event
-from zonehookd.model.outcome import Outcome, Result
+from zonehookd.model.gateway import Declaration
+from zonehookd.model.outcome import Result
 from zonehookd.plugin.contract import NOBODY
 from zonehookd.provisioning import answers as provisioning
 from zonehookd.sources.poll import Poll
@@ -62,7 +67,7 @@ class Daemon:
         self._log = log.get()
         self._supervisor = Supervisor()
         self._metrics = metrics.Metrics(config.metrics.zones_max)
-        self._lock = _sole(config.paths.state / "lock")
+        self._lock = sole(config.paths.state / "lock")
         self._audit = Audit(config.paths.audit)
         self._store = Store(config.paths.state / "state.db")
         self._condition = Condition(file, self._store.rebuilt)
@@ -76,7 +81,7 @@ class Daemon:
         self._context = zmq.asyncio.Context()
         self._publisher = _bound(lambda: Publisher(self._context, config.paths.run / "events.sock"), config.paths.run)
         self._beat_s = time.monotonic()
-        self._listeners: list[Listener] = [_Lines(self._log), self._metrics, self._publisher, self._condition]
+        self._listeners: list[Listener] = [Lines(self._log), self._metrics, self._publisher, self._condition]
         self._dispatcher = Dispatcher(
             self._look,
             self._store,
@@ -89,11 +94,24 @@ class Daemon:
         )
         self._metrics.show_resources(self._store.all, self._dispatcher.latest)
         heart = (self._dispatcher, self._look, self._store, self._condition)
-        answers = Answers(*heart, self.reload, lambda: check(file).declared)
+        answers = Answers(*heart, self.reload, self._edited)
         control = config.paths.run / "control.sock"
         us = provisioning.Daemon(file, lambda: self.config, self.reload)
         more = provisioning.Provisioning(us, self._dispatcher, self._look, self._files, self._store)
-        handlers = {**answers.handlers(), **more.handlers()}
+        tools = Tools(
+            self._dispatcher,
+            self._look,
+            self._store,
+            self._files,
+            config.paths.state,
+            lambda: self.config.guard,
+            self._metrics.judged,
+            self._lost,
+        )
+        self._guard = Guard(tools)
+        self._listeners.append(self._guard)
+        guarding = GuardAnswers(self._guard, tools, self._given_leave)
+        handlers = {**answers.handlers(), **more.handlers(), **guarding.handlers()}
         self._control = _bound(lambda: ControlServer(self._context, control, handlers), config.paths.run)
         self._declared = checked.declared
 
@@ -123,11 +141,12 @@ class Daemon:
             )
         try:
             async with asyncio.TaskGroup() as tasks:
-                aside = [tasks.create_task(self._control.run())]
+                aside = [tasks.create_task(self._control.run()), tasks.create_task(self._guard.run())]
                 await self._patiently(self._learn_dialect)
                 aside += [tasks.create_task(self._source(source)) for source in self._sources()]
                 await self._subscribed()
                 await self._patiently(self._reclaim)
+                await self._patiently(self._hold_on)
                 self._dispatcher.declare(self._declared)
                 aside.append(tasks.create_task(self._say_ready()))
                 await self._dispatcher.run()
@@ -202,6 +221,29 @@ class Daemon:
         say = self._log.warning if loud else self._log.info
         say("records begun anew", why=self._store.rebuilt, reclaimed=found)
 
+    async def _hold_on(self) -> None:
+        """A declaration that was edited while we were down cuts off nobody either: then the one before stays."""
+        last = in_force.kept(self._files, self.config.paths.state, self.config)
+        if last is None:
+            self._keep_declaration()
+            return
+        config, before = last
+        taken = await self._dispatcher.survey.take(self._look(), before, time.monotonic())
+        try:
+            in_force.refuse_cuts(before, self.config, self._declared, taken.site, self._store)
+        except ConfigError as problem:
+            self._log.error("configuration refused, the one before stays", error=str(problem))
+            self._condition.config_error = str(problem)
+            self._metrics.config_ok.set(0)
+            self.config, self._declared = config, before
+        self._keep_declaration()
+
+    def _keep_declaration(self) -> None:
+        try:
+            in_force.keep(self._files, self.config.paths.state, self.config)
+        except OSError as problem:
+            self._log.error("declaration not kept: a start will not know what it cuts off", error=str(problem))
+
     async def _say_ready(self) -> None:
         await self._patiently(self._dispatcher.settled)
         self._condition.ready = True
@@ -238,7 +280,9 @@ class Daemon:
         """Networks, plugins and their options, and the log level change. Raises what is wrong: the old stay then."""
         self._supervisor.reloading()
         try:
-            return self._take(check(self._file))
+            checked = check(self._file)
+            self._refuse_cuts(checked)
+            return self._take(checked)
         except ZonehookError as problem:
             self._log.error("configuration refused, the old one stays", error=str(problem))
             self._condition.config_error = str(problem)
@@ -252,6 +296,28 @@ class Daemon:
             if self._condition.ready:
                 self._supervisor.ready()
 
+    def _refuse_cuts(self, checked: Checked) -> None:
+        site = self._dispatcher.survey.site
+        in_force.refuse_cuts(self._declared, checked.config, checked.declared, site, self._store)
+
+    def _edited(self) -> Declaration:
+        """The declaration as the file is now. Raises ConfigError, also when `reload` would refuse it."""
+        checked = check(self._file)
+        self._refuse_cuts(checked)
+        return checked.declared
+
+    def _given_leave(self, what: str, name: str, why: str, zones: Collection[str]) -> None:
+        self._log.warning(what, of=name, why=why, cuts_off=sorted(zones))
+        about = subject.network(name.partition("/")[2]) if "/" in name else subject.zone(name)
+        said = (what, name, *sorted(zones))
+        self._audit.write(said, kind="guard", why=why, subject=about, stdin="", status=0, seconds=0.0, error="")
+
+    def _lost(self, gateways: Collection[str]) -> None:
+        self._metrics.lost.set(len(gateways))
+        for name in sorted(gateways):
+            hint = f"zonehookctl guard restore {name}"
+            self._log.error("gateway lost: its configuration was deleted", gateway=name, hint=hint)
+
     def _take(self, checked: Checked) -> ReloadReply:
         config, declared, plugins = checked.config, checked.declared, checked.plugins
         fixed = ("paths", "commands", "timing", "metrics", "site")
@@ -264,6 +330,8 @@ class Daemon:
         self._metrics.config_ok.set(1)
         self._metrics.config_when.set_to_current_time()
         self._declared = declared
+        self._keep_declaration()
+        self._guard.refresh()
         self._dispatcher.reconciler = Reconciler(plugins, self._metrics.called)
         self._dispatcher.declare(declared)
         names = [each.name for each in plugins]
@@ -277,21 +345,6 @@ class Daemon:
         )
 
 
-def _sole(path: Path) -> int:
-    """One daemon per state folder: two would take each other's sockets, and keep books that disagree."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    try:
-        fcntl.lockf(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as problem:
-        owner = os.read(handle, 20).decode(errors="replace").strip() or "unknown"
-        os.close(handle)
-        raise ConfigError(f"zonehookd is running already, as process {owner}", hint=f"it holds {path}") from problem
-    os.ftruncate(handle, 0)
-    os.write(handle, f"{os.getpid()}\n".encode())
-    return handle
-
-
 def _bound(make: Callable[[], Socket], folder: Path) -> Socket:
     try:
         return make()
@@ -303,34 +356,3 @@ def _timing(config: Config, watchdog_s: float | None) -> Timing:
     timing = config.timing
     heartbeat_s = min(5.0, watchdog_s / 2) if watchdog_s else 5.0
     return Timing(timing.full_look_s, timing.pace_s, timing.retry_max_s, heartbeat_s)
-
-
-class _Lines:
-    """The log: one canonical line per subject and look that did something or could not."""
-
-    def __init__(self, logger: Any) -> None:
-        self._log = logger
-
-    def hinted(self, event: Event, new: bool) -> None:
-        self._log.debug("hint", source=event.source, kind=event.kind, zone=event.zone)
-
-    def looked(self, site: Site, seconds: float, full: bool, planned: int, unannounced: int) -> None:
-        self._log.debug("look", planned=planned, full=full, seconds=round(seconds, 4))
-
-    def blind(self, error: str) -> None:
-        self._log.error("cannot look", error=error)
-
-    def queued(self, waiting: int, oldest_s: float, working: int) -> None:
-        pass
-
-    def ended(self, outcome: Outcome) -> None:
-        if outcome.result is Result.NOOP:
-            return
-        say = self._log.info if outcome.result is Result.CHANGED else self._log.warning
-        say(
-            outcome.result.value,
-            **{outcome.subject.kind: outcome.subject.name},
-            steps=sum(done.ok for done in outcome.steps),
-            seconds=round(outcome.seconds, 4),
-            **({"error": outcome.error} if outcome.error else {}),
-        )

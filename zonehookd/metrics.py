@@ -23,6 +23,7 @@ from zonehookd.engine.site import Site
 from zonehookd.errors import ConfigError
 from zonehookd.model.command import Change
 from zonehookd.model.event import Event
+from zonehookd.model.guard import Verdict
 from zonehookd.model.outcome import Outcome, Result
 from zonehookd.model.plan import GATEWAY_SHUT, RemoveFile, WriteFile
 from zonehookd.model.record import Record
@@ -87,10 +88,15 @@ class Metrics:
         self.exhausted = counter("pool_exhausted_total", "NICs that found the pool of their network empty", "network")
         self.pools = gauge("pool_addresses", "Addresses of the pool of a network", "network", "state")
         self.gateways = gauge("gateway_open", "1 while packets go through the gateway, as far as we see", "gateway")
+        self.verdicts = counter("guard_verdicts_total", "Questions to the guard", "operation", "code")
+        self.lost = gauge("gateways_lost", "Gateways whose configuration was deleted while zones depend on them")
         self._site: Site | None = None
         for result in Result:
             for kind in get_args(Kind):
                 self.reconciles.labels(kind, result.value)
+
+    def judged(self, verdict: Verdict) -> None:
+        self.verdicts.labels(verdict.operation, verdict.code).inc()
 
     # -- Listener
 

@@ -243,3 +243,50 @@ class ProvisioningReply(BaseModel):
 
     networks: list[ProvisioningRow]
     text: str = ""
+
+
+class DependentRow(BaseModel):
+    """`how`: address, attribute, global-nic, provisioning, gateway or link; `through`: the gateway it is behind."""
+
+    network: str
+    zone: str
+    how: str
+    state: str
+    through: str = ""
+
+
+class GuardReply(BaseModel):
+    """`code`: as a Verdict's in model/guard.py. `lines`: for people."""
+
+    zone: str
+    operation: str
+    allowed: bool
+    code: str
+    text: str
+    hint: str = ""
+    dependents: list[DependentRow] = Field(default_factory=list)
+    lines: list[str] = Field(default_factory=list)
+
+
+class PermitReply(BaseModel):
+    """`name`: a gateway zone, or ``network/NETWORK``; `until`: unix seconds."""
+
+    name: str
+    until: float
+    cuts_off: list[str]
+
+
+class GuardedRow(BaseModel):
+    """A gateway. `state`: of its zone, or ``lost``; `kept`: its configuration can be restored."""
+
+    name: str
+    state: str
+    kept: bool
+    permit_until: float | None
+    permit_reason: str
+    dependents: list[DependentRow]
+    text: str = ""
+
+
+class GuardStatusReply(BaseModel):
+    gateways: list[GuardedRow]

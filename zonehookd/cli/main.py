@@ -14,6 +14,7 @@ from zonehookd import __version__
 from zonehookd.bus.client import follow
 from zonehookd.bus.messages import Verb
 from zonehookd.cli import tables
+from zonehookd.cli.guard import guard
 from zonehookd.cli.imports import imports
 from zonehookd.cli.provisioning import provisioning
 from zonehookd.cli.settings import EXIT_CHANGES, EXIT_TROUBLE, EXIT_USAGE, Settings, json_option, settings_of
@@ -39,6 +40,7 @@ def main(context: click.Context, file: Path | None, run: Path | None, as_json: b
     context.obj = Settings(file, run, as_json, timeout_s)
 
 
+main.add_command(guard)
 main.add_command(imports)
 main.add_command(provisioning)
 

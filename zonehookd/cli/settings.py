@@ -28,16 +28,24 @@ class Settings:
         self.as_json, self.timeout_s = as_json, timeout_s
 
     @functools.cached_property
-    def run(self) -> Path:
-        """The daemon's run folder. Exits when the configuration that names it cannot be read."""
-        if self._run is not None:
-            return self._run
+    def _paths(self) -> PathsSection:
+        """Exits when the configuration that names them cannot be read."""
         chosen = self._file or (DEFAULT_FILE if DEFAULT_FILE.exists() else None)
         try:
-            return (paths(chosen) if chosen else PathsSection()).run
+            return paths(chosen) if chosen else PathsSection()
         except ZonehookError as problem:
             click.echo(f"zonehookctl: {problem}", err=True)
             sys.exit(EXIT_TROUBLE)
+
+    @property
+    def run(self) -> Path:
+        """The daemon's run folder."""
+        return self._run if self._run is not None else self._paths.run
+
+    @property
+    def state(self) -> Path:
+        """The folder of the daemon's books."""
+        return self._paths.state
 
     def ask(self, verb: Verb, zone: str | None = None, **about: Any) -> Any:
         try:

@@ -109,7 +109,9 @@ class Reconciler:
                 plan.notes += [Note("refused", r.text, r.code, r.object, r.hint) for r in attached.refusals]
                 plan.notes += _shut_off(zone, attached.attachments, shut)
                 if zone.trouble:
-                    plan.notes.append(Note("refused", zone.trouble, "unreadable", zone.name))
+                    plan.notes.append(
+                        Note("refused", zone.trouble, "gateway-lost" if zone.vanished else "unreadable", zone.name)
+                    )
                     plans.append(plan)
                     continue
                 view = views.zone_view(site, zone, motion, trouble, shut)

@@ -47,7 +47,7 @@ class Audit:
         seconds: float,
         error: str,
     ) -> None:
-        """`kind` is look or change; `status` None when the command did not run to its end."""
+        """`kind` is look, change, or guard (leave that was given); `status` None: it did not run to its end."""
         if self._fd < 0:
             return
         entry = {

@@ -1,0 +1,136 @@
+"""``zonehookctl guard``: may this be done to that zone; leave to do it; a gateway brought back."""
+
+from __future__ import annotations
+
+import re
+import sys
+import time
+from datetime import datetime
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.text import Text
+
+from zonehookd.bus.client import NoDaemon, ask
+from zonehookd.cli import tables
+from zonehookd.cli.settings import EXIT_TROUBLE, json_option, settings_of
+from zonehookd.errors import ZonehookError
+from zonehookd.guard import standing
+from zonehookd.model.guard import OPERATIONS
+
+_RESTORE_MAX_S = 120.0
+_CHECK_MAX_S = 2.0  # scripts wait for it, as the gate does
+_UNITS = {"s": 1, "m": 60, "h": 3600, "": 1}
+
+
+class Duration(click.ParamType[float]):
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        found = re.fullmatch(r"(\d+(?:\.\d+)?)([smh]?)", str(value))
+        if found is None:
+            self.fail(f"{value!r} is no duration: 90s, 10m, 1h", param, ctx)
+        return float(found[1]) * _UNITS[found[2]]
+
+
+@click.group()
+def guard() -> None:
+    """Gateways that zones depend on: they are not deleted, and if they are, they come back."""
+
+
+@guard.command()
+@click.argument("zone")
+@click.argument("operation", type=click.Choice(OPERATIONS))
+@json_option
+@click.pass_context
+def check(context: click.Context, zone: str, operation: str, as_json: bool) -> None:
+    """May OPERATION be done to ZONE now? Exit 0: yes, 1: no. Without a daemon, by what it last knew."""
+    settings = settings_of(context, as_json)
+    try:
+        answer = ask(settings.run, "guard-check", timeout_s=_CHECK_MAX_S, zone=zone, operation=operation)
+    except NoDaemon:
+        verdict = standing.alone(settings.state / standing.NAME, zone, operation, time.time())
+        answer = {
+            "zone": zone,
+            "operation": operation,
+            "allowed": verdict.allowed,
+            "code": verdict.code,
+            "text": verdict.text,
+            "hint": verdict.hint,
+            "dependents": [],
+            "lines": list(verdict.lines()),
+        }
+    except ZonehookError as problem:
+        click.echo(f"zonehookctl: {problem}", err=True)
+        sys.exit(EXIT_TROUBLE)
+    settings.show(answer, lambda out, answer: _lines(out, answer["lines"]))
+    sys.exit(0 if answer["allowed"] else EXIT_TROUBLE)
+
+
+@guard.command()
+@click.argument("zone", required=False)
+@click.option("--network", metavar="NAME", help="Leave to remove or shrink this network, instead of a zone.")
+@click.option("--for", "for_s", type=Duration(), required=True, metavar="TIME", help="Such as 10m; at most a day.")
+@click.option("--reason", required=True, help="Goes into the audit log, with the zones that are cut off.")
+@json_option
+@click.pass_context
+def permit(
+    context: click.Context, zone: str | None, network: str | None, for_s: float, reason: str, as_json: bool
+) -> None:
+    """Leave to delete or halt gateway ZONE, dependents or not, for a time."""
+    if (zone is None) == (network is None):
+        raise click.UsageError("give a ZONE, or --network NAME")
+    settings = settings_of(context, as_json)
+    settings.show(settings.ask("guard-permit", zone, network=network, for_s=for_s, reason=reason), _permitted)
+
+
+@guard.command()
+@click.argument("zone")
+@json_option
+@click.pass_context
+def restore(context: click.Context, zone: str, as_json: bool) -> None:
+    """Bring back gateway ZONE, whose configuration was deleted while zones depend on it."""
+    settings = settings_of(context, as_json)
+    settings.timeout_s = max(settings.timeout_s, _RESTORE_MAX_S)
+    settings.show(settings.ask("guard-restore", zone), lambda out, row: _gateways(out, [row]))
+
+
+@guard.command()
+@json_option
+@click.pass_context
+def status(context: click.Context, as_json: bool) -> None:
+    """Every gateway: who depends on it, is its configuration kept, is there a permit. Exit 1 if one is lost."""
+    settings = settings_of(context, as_json)
+    answer = settings.ask("guard-status")
+    settings.show(answer, lambda out, answer: _gateways(out, answer["gateways"]))
+    sys.exit(EXIT_TROUBLE if any(row["state"] == "lost" or row["text"] for row in answer["gateways"]) else 0)
+
+
+def _lines(out: Console, lines: list[str]) -> None:
+    for line in lines:
+        out.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def _permitted(out: Console, answer: dict[str, Any]) -> None:
+    out.print(f"{answer['name']}: permitted until {_clock(answer['until'])}")
+    out.print(f"cut off then: {', '.join(answer['cuts_off']) or 'nobody'}")
+
+
+def _gateways(out: Console, rows: list[dict[str, Any]]) -> None:
+    columns = ("GATEWAY", "STATE", "KEPT", "DEPENDENTS", "PERMIT", "")
+    tables.table(out, columns, (_cells(row) for row in rows), "no gateway zones are declared")
+
+
+def _cells(row: dict[str, Any]) -> tuple[Text | str, ...]:
+    state = Text(row["state"], "red" if row["state"] == "lost" else "")
+    networks: dict[str, list[str]] = {}
+    for each in row["dependents"]:
+        networks.setdefault(each["network"], []).append(each["zone"])
+    shown = "; ".join(f"{network}: {', '.join(zones)}" for network, zones in networks.items())
+    until = f"until {_clock(row['permit_until'])}: {row['permit_reason']}" if row["permit_until"] else "-"
+    return row["name"], state, "yes" if row["kept"] else Text("no", "yellow"), shown or "-", until, row["text"]
+
+
+def _clock(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds).astimezone().isoformat(sep=" ", timespec="seconds")

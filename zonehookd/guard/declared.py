@@ -1,0 +1,64 @@
+"""The declaration in force, kept over restarts: a new one that cuts off zones is refused, also at a start."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from zonehookd.config import Config
+from zonehookd.declaration import declare
+from zonehookd.engine.dependents import permitted
+from zonehookd.engine.site import Site
+from zonehookd.errors import ConfigError, ZonehookError
+from zonehookd.guard.cuts import cuts
+from zonehookd.host.doors import Files
+from zonehookd.model.gateway import Declaration
+from zonehookd.model.record import PERMIT
+from zonehookd.store.store import Store
+
+NAME = "declared.json"  # below [paths] state
+_SECTIONS = {"network", "gateway", "provisioning"}
+_SIZE_MAX_BYTES = 64 << 20
+
+
+def refuse_cuts(before: Declaration, after: Config, declared: Declaration, site: Site | None, store: Store) -> None:
+    """Raises ConfigError when zones that are attached now would be so no more; `after` and `declared` are the new one.
+
+    `site` None: nobody has looked yet, so nobody can tell.
+    """
+    if site is None:
+        raise ConfigError(
+            "who would be cut off cannot be told: no look has succeeded yet", hint="try again in a moment"
+        )
+    now = time.time()
+    leave = {record.name.partition("/")[2] for record in store.of_kind(PERMIT) if permitted(record, now)}
+    found = cuts(before, declared, site, leave)
+    if found:
+        way_out = f"zonehookctl guard permit --network {found[0].network} --for 10m --reason WHY"
+        text = "\n".join(after.origins.located(str(each)) for each in found)
+        raise ConfigError(text, hint=f"move or delete them first; or {way_out}")
+
+
+def keep(files: Files, state: Path, config: Config) -> None:
+    """What is in force now. Raises OSError."""
+    text = json.dumps(config.model_dump(mode="json", include=_SECTIONS), sort_keys=True)
+    path = state / NAME
+    try:
+        if files.read(path, _SIZE_MAX_BYTES).decode() == text:
+            return
+    except (OSError, ValueError):
+        pass
+    files.write(path, text, 0o600)
+
+
+def kept(files: Files, state: Path, config: Config) -> tuple[Config, Declaration] | None:
+    """`config` with the sections that were in force last, and what they declare. None: none that can be read."""
+    try:
+        sections = json.loads(files.read(state / NAME, _SIZE_MAX_BYTES))
+        before = Config.model_validate({**sections, "site": config.site})
+        return config.model_copy(update={name: getattr(before, name) for name in _SECTIONS}), declare(before)
+    except (OSError, ValueError, ValidationError, ZonehookError):
+        return None

@@ -1,0 +1,40 @@
+"""The log: one canonical line per subject and look that did something or could not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from zonehookd.engine.site import Site
+from zonehookd.model.event import Event
+from zonehookd.model.outcome import Outcome, Result
+
+
+class Lines:
+    """A Listener; `logger` is structlog's."""
+
+    def __init__(self, logger: Any) -> None:
+        self._log = logger
+
+    def hinted(self, event: Event, new: bool) -> None:
+        self._log.debug("hint", source=event.source, kind=event.kind, zone=event.zone)
+
+    def looked(self, site: Site, seconds: float, full: bool, planned: int, unannounced: int) -> None:
+        self._log.debug("look", planned=planned, full=full, seconds=round(seconds, 4))
+
+    def blind(self, error: str) -> None:
+        self._log.error("cannot look", error=error)
+
+    def queued(self, waiting: int, oldest_s: float, working: int) -> None:
+        pass
+
+    def ended(self, outcome: Outcome) -> None:
+        if outcome.result is Result.NOOP:
+            return
+        say = self._log.info if outcome.result is Result.CHANGED else self._log.warning
+        say(
+            outcome.result.value,
+            **{outcome.subject.kind: outcome.subject.name},
+            steps=sum(done.ok for done in outcome.steps),
+            seconds=round(outcome.seconds, 4),
+            **({"error": outcome.error} if outcome.error else {}),
+        )
