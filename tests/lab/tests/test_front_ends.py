@@ -131,7 +131,10 @@ def test_zadm_and_the_states(ours: Machine) -> None:
 
 
 def test_they_are_on_both_floors_for_everybody(ordinary: Machine) -> None:
-    text = "command -v zap zadm; zone web1; zap destroy-zone -z web1 2>/tmp/err; zone web1; zadm delete -f web1; zoneadm list -c"
+    text = """
+        command -v zap; command -v zadm
+        zone web1; zap destroy-zone -z web1 2>/tmp/err; zone web1; zadm delete -f web1; zoneadm list -c
+    """
     for options in (["--paper"], []):
         assert ordinary.script(ZONE + text, *options).split() == ["/usr/bin/zap", "/usr/bin/zadm", "global"]
 
