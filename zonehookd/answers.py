@@ -73,8 +73,8 @@ class Condition:
     def queued(self, waiting: int, oldest_s: float, working: int) -> None:
         self.waiting, self.working = waiting, working
 
-    def source_up(self, name: str) -> None:
-        self.sources[name] = SourceRow(name=name, up=True)
+    def source_up(self, name: str, text: str) -> None:
+        self.sources[name] = SourceRow(name=name, up=True, text=text)
 
     def source_down(self, name: str, reason: str, final: bool) -> None:
         self.sources[name] = SourceRow(name=name, up=False, text=reason)

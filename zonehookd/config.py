@@ -158,6 +158,7 @@ class TimingSection(Section):
     poll_s: float = Field(10.0, ge=0.05, le=3600, description="zoneadm list at least this often")
     full_look_s: float = Field(60.0, ge=0.1, le=86400, description="every subject looked at, changed or not")
     files_s: float = Field(0.1, ge=0.01, le=60, description="stat of /etc/zones")
+    heartbeat_s: float = Field(10.0, ge=0.1, le=3600, description="zone channel silent so long: does it still deliver?")
     pace_s: float = Field(0.02, ge=0.0, le=10, description="shortest pause between two looks; bursts gather in it")
     absence_s: float = Field(1.0, ge=0.0, le=3600, description="a zone is gone when missing for this long, seen twice")
     retry_max_s: float = Field(30.0, ge=0.1, le=3600, description="longest pause between two tries")

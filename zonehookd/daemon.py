@@ -8,6 +8,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Collection, Coroutine
+from dataclasses import asdict
 from pathlib import Path
 from typing import TypeVar
 
@@ -93,6 +94,10 @@ class Daemon:
             self._beat,
         )
         self._metrics.show_resources(self._store.all, self._dispatcher.latest)
+        channel = ZoneChannel(heartbeat_s=config.timing.heartbeat_s)
+        files, poll = ZoneFiles(config.paths.zones, config.timing.files_s), Poll(config.timing.poll_s)
+        self._sources: list[Source] = [channel, files, poll]
+        self._metrics.show_channel(lambda: asdict(channel.counts))
         heart = (self._dispatcher, self._look, self._store, self._condition)
         answers = Answers(*heart, self.reload, self._edited)
         control = config.paths.run / "control.sock"
@@ -143,7 +148,7 @@ class Daemon:
             async with asyncio.TaskGroup() as tasks:
                 aside = [tasks.create_task(self._control.run()), tasks.create_task(self._guard.run())]
                 await self._patiently(self._learn_dialect)
-                aside += [tasks.create_task(self._source(source)) for source in self._sources()]
+                aside += [tasks.create_task(self._source(source)) for source in self._sources]
                 await self._subscribed()
                 await self._patiently(self._reclaim)
                 await self._patiently(self._hold_on)
@@ -167,16 +172,12 @@ class Daemon:
             os.close(self._lock)
             self._log.info("stopped")
 
-    def _sources(self) -> list[Source]:
-        timing = self.config.timing
-        return [ZoneChannel(), ZoneFiles(self.config.paths.zones, timing.files_s), Poll(timing.poll_s)]
-
     async def _source(self, source: Source) -> None:
         await supervise(source, self._dispatcher.hint, self)
 
     async def _subscribed(self) -> None:
         """Until every source has said yes or no, or two seconds: the list comes after the subscription."""
-        names = {source.name for source in self._sources()}
+        names = {source.name for source in self._sources}
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(2.0):
                 while not names <= self._condition.sources.keys():
@@ -254,10 +255,10 @@ class Daemon:
 
     # -- SourceListener, for all of ours
 
-    def source_up(self, name: str) -> None:
-        self._log.info("source up", source=name)
+    def source_up(self, name: str, text: str) -> None:
+        self._log.info("source up", source=name, **({"by": text} if text else {}))
         for listener in (self._metrics, self._publisher, self._condition):
-            listener.source_up(name)
+            listener.source_up(name, text)
 
     def source_down(self, name: str, reason: str, final: bool) -> None:
         self._log.warning("source down", source=name, reason=reason, again=not final)

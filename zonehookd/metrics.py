@@ -13,7 +13,7 @@ from typing import Any, get_args
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, PlatformCollector, ProcessCollector
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.exposition import make_wsgi_app
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
@@ -41,6 +41,7 @@ class Metrics:
         PlatformCollector(registry=registry)
         self._zones_max = zones_max
         self._degraded: set[str] = set()
+        self._ways: dict[str, str] = {}  # source -> the way it goes by
 
         def gauge(name: str, text: str, *labels: str) -> Gauge:
             return Gauge(f"zonehookd_{name}", text, labels, registry=registry)
@@ -59,6 +60,7 @@ class Metrics:
         self.events = counter("events_received_total", "Hints where to look", "source", "kind")
         self.coalesced = counter("events_coalesced_total", "Hints that joined others already waiting", "source")
         self.source_is_up = gauge("event_source_up", "1 while the source is subscribed", "source")
+        self.source_by = gauge("event_source_by", "1 for the way by which events come", "source", "by")
         self.source_last = gauge("event_source_last_event_timestamp_seconds", "Last hint of the source", "source")
         self.source_restarts = counter("event_source_restarts_total", "Times a source broke", "source")
         self.missed = counter("missed_changes_total", "Changes found by polling that no source announced")
@@ -169,6 +171,9 @@ class Metrics:
         """Counted when somebody asks, from the books themselves."""
         self.registry.register(_Resources(records, latest))
 
+    def show_channel(self, counts: Callable[[], Mapping[str, int]]) -> None:
+        self.registry.register(_Channel(counts))
+
     def _mark(self, outcome: Outcome) -> None:
         """One gauge per zone in trouble, at most `zones_max` of them."""
         name = outcome.subject.name
@@ -187,11 +192,16 @@ class Metrics:
 
     # -- SourceListener
 
-    def source_up(self, name: str) -> None:
+    def source_up(self, name: str, text: str) -> None:
         self.source_is_up.labels(name).set(1)
+        if way := text.partition(" ")[0]:
+            self._ways[name] = way
+            self.source_by.labels(name, way).set(1)
 
     def source_down(self, name: str, reason: str, final: bool) -> None:
         self.source_is_up.labels(name).set(0)
+        if way := self._ways.pop(name, ""):
+            self.source_by.labels(name, way).set(0)
         if not final:
             self.source_restarts.labels(name).inc()
 
@@ -216,6 +226,22 @@ class _Resources(Collector):
         states = Counts((each.plugin, each.kind, _state(self._latest.get(each.owner))) for each in self._records())
         for labels, count in states.items():
             family.add_metric(labels, count)
+        yield family
+
+
+class _Channel(Collector):
+    """What the zone channel counts."""
+
+    def __init__(self, counts: Callable[[], Mapping[str, int]]) -> None:
+        self._counts = counts
+
+    def collect(self) -> Iterable[Metric]:
+        text = (
+            "Of the zone channel: events heard, unreadable, crowded out, failed; heartbeats, and those that missed some"
+        )
+        family = CounterMetricFamily("zonehookd_zone_channel", text, labels=("what",))
+        for what, count in self._counts().items():
+            family.add_metric((what,), count)
         yield family
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from pathlib import Path
 
 from zonehookd.model.event import Event
+from zonehookd.sources.libsysevent import Libsysevent
+from zonehookd.sources.libzonecfg import Libzonecfg
 from zonehookd.sources.source import Unavailable, supervise
 from zonehookd.sources.zone_channel import ZoneChannel
 from zonehookd.sources.zone_files import ZoneFiles
@@ -16,7 +18,7 @@ class Notes:
     def __init__(self) -> None:
         self.said: list[tuple[str, bool]] = []
 
-    def source_up(self, name: str) -> None:
+    def source_up(self, name: str, text: str) -> None:
         self.said.append(("up", False))
 
     def source_down(self, name: str, reason: str, final: bool) -> None:
@@ -31,7 +33,7 @@ class Frail:
     def __init__(self) -> None:
         self.lives = 0
 
-    async def events(self) -> AsyncIterator[Event]:
+    async def events(self) -> AsyncGenerator[Event, None]:
         self.lives += 1
         yield Event(self.name, "subscribed")
         if self.lives < 2:
@@ -57,7 +59,7 @@ def test_a_rename_in_the_folder_is_noticed(tmp_path: Path) -> None:
         (tmp_path / "zonecfg.tmp").rename(tmp_path / "index")
         async with asyncio.timeout(5):
             kinds.append((await anext(events)).kind)
-        await events.aclose()  # type: ignore[attr-defined]
+        await events.aclose()
         return kinds
 
     assert asyncio.run(play()) == ["subscribed", "files"]
@@ -65,6 +67,8 @@ def test_a_rename_in_the_folder_is_noticed(tmp_path: Path) -> None:
 
 def test_without_the_library_the_channel_says_so_once() -> None:
     notes = Notes()
-    asyncio.run(supervise(ZoneChannel("libzonecfg-that-is-not-there.so.1"), lambda event: None, notes))
+    ways = (Libzonecfg("libzonecfg-that-is-not-there.so.1"), Libsysevent("libsysevent-that-is-not-there.so.1"))
+    asyncio.run(supervise(ZoneChannel(ways), lambda event: None, notes))
     ((reason, final),) = notes.said
-    assert final and "libzonecfg-that-is-not-there.so.1" in reason
+    assert final and reason.startswith("polling only (libzonecfg: libzonecfg-that-is-not-there.so.1")
+    assert "libsysevent: libsysevent-that-is-not-there.so.1" in reason

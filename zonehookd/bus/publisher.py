@@ -55,8 +55,8 @@ class Publisher:
     def queued(self, waiting: int, oldest_s: float, working: int) -> None:
         pass
 
-    def source_up(self, name: str) -> None:
-        self.say("source", {"name": name, "up": True})
+    def source_up(self, name: str, text: str) -> None:
+        self.say("source", {"name": name, "up": True, "by": text})
 
     def source_down(self, name: str, reason: str, final: bool) -> None:
         self.say("source", {"name": name, "up": False, "reason": reason})

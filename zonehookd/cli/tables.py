@@ -154,7 +154,8 @@ def status(out: Console, answer: dict[str, Any]) -> None:
     )
     for source in answer["sources"]:
         state = Text("up", "green") if source["up"] else Text(f"down: {source['text']}", "yellow")
-        out.print(Text.assemble(f"source {source['name']}: ", state))
+        by = f", by {source['text']}" if source["up"] and source["text"] else ""
+        out.print(Text.assemble(f"source {source['name']}: ", state, by))
     for key, label in (("blind", "cannot look"), ("config_error", "configuration refused"), ("rebuilt", "records")):
         if answer[key]:
             out.print(Text(f"{label}: {answer[key]}", "yellow" if key == "rebuilt" else "red"))

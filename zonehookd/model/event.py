@@ -13,3 +13,4 @@ class Event:
     kind: str  # a word for metrics and for people: "running", "files", "poll", "reload"
     zone: str | None = None
     everything: bool = False
+    text: str = ""  # of `subscribed`: by which way, for people

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 from zonehookd.model.event import Event
 
@@ -14,7 +14,7 @@ class Poll:
     def __init__(self, every_s: float) -> None:
         self._every_s = every_s
 
-    async def events(self) -> AsyncIterator[Event]:
+    async def events(self) -> AsyncGenerator[Event, None]:
         yield Event(self.name, "subscribed")
         while True:
             await asyncio.sleep(self._every_s)

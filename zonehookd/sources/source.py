@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
 from typing import Protocol
 
 from zonehookd.model.event import Event
@@ -19,13 +20,16 @@ class Unavailable(Exception):
 class Source(Protocol):
     name: str
 
-    def events(self) -> AsyncIterator[Event]:
-        """Subscribes, yields an event ``subscribed`` to say so, then whatever comes. Raises when it breaks."""
+    def events(self) -> AsyncGenerator[Event, None]:
+        """Subscribes, yields an event ``subscribed`` to say so, then whatever comes. Raises when it breaks.
+
+        The text of ``subscribed`` begins with the way by which events come, where there are several.
+        """
         ...
 
 
 class SourceListener(Protocol):
-    def source_up(self, name: str) -> None: ...
+    def source_up(self, name: str, text: str) -> None: ...
     def source_down(self, name: str, reason: str, final: bool) -> None: ...
 
 
@@ -35,11 +39,12 @@ async def supervise(source: Source, hint: Callable[[Event], None], listener: Sou
     while True:
         reason = "ended"
         try:
-            async for event in source.events():
-                if event.kind == "subscribed":
-                    listener.source_up(source.name)
-                    pause_s = _PAUSE_FIRST_S
-                hint(event)
+            async with aclosing(source.events()) as events:  # what it holds is given back before it is asked again
+                async for event in events:
+                    if event.kind == "subscribed":
+                        listener.source_up(source.name, event.text)
+                        pause_s = _PAUSE_FIRST_S
+                    hint(event)
         except Unavailable as problem:
             listener.source_down(source.name, str(problem), True)
             return

@@ -1,8 +1,13 @@
-"""The kernel's zone status channel, through libzonecfg's private interface (zones sheet 2.1, 2.5).
+"""The kernel's zone status channel (zones sheet 2.1): by libzonecfg, else by libsysevent, else not at all.
 
-The callback runs on a thread of libsysevent and must return in microseconds: a subscriber that stalls loses events for
-every subscriber of the host (2.6). It stores one word and wakes the loop; the last few words of each zone are kept, so
-the store is bounded by the number of zones.
+Subscribe, then list (zones sheet 2.8). What happens between the two waits in the inbox, so no event is lost and nothing
+need be listed inside a critical section. One empty section still comes before `subscribed`, as a barrier: its ping came
+back, so the channel does deliver, and whatever was published before it is older than the first listing. If it says that
+something changed meanwhile, that is a hint like any other.
+
+The same ping is the heartbeat when nothing has been heard for a while: silence is what has to be explained, and events
+that queue while a section is open would be thrown away. A ping that does not come back means that the library's handle
+is dead: it is left alone for the life of the process, and the next way is taken.
 
 An event comes *before* the state it announces can be seen (2.1), and may be the last one: so each is repeated a little
 later, twice. The kernel may drop events without a word; the poll finds what was lost.
@@ -11,91 +16,153 @@ later, twice. The kernel may drop events without a word; the poll finds what was
 from __future__ import annotations
 
 import asyncio
-import ctypes
-import threading
-from collections import deque
-from collections.abc import AsyncIterator
-from typing import Any
+import contextlib
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from functools import partial
+from typing import Protocol, TypeVar
 
 from zonehookd.model.event import Event
+from zonehookd.sources.foreign import Caller, Hung
+from zonehookd.sources.inbox import ZONES_MAX, Counts, Inbox
+from zonehookd.sources.libsysevent import Libsysevent
+from zonehookd.sources.libzonecfg import Libzonecfg
 from zonehookd.sources.source import Unavailable
 
-LIBRARY = "libzonecfg.so.1"
-_STATES_MAX = 16  # of one zone, between two rounds of the loop
+Result = TypeVar("Result")
+HEARTBEAT_S = 10.0
+_DEADLINE_S = 5.0  # of one call into a library; a ping passes a full queue in milliseconds, for nobody is called then
 _ECHOES_S = (0.15, 1.5)  # when to look once more after an event
-_CALLBACK = ctypes.CFUNCTYPE(
-    ctypes.c_int, ctypes.c_char_p, ctypes.c_int32, ctypes.c_char_p, ctypes.c_char_p, ctypes.c_longlong, ctypes.c_void_p
-)
+
+
+class Way(Protocol):
+    """A library by which events come. All calls may block, and are made from one thread."""
+
+    name: str
+
+    def open(self, inbox: Inbox) -> None:
+        """Raises Unavailable: never here. OSError: not now."""
+        ...
+
+    def beat(self) -> bool | None:
+        """Returns when the channel has proved that it delivers; true: events were thrown away meanwhile."""
+        ...
+
+    def close(self) -> None: ...
+    def abandon(self, why: str) -> None: ...
 
 
 class ZoneChannel:
     name = "zone-channel"
 
-    def __init__(self, library: str = LIBRARY) -> None:
-        self._library_name = library
+    def __init__(
+        self,
+        ways: Sequence[Way] | None = None,
+        heartbeat_s: float = HEARTBEAT_S,
+        deadline_s: float = _DEADLINE_S,
+        zones_max: int = ZONES_MAX,
+    ) -> None:
+        self.counts = Counts()
+        self._ways = (Libzonecfg(), Libsysevent()) if ways is None else ways
+        self._heartbeat_s = heartbeat_s
+        self._deadline_s = deadline_s
+        self._zones_max = zones_max
 
-    async def events(self) -> AsyncIterator[Event]:
-        """Raises Unavailable where there is no such library or the channel cannot be bound (not root, not global)."""
-        library = self._load()
+    async def events(self) -> AsyncGenerator[Event, None]:
+        """Raises Unavailable when no way will ever go, OSError when one may go later, Hung when one has just died."""
         loop = asyncio.get_running_loop()
-        arrived = asyncio.Event()
-        lock = threading.Lock()
-        pending: dict[str, deque[str]] = {}
-
-        def heard(name: bytes, zoneid: int, new: bytes, old: bytes, when: int, cookie: Any) -> int:
-            with lock:
-                first = not pending
-                states = pending.setdefault(name.decode(errors="replace"), deque(maxlen=_STATES_MAX))
-                states.append(new.decode(errors="replace"))
-            if first:
-                loop.call_soon_threadsafe(arrived.set)
-            return 0
-
-        callback = _CALLBACK(heard)  # must outlive the binding
-        handle = library.zonecfg_notify_bind(callback, None)
-        if not handle:
-            raise Unavailable("zonecfg_notify_bind failed: not root, not the global zone, or 32 subscribers already")
+        inbox = Inbox(self.counts, self._zones_max)
+        echoes = _Echoes(self._zones_max)
+        caller = Caller(self.name)
+        used: list[Way] = []
         try:
-            yield Event(self.name, "subscribed")
-            echoes: dict[str, list[float]] = {}
+            way, missed, text = await self._open(caller, inbox, used)
+            yield Event(self.name, "subscribed", text=text)
+            heard_s = loop.time()
             while True:
+                if missed:
+                    echoes.begin(None, loop.time())
+                    yield Event(self.name, "missed")
+                missed = False
+                await inbox.wait(max(0.0, min(echoes.due_s(), heard_s + self._heartbeat_s) - loop.time()))
+                zones, anything = inbox.take()
                 now = loop.time()
-                due = min((at for times in echoes.values() for at in times), default=None)
-                try:
-                    async with asyncio.timeout(None if due is None else max(0.0, due - now)):
-                        await arrived.wait()
-                except TimeoutError:
-                    pass
-                arrived.clear()
-                with lock:
-                    batch = dict(pending)
-                    pending.clear()
-                now = loop.time()
-                for name, states in batch.items():
-                    if name != "global":
-                        echoes[name] = [now + pause for pause in _ECHOES_S]
-                        for state in dict.fromkeys(states):
-                            yield Event(self.name, state, zone=name)
-                for name, times in list(echoes.items()):
-                    later = [at for at in times if at > now]
-                    if len(later) < len(times):
-                        yield Event(self.name, "echo", zone=name)
-                    if later:
-                        echoes[name] = later
-                    else:
-                        del echoes[name]
+                for zone, states in zones.items():
+                    echoes.begin(zone, now)
+                    for state in states:
+                        yield Event(self.name, state, zone=zone)
+                if anything:
+                    echoes.begin(None, now)
+                    yield Event(self.name, "anything")
+                for echo in echoes.due(now):
+                    yield Event(self.name, "echo", zone=echo)
+                if zones or anything:
+                    heard_s = now
+                elif now - heard_s >= self._heartbeat_s:
+                    missed = await self._beat(caller, way)
+                    heard_s = loop.time()
         finally:
-            # Unbind waits for a running callback, which may wait for the lock: never with the lock held.
-            await asyncio.to_thread(library.zonecfg_notify_unbind, handle)
-            del callback
+            for way in used:
+                if not caller.lost:
+                    with contextlib.suppress(Hung):  # we leave already, perhaps because the daemon ends
+                        await self._call(caller, way, way.close)
+            caller.end()
 
-    def _load(self) -> ctypes.CDLL:
+    async def _open(self, caller: Caller, inbox: Inbox, used: list[Way]) -> tuple[Way, bool, str]:
+        """The first way that goes, whether its barrier missed something, and a line for people.
+
+        `used` is filled with the ways that are to be closed at the end, whatever happens here.
+        """
+        refused: list[str] = []
+        passing = False
+        for way in self._ways:
+            used.append(way)
+            try:
+                await self._call(caller, way, partial(way.open, inbox))
+                missed = await self._beat(caller, way)
+            except (Unavailable, OSError) as problem:
+                refused.append(f"{way.name}: {problem}")
+                passing = passing or isinstance(problem, OSError)
+                continue
+            return way, missed, f"{way.name} ({'; '.join(refused)})" if refused else way.name
+        why = f"polling only ({'; '.join(refused)})"
+        raise OSError(why) if passing else Unavailable(why)
+
+    async def _beat(self, caller: Caller, way: Way) -> bool:
+        missed = await self._call(caller, way, way.beat)
+        if missed is not None:
+            self.counts.heartbeats += 1
+            self.counts.missed += missed
+        return bool(missed)
+
+    async def _call(self, caller: Caller, way: Way, function: Callable[[], Result]) -> Result:
         try:
-            library = ctypes.CDLL(self._library_name)
-            library.zonecfg_notify_bind.restype = ctypes.c_void_p
-            library.zonecfg_notify_bind.argtypes = [_CALLBACK, ctypes.c_void_p]
-            library.zonecfg_notify_unbind.restype = None
-            library.zonecfg_notify_unbind.argtypes = [ctypes.c_void_p]
-        except (OSError, AttributeError) as problem:
-            raise Unavailable(f"{self._library_name}: {problem}") from problem
-        return library
+            return await caller.call(function, self._deadline_s)
+        except Hung as problem:
+            way.abandon(str(problem))
+            raise Hung(f"{way.name}: {problem}") from None
+
+
+class _Echoes:
+    """When each zone is looked at once more; None: whatever changed. Bounded like the inbox, and collapsing like it."""
+
+    def __init__(self, zones_max: int) -> None:
+        self._zones_max = zones_max
+        self._times: dict[str | None, list[float]] = {}
+
+    def begin(self, zone: str | None, now: float) -> None:
+        if zone not in self._times and len(self._times) >= self._zones_max:
+            zone = None
+        self._times[zone] = [now + pause for pause in _ECHOES_S]
+
+    def due_s(self) -> float:
+        return min((times[0] for times in self._times.values()), default=float("inf"))
+
+    def due(self, now: float) -> Iterator[str | None]:
+        for zone, times in list(self._times.items()):
+            later = [at for at in times if at > now]
+            if later:
+                self._times[zone] = later
+            else:
+                del self._times[zone]
+            if len(later) < len(times):
+                yield zone

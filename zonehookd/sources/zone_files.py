@@ -8,7 +8,7 @@ event ports. A file written in place, by hand, is found by the full look.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from pathlib import Path
 
 from zonehookd.host.files import stamp
@@ -22,7 +22,7 @@ class ZoneFiles:
         self._folder = folder
         self._every_s = every_s
 
-    async def events(self) -> AsyncIterator[Event]:
+    async def events(self) -> AsyncGenerator[Event, None]:
         before = stamp(self._folder)
         yield Event(self.name, "subscribed")
         while True:
