@@ -8,20 +8,20 @@ import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from zonehookd.config import GuardSection
 from zonehookd.engine.dependents import dependents, permitted
-from zonehookd.engine.dispatcher import Dispatcher
 from zonehookd.engine.look import Look
 from zonehookd.engine.site import Site
-from zonehookd.engine.survey import Taken
+from zonehookd.engine.survey import Survey, Taken
 from zonehookd.errors import CannotObserve, ZonehookError
 from zonehookd.guard import standing
 from zonehookd.host.doors import Files
 from zonehookd.illumos import dladm, smf
 from zonehookd.model import subject
 from zonehookd.model.event import Event
-from zonehookd.model.gateway import GLOBAL
+from zonehookd.model.gateway import GLOBAL, Declaration
 from zonehookd.model.guard import OPERATIONS, Dependent, Verdict
 from zonehookd.model.outcome import Outcome
 from zonehookd.model.record import KEPT, PERMIT, RESTORE, Record
@@ -34,11 +34,21 @@ _PAUSE_S = 0.2  # between two writings of the standing file
 _ANSWER_MAX_S = 1.7  # the gate waits for two seconds
 
 
+class Heart(Protocol):
+    """What of the dispatcher the guard needs."""
+
+    declared: Declaration
+    survey: Survey
+
+    def hint(self, event: Event) -> None: ...
+    async def settled(self) -> None: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Tools:
     """What of the daemon the guard needs. `heard` is told every verdict, `lost` how many gateways have vanished."""
 
-    dispatcher: Dispatcher
+    dispatcher: Heart
     make_look: Callable[[], Look]
     store: Store
     files: Files
