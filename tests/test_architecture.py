@@ -73,6 +73,7 @@ ALLOWED: dict[str, tuple[set[str], str]] = {
         {"__init__", "bus", "cli", "config", "errors", "guard", "importing", "model"},
         "the command line speaks to the daemon, not for it; alone it reads what the guard last knew",
     ),
+    "warden": ({"warden"}, "it outlives a daemon that breaks, so it shares nothing with it"),
     "daemon": ({"*"}, "the one place where parts are joined"),
     "__main__": ({"*"}, "starts the daemon"),
     "__init__": (set(), "tells the story, imports nothing"),
@@ -135,6 +136,8 @@ def test_only_one_file_starts_processes() -> None:
     doors = {"create_subprocess_exec", "create_subprocess_shell", "system", "popen", "posix_spawn", "fork", "execv"}
     for file in product_files():
         if file.name == "process.py":
+            continue
+        if file.parent.name == "warden":  # the daemon's parent: what starts the daemon cannot be a part of it
             continue
         assert "subprocess" not in set(imports(file)), file
         used = {node.attr for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.Attribute)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import faulthandler
 import sys
 from pathlib import Path
 
@@ -27,6 +28,7 @@ def main(file: Path, check: bool) -> None:
         if check:
             _check(file)
             return
+        faulthandler.enable()  # a warden aborts a daemon that hangs: the log shows where
         asyncio.run(_run(file))
     except ZonehookError as problem:
         click.echo(f"zonehookd: {problem}", err=True)

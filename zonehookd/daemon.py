@@ -136,6 +136,7 @@ class Daemon:
         loop.add_signal_handler(signal.SIGTERM, self._stop)
         loop.add_signal_handler(signal.SIGINT, self._stop)
         loop.add_signal_handler(signal.SIGHUP, self._hangup)
+        self._supervisor.when_lost(loop, self._lost)
         server = None
         if self.config.metrics.listen:
             server = metrics.serve(
@@ -272,6 +273,10 @@ class Daemon:
         self._supervisor.stopping()
         self._processes.begin_no_change()
         self._dispatcher.stop()
+
+    def _lost(self) -> None:
+        self._log.error("the warden is gone: stopping, so that our supervisor starts us again")
+        self._stop()
 
     def _hangup(self) -> None:
         with contextlib.suppress(ZonehookError):  # it has been logged, and status says it

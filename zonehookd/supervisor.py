@@ -1,13 +1,15 @@
 """The truth for our supervisor, through sdnotify: READY, STATUS, WATCHDOG, RELOADING, STOPPING.
 
 Without NOTIFY_SOCKET every call is silent. The watchdog is fed by the loop that does the work, at half its limit, so a
-loop that hangs is noticed.
+loop that hangs is noticed. A warden (zonehookd/warden) also gives us a pipe that its death closes.
 """
 
 from __future__ import annotations
 
+import asyncio
 import os
 import time
+from collections.abc import Callable
 
 import sdnotify
 
@@ -23,6 +25,20 @@ class Supervisor:
         self._every_s = int(limit_us) / 2e6 if limit_us.isdigit() and int(limit_us) else None
         self._fed_s = 0.0
         self._status = ""
+        leash = os.environ.pop("ZONEHOOKD_LEASH", "")
+        self._leash = int(leash) if leash.isdigit() else -1
+        if self._leash >= 0:
+            os.set_inheritable(self._leash, False)
+
+    def when_lost(self, loop: asyncio.AbstractEventLoop, told: Callable[[], None]) -> None:
+        """`told` is called once when our warden is gone: nobody restarts us then, and SMF believes that all is well."""
+
+        def lost() -> None:
+            loop.remove_reader(self._leash)
+            told()
+
+        if self._leash >= 0:
+            loop.add_reader(self._leash, lost)
 
     @property
     def watchdog_s(self) -> float | None:

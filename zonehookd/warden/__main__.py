@@ -1,0 +1,96 @@
+"""`python -m zonehookd.warden start|stop|reload`: what the method script of our service runs (smf/svc-zonehookd)."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from zonehookd.warden.folder import RELOAD, STOP, Folder
+from zonehookd.warden.watch import ABORT_S, EXIT_AGAIN, EXIT_CONFIG, EXIT_OK, Limits, Warden, say
+
+RUN = Path("/var/run/zonehookd")
+
+
+def start(folder: Folder, command: Sequence[str], limits: Limits) -> int:
+    """Returns when the daemon is ready, with a status for SMF. A warden that SMF lost sight of (`svcadm clear` abandons
+    a contract, services sheet 3.7) is stopped first, or its daemon would keep ours from starting."""
+    try:
+        folder.prepare()
+        if not _gone(folder):
+            say("a warden of an earlier start is still here: stopping it")
+            if stop(folder, limits) != EXIT_OK:
+                return EXIT_AGAIN
+    except OSError as problem:
+        say(str(problem))
+        return EXIT_CONFIG
+    reader, writer = os.pipe()
+    if os.fork() == 0:
+        os.close(reader)
+        os.setsid()
+        try:
+            os._exit(Warden(folder, command, limits, writer).run())
+        except BaseException as problem:
+            say(f"failed: {problem!r}")
+            os._exit(EXIT_AGAIN)
+    os.close(writer)
+    answer = os.read(reader, 1)
+    return {b"R": EXIT_OK, b"C": EXIT_CONFIG}.get(answer, EXIT_AGAIN)
+
+
+def stop(folder: Folder, limits: Limits) -> int:
+    """Returns when no warden is there any more; 1 when one is still there well after its own limit."""
+    until = time.monotonic() + limits.grace + 2 * ABORT_S
+    told = False
+    while not _gone(folder):
+        if time.monotonic() >= until:
+            say("the warden does not stop")
+            return EXIT_AGAIN
+        told = told or folder.tell(**{STOP: "1"})
+        time.sleep(0.05)
+    return EXIT_OK
+
+
+def reload(folder: Folder, command: Sequence[str]) -> int:
+    """The daemon reads its configuration anew. Always 0: a failed refresh method would be maintenance, with the daemon
+    still running (services sheet 3.7, trap 19)."""
+    if not folder.tell(**{RELOAD: json.dumps(list(command))}):
+        say("no warden is here to be told")
+    return EXIT_OK
+
+
+def _gone(folder: Folder) -> bool:
+    try:
+        lock = folder.lock()
+    except FileNotFoundError:
+        return True  # not even the folder
+    if lock is None:
+        return False
+    os.close(lock)
+    return True
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="zonehookd-warden", description=__doc__)
+    parser.add_argument("verb", choices=("start", "stop", "reload"))
+    parser.add_argument("--run", type=Path, default=RUN, help="the run folder")
+    for name, default in vars(Limits()).items():
+        parser.add_argument(f"--{name}", type=float, default=default, metavar="SECONDS")
+    parser.add_argument("command", nargs="*", help="the daemon, after --")
+    said = parser.parse_args(argv)
+    folder, limits = Folder(said.run), Limits(said.ready, said.watchdog, said.grace)
+    if said.verb == "stop":
+        return stop(folder, limits)
+    if not said.command:
+        parser.error("which daemon?")
+    if said.verb == "reload":
+        return reload(folder, said.command)
+    return start(folder, said.command, limits)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

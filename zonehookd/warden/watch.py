@@ -1,0 +1,275 @@
+"""The warden itself: the parent of one daemon."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import signal
+import socket
+import subprocess  # see tests/test_architecture.py for why here too
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from zonehookd.warden.folder import RELOAD, STOP, Folder, heard
+
+EXIT_OK, EXIT_AGAIN, EXIT_CONFIG = 0, 1, 96  # for SMF: 1 is tried again, 96 is maintenance (services sheet 3.7)
+DAEMON_CONFIG = 78  # the daemon's exit status when its configuration is wrong; see zonehookd/__main__.py
+ABORT_S = 5.0  # to write where it hangs
+_SLICE_S = 1.0
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Seconds. `ready` from the start to READY=1; `watchdog` between two WATCHDOG=1, 0 for no watchdog; `grace` for
+    what runs when we stop, or outlives the daemon: more than the 60 s that the daemon gives a dladm."""
+
+    ready: float = 180.0
+    watchdog: float = 30.0
+    grace: float = 75.0
+
+
+def say(text: str) -> None:
+    """To the service's log."""
+    sys.stderr.write(f"warden: {text}\n")
+    sys.stderr.flush()
+
+
+class Warden:
+    """The parent of one daemon. `report` is the pipe to the start method: one byte, Ready, Configuration or Failed."""
+
+    def __init__(self, folder: Folder, command: Sequence[str], limits: Limits, report: int) -> None:
+        self._folder = folder
+        self._command = list(command)
+        self._limits = limits
+        self._report = report
+        self._phase = "starting"  # then ready, stopping, aborted, killed
+        self._asked = False  # somebody wants us to stop
+        self._status = ""
+        self._until = time.monotonic() + limits.ready
+
+    def run(self) -> int:
+        """Until the daemon has ended and nothing of it is left. Exit status: 0 if it was told to stop, and did."""
+        os.umask(0o077)
+        lock = self._folder.lock(patience_s=2.0)
+        if lock is None:
+            say("another warden is here")
+            self._tell(b"F")
+            return EXIT_AGAIN
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel, _signals() as woken:
+            self._folder.socket.unlink(missing_ok=True)  # we hold the lock: it is nobody's
+            channel.bind(str(self._folder.socket))
+            channel.setblocking(False)
+            try:
+                return self._live(channel, woken)
+            finally:
+                self._folder.socket.unlink(missing_ok=True)
+                os.close(lock)
+
+    def _live(self, channel: socket.socket, woken: socket.socket) -> int:
+        theirs, ours = os.pipe()  # closed by our death, however that comes
+        environ = {**os.environ, "NOTIFY_SOCKET": str(self._folder.socket), "ZONEHOOKD_LEASH": str(theirs)}
+        environ.pop("WATCHDOG_USEC", None)
+        if self._limits.watchdog:
+            environ["WATCHDOG_USEC"] = str(int(self._limits.watchdog * 1e6))
+        try:
+            daemon = subprocess.Popen(
+                self._command,
+                stdin=subprocess.DEVNULL,
+                cwd="/",
+                env=environ,
+                pass_fds=(theirs,),
+                start_new_session=True,
+            )
+        except OSError as problem:
+            say(f"cannot start {self._command[0]}: {problem.strerror}")
+            self._tell(b"C")
+            return EXIT_CONFIG
+        os.close(theirs)
+        try:
+            status = self._watch(daemon, channel, woken)
+            if self._phase == "starting" and status == DAEMON_CONFIG:
+                self._tell(b"C")
+            if not self._asked:
+                self._leftovers(channel, woken)
+            self._tell(b"F")
+            return EXIT_OK if self._asked and status == 0 else EXIT_AGAIN
+        finally:
+            os.close(ours)
+
+    # while the daemon lives -----------------------------------------------------------------------------------------
+
+    def _watch(self, daemon: subprocess.Popen[bytes], channel: socket.socket, woken: socket.socket) -> int:
+        """The daemon's exit status, negative for a signal."""
+        while True:
+            self._wait(channel, woken)
+            for words in heard(channel):
+                self._hear(daemon, words)
+            for number in _received(woken):
+                if number == signal.SIGHUP:
+                    daemon.send_signal(signal.SIGHUP)
+                elif number != signal.SIGCHLD:
+                    self._stop(daemon, f"told by {signal.Signals(number).name}")
+            status = daemon.poll()
+            if status is not None:
+                if not self._asked:
+                    say(f"the daemon {_ended(status)}{self._last()}")
+                return status
+            if time.monotonic() >= self._until:
+                self._overdue(daemon)
+
+    def _wait(self, channel: socket.socket, woken: socket.socket) -> None:
+        """For a word, a signal, a start method that went away, or some time. If all of us were stopped meanwhile, with
+        the machine for one, nobody is late for that."""
+        poll = select.poll()
+        for each in (channel, woken):
+            poll.register(each, select.POLLIN)
+        if self._report >= 0:
+            poll.register(self._report, 0)  # says so when nobody reads any more
+        began = time.monotonic()
+        patience_s = max(0.0, min(_SLICE_S, self._until - began))
+        ready = poll.poll(patience_s * 1000)
+        asleep_s = time.monotonic() - began - patience_s
+        if asleep_s > _SLICE_S:
+            self._until += asleep_s + _SLICE_S
+        if any(handle == self._report for handle, _ in ready):
+            say("the start method is gone")
+            self._close_report()
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    def _hear(self, daemon: subprocess.Popen[bytes], words: dict[str, str]) -> None:
+        self._status = words.get("STATUS", self._status)
+        if STOP in words:
+            self._stop(daemon, "")
+        if RELOAD in words:
+            self._reload(daemon, words[RELOAD])
+        if words.get("READY") == "1" and self._phase == "starting":
+            self._phase = "ready"
+            self._tell(b"R")
+            self._fed()
+        if words.get("STOPPING") == "1" and self._phase in ("starting", "ready"):
+            self._phase, self._until = "stopping", time.monotonic() + self._limits.grace
+        if words.get("WATCHDOG") == "1" and self._phase == "ready":
+            self._fed()
+
+    def _fed(self) -> None:
+        self._until = time.monotonic() + (self._limits.watchdog or float("inf"))
+
+    def _reload(self, daemon: subprocess.Popen[bytes], wanted: str) -> None:
+        if self._phase != "ready":
+            say(f"no configuration is read while {self._phase}")
+            return
+        if json.loads(wanted) != self._command:
+            say(f"the properties ask for {' '.join(json.loads(wanted))}: that takes a restart (svcadm restart)")
+        daemon.send_signal(signal.SIGHUP)  # it says in its log, and by `zonehookctl status`, what became of it
+
+    def _stop(self, daemon: subprocess.Popen[bytes], why: str) -> None:
+        self._asked = True
+        if self._phase in ("starting", "ready"):
+            say(f"stopping{', ' + why if why else ''}")
+            self._phase, self._until = "stopping", time.monotonic() + self._limits.grace
+            daemon.terminate()
+
+    def _overdue(self, daemon: subprocess.Popen[bytes]) -> None:
+        now = time.monotonic()
+        if self._phase == "starting":
+            say(f"not ready within {self._limits.ready:g} s{self._last()}")
+            self._phase, self._until = "stopping", now + self._limits.grace
+            daemon.terminate()
+        elif self._phase == "ready":
+            say(f"the watchdog was not fed for {self._limits.watchdog:g} s: killing the daemon{self._last()}")
+            self._phase, self._until = "aborted", now + ABORT_S
+            daemon.send_signal(signal.SIGABRT)
+        else:
+            if self._phase != "killed":
+                say("the daemon does not stop: killing it")
+            self._phase, self._until = "killed", now + ABORT_S
+            daemon.kill()
+
+    def _last(self) -> str:
+        return f"; the last it said: {self._status}" if self._status else ""
+
+    def _tell(self, byte: bytes) -> None:
+        if self._report >= 0:
+            with contextlib.suppress(OSError):
+                os.write(self._report, byte)
+            self._close_report()
+
+    def _close_report(self) -> None:
+        os.close(self._report)
+        self._report = -1
+
+    # when it has died -----------------------------------------------------------------------------------------------
+
+    def _leftovers(self, channel: socket.socket, woken: socket.socket) -> None:
+        """Commands of the daemon that still run are waited for, and killed in the end; told to stop, we leave them to
+        SMF, which waits for them itself."""
+        until, said = time.monotonic() + self._limits.grace, False
+        while others := _others_in_contract():
+            if not said:
+                say(f"waiting for what the daemon has left behind: processes {', '.join(map(str, others))}")
+                said = True
+            if time.monotonic() >= until:
+                say("killing what the daemon has left behind")
+                for pid in others:
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(pid, signal.SIGKILL)
+            self._until = time.monotonic() + 0.5
+            self._wait(channel, woken)
+            told = [number for number in _received(woken) if number in (signal.SIGTERM, signal.SIGINT)]
+            if told or any(STOP in words for words in heard(channel)):
+                return
+
+
+def _others_in_contract() -> list[int]:
+    """The processes of our contract beside us; none when we are no service (services sheet 3.4)."""
+    fmri = os.environ.get("SMF_FMRI")
+    if not fmri:
+        return []
+    contract = _asked(["svcprop", "-p", "restarter/contract", fmri])
+    if not contract.isdigit():
+        return []
+    pids = [int(pid) for pid in _asked(["pgrep", "-c", contract]).split()]
+    return [pid for pid in pids if pid != os.getpid()] if os.getpid() in pids else []
+
+
+def _asked(argv: list[str]) -> str:
+    try:
+        done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=10, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout.strip()
+
+
+def _ended(status: int) -> str:
+    if status >= 0:
+        return f"exited with status {status}"
+    return f"died by signal {-status} ({signal.strsignal(-status)})"
+
+
+@contextlib.contextmanager
+def _signals() -> Iterator[socket.socket]:
+    """A socket that gets one byte for each signal that concerns us."""
+    reader, writer = socket.socketpair()
+    reader.setblocking(False)
+    writer.setblocking(False)
+    numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD)
+    before = {number: signal.signal(number, lambda *_: None) for number in numbers}
+    signal.set_wakeup_fd(writer.fileno())
+    try:
+        with reader, writer:
+            yield reader
+    finally:
+        signal.set_wakeup_fd(-1)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _received(woken: socket.socket) -> list[int]:
+    try:
+        return list(woken.recv(256))
+    except BlockingIOError:
+        return []
