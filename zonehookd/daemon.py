@@ -136,7 +136,7 @@ class Daemon:
         loop.add_signal_handler(signal.SIGTERM, self._stop)
         loop.add_signal_handler(signal.SIGINT, self._stop)
         loop.add_signal_handler(signal.SIGHUP, self._hangup)
-        self._supervisor.when_lost(loop, self._lost)
+        self._supervisor.when_lost(loop, self._orphaned)
         server = None
         if self.config.metrics.listen:
             server = metrics.serve(
@@ -274,7 +274,7 @@ class Daemon:
         self._processes.begin_no_change()
         self._dispatcher.stop()
 
-    def _lost(self) -> None:
+    def _orphaned(self) -> None:
         self._log.error("the warden is gone: stopping, so that our supervisor starts us again")
         self._stop()
 
