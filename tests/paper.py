@@ -81,13 +81,13 @@ class PaperCommands:
 
 
 class PaperFiles(LocalFiles):
-    """Real files; /etc and /var are the world's."""
+    """Real files; /etc, /var and /zones are the world's."""
 
     def __init__(self, world: World) -> None:
         self._world = world
 
     def _real(self, path: Path) -> Path:
-        return self._world.path(str(path)) if path.parts[1:2] in (("etc",), ("var",)) else path
+        return self._world.path(str(path)) if path.parts[1:2] in (("etc",), ("var",), ("zones",)) else path
 
     def read(self, path: Path, max_bytes: int) -> bytes:
         return super().read(self._real(path), max_bytes)

@@ -15,6 +15,7 @@ from typing import TypeVar
 from zonehookd.engine.late import Late
 from zonehookd.errors import CannotObserve, CommandError
 from zonehookd.host.doors import Commands, Files
+from zonehookd.host.files import Stamp
 from zonehookd.illumos import zlogin
 from zonehookd.illumos.dladm import Dialect
 from zonehookd.model.command import Query
@@ -132,6 +133,12 @@ class Look:
         except (OSError, ValueError) as problem:
             raise CannotObserve(f"cannot read {path}: {problem}") from problem
 
+    def stamp(self, path: Path) -> Stamp | None:
+        try:
+            return self.files.stamp(path)
+        except OSError as problem:
+            raise CannotObserve(f"cannot look at {path}: {problem}") from problem
+
 
 def _heard(answer: asyncio.Future[object]) -> None:
     """A failure that nobody came to hear is no fault of the loop's."""
@@ -159,6 +166,9 @@ class PluginReader:
 
     def read_file(self, path: Path) -> str | None:
         return self._look.read_file(path)
+
+    def stamp(self, path: Path) -> Stamp | None:
+        return self._look.stamp(path)
 
     def recall(self, subject: Subject) -> Sequence[Record]:
         return [record for record in self._look.store.of(subject) if record.plugin == self._plugin]

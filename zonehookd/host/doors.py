@@ -33,6 +33,10 @@ class HostReader(Protocol):
         """None when there is no such file."""
         ...
 
+    def stamp(self, path: Path) -> Stamp | None:
+        """None when nothing is there. For a folder, which cannot be read, and for what is only asked whether it is."""
+        ...
+
     def recall(self, subject: Subject) -> Sequence[Record]:
         """What our records say this plugin made for `subject`."""
         ...

@@ -1,4 +1,4 @@
-"""zoneadm: the states of all zones in one call (zones sheet 3.3)."""
+"""zoneadm: the states of all zones in one call (zones sheet 3.3), and what changes one: `boot`, `attach -F`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from zonehookd.errors import CannotObserve
 from zonehookd.illumos.parseable import rows
 from zonehookd.illumos.zlogin import GLOBAL
-from zonehookd.model.command import Change, Query, Reply
+from zonehookd.model.command import Change, Query, Reply, Verdict
 from zonehookd.model.zone import ZoneState
 
 _STATES = {state.value: state for state in ZoneState if state is not ZoneState.ABSENT}
@@ -49,3 +49,15 @@ def zones() -> Query[Mapping[str, Listed]]:
 def boot(name: str, *, why: str) -> Change:
     """Blocks until the zone is booted, its brand's hooks included; they have no time limit of their own (sheet 5.5)."""
     return Change(("zoneadm", "-z", name, "boot"), why, timeout_s=600.0, lane="boot")
+
+
+def attach_force(name: str, *, why: str) -> Change:
+    """A configured zone is called installed: nothing is looked at, no hook runs (3.9). Its files must be there.
+
+    One that is installed already is as it should be (3.2).
+    """
+
+    def judge(status: int, stderr: str) -> Verdict:
+        return Verdict(again=True, done="is already installed" in stderr)
+
+    return Change(("zoneadm", "-z", name, "attach", "-F"), why, judge=judge)

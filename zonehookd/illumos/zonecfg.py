@@ -1,7 +1,8 @@
-"""zonecfg: the `net` resources of a zone (zones sheet 4). What it writes takes effect when the zone boots.
+"""zonecfg: the `net` resources of a zone, and a whole configuration out and in again (zones sheet 4).
 
-On its command line every command is run even after an error, and what changed is committed (4.1, trap 12). So each
-change below is one resource, from `add` or `select` to `end`: nothing of it can hit anything else.
+What it writes takes effect when the zone boots. On its command line every command is run even after an error, and what
+changed is committed (4.1, trap 12). So each change of a resource below is one resource, from `add` or `select` to
+`end`: nothing of it can hit anything else.
 """
 
 from __future__ import annotations
@@ -9,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface
 
+from zonehookd.errors import CannotObserve
 from zonehookd.illumos.linkname import legal
-from zonehookd.model.command import Change, Verdict
+from zonehookd.model.command import Change, Query, Reply, Verdict
 
 Address = IPv4Interface | IPv6Interface
 Ip = IPv4Address | IPv6Address
@@ -18,6 +20,35 @@ Ip = IPv4Address | IPv6Address
 _UNKNOWN_ZONE = "No such zone configured"
 _SOON = ("Locking index file", "Unlocking index file")
 _NEVER = ("read-only mode", "Permission denied", "failed to verify", _UNKNOWN_ZONE)
+
+
+def export(zone: str) -> Query[str]:
+    """The commands that make the zone's configuration again, as zonecfg prints them (4.7); see `zoneexport`.
+
+    Raises CannotObserve when there is none to be had. Needs no privilege (4.1).
+    """
+    argv = ("zonecfg", "-z", zone, "export")
+
+    def parse(reply: Reply) -> str:
+        if reply.status != 0 or not reply.stdout:
+            raise CannotObserve(f'"{" ".join(argv)}" exited {reply.status}: {reply.stderr.strip()}')
+        return reply.stdout
+
+    return Query(argv, parse)
+
+
+def create_from(zone: str, commands: str, *, why: str) -> Change:
+    """A zone that is not there, from commands that begin with ``create -b``. Read back what became of it.
+
+    With ``-f`` zonecfg asks nothing, stops at the first error, and still commits what was before it (4.1). `create`
+    leaves a zone that is configured meanwhile as it is, with an error; of one that is *installed* meanwhile it only
+    says so, with status 0, and goes on to edit it (trap 11): look right before.
+    """
+    label = f"zonecfg -z {zone} -f -"
+    shows = tuple(commands.splitlines())
+    judge = _judge((), soon=("Zone exists, input not from terminal",))
+    argv = ("zonecfg", "-z", zone, "-f", "-")
+    return Change(argv, why, stdin=commands, label=label, shows=shows, silent=True, judge=judge)
 
 
 def add_net(zone: str, link: str, *, allowed: Address | None = None, defrouter: Ip | None = None, why: str) -> Change:
@@ -58,11 +89,11 @@ def _change(zone: str, commands: str, why: str, *done: str) -> Change:
     return Change(("zonecfg", "-z", zone, commands), why, judge=_judge(done))
 
 
-def _judge(done: tuple[str, ...]) -> Callable[[int, str], Verdict]:
+def _judge(done: tuple[str, ...], soon: tuple[str, ...] = ()) -> Callable[[int, str], Verdict]:
     def verdict(status: int, stderr: str) -> Verdict:
         if any(reason in stderr for reason in done):
             return Verdict(again=False, done=True)
-        if any(reason in stderr for reason in _SOON):
+        if any(reason in stderr for reason in (*_SOON, *soon)):
             return Verdict(again=True, busy=True)
         return Verdict(again=status != 2 and not any(reason in stderr for reason in _NEVER))
 
