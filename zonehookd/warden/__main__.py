@@ -74,23 +74,25 @@ def _gone(folder: Folder) -> bool:
     return True
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="zonehookd-warden", description=__doc__)
+def main(argv: Sequence[str]) -> int:
+    """`VERB [OPTION ...] -- DAEMON [ARGUMENT ...]`; stop needs no daemon."""
+    at = argv.index("--") if "--" in argv else len(argv)
+    words, command = argv[:at], argv[at + 1 :]
+    parser = argparse.ArgumentParser(
+        prog="zonehookd-warden", usage="%(prog)s start|stop|reload [options] -- DAEMON ...", description=__doc__
+    )
     parser.add_argument("verb", choices=("start", "stop", "reload"))
     parser.add_argument("--run", type=Path, default=RUN, help="the run folder")
     for name, default in vars(Limits()).items():
         parser.add_argument(f"--{name}", type=float, default=default, metavar="SECONDS")
-    parser.add_argument("command", nargs="*", help="the daemon, after --")
-    said = parser.parse_args(argv)
+    said = parser.parse_args(words)
     folder, limits = Folder(said.run), Limits(said.ready, said.watchdog, said.grace)
     if said.verb == "stop":
         return stop(folder, limits)
-    if not said.command:
+    if not command:
         parser.error("which daemon?")
-    if said.verb == "reload":
-        return reload(folder, said.command)
-    return start(folder, said.command, limits)
+    return reload(folder, command) if said.verb == "reload" else start(folder, command, limits)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

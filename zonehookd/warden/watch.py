@@ -53,7 +53,7 @@ class Warden:
 
     def run(self) -> int:
         """Until the daemon has ended and nothing of it is left. Exit status: 0 if it was told to stop, and did."""
-        os.umask(0o077)
+        os.umask(0o177)
         lock = self._folder.lock(patience_s=2.0)
         if lock is None:
             say("another warden is here")
@@ -62,6 +62,7 @@ class Warden:
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel, _signals() as woken:
             self._folder.socket.unlink(missing_ok=True)  # we hold the lock: it is nobody's
             channel.bind(str(self._folder.socket))
+            os.umask(0o077)
             channel.setblocking(False)
             try:
                 return self._live(channel, woken)
