@@ -69,6 +69,10 @@ ALLOWED: dict[str, tuple[set[str], str]] = {
         {"bus", "config", "declaration", "engine", "errors", "guard", "host", "illumos", "model", "store"},
         "the guard answers from the engine's truth, and changes nothing itself",
     ),
+    "gate": (
+        {"bus", "engine", "errors", "gate", "host", "illumos", "log", "model"},
+        "the gate asks the engine about one zone, and is told the rest by whoever joins it",
+    ),
     "cli": (
         {"__init__", "bus", "cli", "config", "errors", "guard", "importing", "model"},
         "the command line speaks to the daemon, not for it; alone it reads what the guard last knew",

@@ -39,6 +39,19 @@ class Boots:
     def __init__(self) -> None:
         self._attempts: dict[str, _Attempt] = {}
         self._last_s: dict[str, float] = {}
+        self._again: set[str] = set()  # zones that we ourselves boot just now
+
+    def asked(self, zone: str) -> bool:
+        """The zone boots now, and its gate waits for us: it has no other boot to wait for, and its links are at home.
+        True: it is we who boot it, so nobody may wait for that here."""
+        self._attempts.pop(zone, None)
+        self._last_s.pop(zone, None)
+        return zone in self._again
+
+    def again(self, zone: str) -> None:
+        """This is the second chance, however it ends; until `made`."""
+        self._attempts.pop(zone, None)
+        self._again.add(zone)
 
     def heard(self, zone: str, kind: str, now_s: float, *, at_rest: bool) -> None:
         """`kind` is the new state of a kernel event. `at_rest`: the last look found nothing to do for this zone, so
@@ -53,13 +66,11 @@ class Boots:
         elif kind == "uninitialized" and zone in self._attempts:
             self._attempts[zone].failed = True
 
-    def made(self, zone: str) -> None:
-        """Something was made for this zone just now."""
-        if zone in self._attempts:
+    def made(self, zone: str, well: bool = True) -> None:
+        """Its steps are over. `well`: something was made for this zone just now."""
+        self._again.discard(zone)
+        if well and zone in self._attempts:
             self._attempts[zone].mended = True
-
-    def forget(self, zone: str) -> None:
-        self._attempts.pop(zone, None)
 
     def seen(self, zones: Mapping[str, Zone], looked_s: float) -> None:
         """What a look begun at `looked_s` found: who runs, or is not installed any more, waits for no boot, whoever

@@ -128,11 +128,16 @@ class Dispatcher:
         await waiting
 
     async def attended(self, zone: str) -> None:
-        """Returns when a look that began after this call has seen to `zone`, steps included. Raises CannotObserve."""
-        waiting = self._waiters.for_one(subject.zone(zone), time.monotonic())
-        self.hint(Event("gate", "ready", zone=zone))
-        self._urgent.set()
-        await waiting
+        """Returns when a look that began after this call has seen to `zone`, steps included, its boot apart. Raises
+        CannotObserve."""
+        if not self.boots(zone):
+            self._urgent.set()
+            await self._waiters.for_one(subject.zone(zone), time.monotonic())
+
+    def boots(self, zone: str) -> bool:
+        """Its gate has asked. True: we ourselves boot it, and hold up what we wait for."""
+        self.hint(Event("gate", "asked", zone=zone))
+        return self._boots.asked(zone)
 
     async def dry_run(self, declared: Declaration | None = None) -> tuple[Site, list[SubjectPlan]]:
         """What a full look would do now, or if this were declared. Raises CannotObserve. Changes nothing."""
@@ -255,13 +260,7 @@ class Dispatcher:
         self._tell(lambda listener: listener.looked(site, seconds, full, len(plans), unannounced))
 
     def _due(
-        self,
-        site: Site,
-        changed: frozenset[str],
-        hinted: Mapping[str, float],
-        full: bool,
-        since_s: float,
-        now: float,
+        self, site: Site, changed: frozenset[str], hinted: Mapping[str, float], full: bool, since_s: float, now: float
     ) -> list[Subject]:
         """Subjects to plan now; those being worked on keep their place and are due when the work is done."""
         due: dict[Subject, float] = {}
@@ -308,15 +307,15 @@ class Dispatcher:
         try:
             if needs:
                 await asyncio.wait(needs)
-            if plan.subject.kind == "zone" and name in self._boots.motion(began).missed:
-                self._boots.forget(name)  # this is the second chance, however it ends
+            if any(getattr(each.step, "lane", "") == "boot" for each in plan.steps):
+                self._boots.again(name)
             applied = await self._applier.apply(plan.subject, plan.steps)
         except Exception as problem:
             applied = Applied(Result.FAILED, (), f"{plan.subject}: {problem!r}")
         finally:
             del self._working[plan.subject]
-        if plan.subject.kind == "zone" and any(done.ok for done in applied.steps):
-            self._boots.made(name)
+        if plan.subject.kind == "zone":
+            self._boots.made(name, any(done.ok for done in applied.steps))
         self._end(plan, applied, since, began)
         self._wake.set()
 

@@ -121,6 +121,14 @@ class Survey:
     def site(self) -> Site | None:
         return self._last.site if self._last else None
 
+    def is_current(self, look: Look, name: str) -> bool:
+        """The last survey has read the configuration that this zone has now."""
+        read = self._last.read.get(name) if self._last else None
+        try:
+            return bool(read and read.config and look.files.stamp(self._folder / f"{name}.xml") == read.stamp)
+        except OSError:
+            return False
+
     def _index(self, look: Look) -> Mapping[str, zonefiles.Indexed]:
         path = self._folder / "index"
         text = look.read_file(path)

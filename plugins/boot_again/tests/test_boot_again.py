@@ -63,7 +63,7 @@ def test_a_second_chance_is_given_once() -> None:
         kept.heard("web1", word, 0.0, at_rest=False)
     kept.made("web1")
     assert kept.motion(1.0).missed == {"web1"}
-    kept.forget("web1")
+    kept.again("web1")
     kept.made("web1")
     assert kept.motion(1.0).missed == frozenset()
 
@@ -106,3 +106,27 @@ def test_a_zone_that_nobody_booted_is_not_booted(admin: Admin, engine: Build) ->
     ours = engine({"plugins": {"enabled": ["etherstub", "vnic", "boot_again"]}}, dmz="10.1.0.0/24")
     ours.converge()
     assert admin.do("zoneadm", "-z", "web1", "list", "-p").split(":")[2] == "installed"
+
+
+def failed() -> Boots:
+    kept = Boots()
+    for word in FAILED:
+        kept.heard("web1", word, 0.0, at_rest=False)
+    kept.made("web1")
+    return kept
+
+
+def test_a_gate_that_asks_has_no_boot_before_it() -> None:
+    """Whoever asks boots now: nobody boots the zone beside him, and its links are at home."""
+    kept = failed()
+    assert kept.motion(1.0) == Motion(frozenset({"web1"}), frozenset({"web1"}))
+    assert not kept.asked("web1")
+    assert kept.motion(1.0) == Motion()
+
+
+def test_a_gate_that_asks_for_our_own_boot_is_told_so() -> None:
+    kept = failed()
+    kept.again("web1")
+    assert kept.asked("web1"), "who waited for our steps here would wait for himself"
+    kept.made("web1")
+    assert not kept.asked("web1")
