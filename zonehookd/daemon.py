@@ -154,6 +154,7 @@ class Daemon:
                 await self._patiently(self._reclaim)
                 await self._patiently(self._hold_on)
                 self._dispatcher.declare(self._declared)
+                self._guard.begin()
                 aside.append(tasks.create_task(self._say_ready()))
                 await self._dispatcher.run()
                 await self._late.stop()

@@ -64,11 +64,16 @@ class Guard:
     def __init__(self, tools: Tools) -> None:
         self._tools = tools
         self._site: Site | None = None
+        self._begun = asyncio.Event()  # what is declared is known
         self._changed = asyncio.Event()
         self._written = ""
         self._lost: frozenset[str] = frozenset()
 
     # -- asking
+
+    def begin(self) -> None:
+        """What is declared is known now. Until then only the record of the last daemon can answer."""
+        self._begun.set()
 
     async def check(self, zone: str, operation: str) -> Verdict:
         """Never raises for what it cannot see: an uninstall is refused then, a halt never is. Raises ZonehookError: no
@@ -77,9 +82,13 @@ class Guard:
             raise ZonehookError(f"there is no operation {operation!r}", hint=f"one of {', '.join(OPERATIONS)}")
         try:
             async with asyncio.timeout(_ANSWER_MAX_S):
+                await self._begun.wait()
                 verdict = await self._check(zone, operation)
         except (CannotObserve, TimeoutError) as problem:
-            verdict = self._blind(zone, operation, str(problem) or "the host did not answer in time")
+            if self._begun.is_set():
+                verdict = self._blind(zone, operation, str(problem) or "the host did not answer in time")
+            else:
+                verdict = standing.alone(self._tools.state / standing.NAME, zone, operation, time.time())
         self._tools.heard(verdict)
         return verdict
 
