@@ -1,0 +1,112 @@
+#!/bin/sh
+# make install, make uninstall: zonehookd as a service. Also what packages are made from (DESTDIR).
+#
+#   PREFIX       /opt/zonehookd    programs, the manifest's methods name it
+#   DESTDIR      (nothing)         put before every path; nothing is started, imported or owned then
+#   MANIFESTDIR  /lib/svc/manifest/site, or /var/svc/manifest/site where /lib has none (Tribblix)
+#   PYTHON       python3           what the programs run with, as they will find it; 3.11 or newer
+#   DEPS         yes               no: PYTHON has the dependencies already
+set -eu
+cd "$(dirname "$0")/.."
+
+verb=$1
+PREFIX=${PREFIX:-/opt/zonehookd}
+DESTDIR=${DESTDIR:-}
+PYTHON=${PYTHON:-python3}
+DEPS=${DEPS:-yes}
+if [ -z "${MANIFESTDIR:-}" ]; then
+    MANIFESTDIR=/lib/svc/manifest/site
+    [ -n "$DESTDIR" ] || [ -d "$MANIFESTDIR" ] || MANIFESTDIR=/var/svc/manifest/site
+fi
+FMRI=svc:/site/zonehookd:default
+list=$PREFIX/lib/installed # every file, for uninstall; our own, not in packages
+root=$DESTDIR$PREFIX
+
+put() { # FILE PATH MODE [OWNER:GROUP]
+    mkdir -p "$(dirname "$DESTDIR$2")"
+    cp "$1" "$DESTDIR$2.new"
+    chmod "$3" "$DESTDIR$2.new"
+    if [ -z "$DESTDIR" ] && [ "$(id -u)" = 0 ] && ! chown "${4:-root:bin}" "$2.new" 2>/dev/null; then
+        echo "install: $2: cannot give it to ${4:-root:bin}" >&2
+    fi
+    mv -f "$DESTDIR$2.new" "$DESTDIR$2"
+}
+
+launcher() { # PATH MODULE ARGUMENTS
+    sed -e "s|@PYTHON@|$python|; s|@PREFIX@|$PREFIX|g; s|@MODULE@|$2|; s|@ARGUMENTS@|$3|" smf/launcher.in >"$work/launcher"
+    put "$work/launcher" "$PREFIX/$1" 755
+}
+
+install() {
+    case $PYTHON in
+    /*) python=$PYTHON ;;
+    *) python=$(command -v "$PYTHON") || { echo "install: no $PYTHON; say PYTHON=/path/to/python3" >&2; exit 1; } ;;
+    esac
+    work=$(mktemp -d)
+    trap 'rm -rf "$work"' EXIT
+    rm -rf "$root/lib/python"
+    find zonehookd plugins \( -name __pycache__ -o -name tests \) -prune -o -type f \
+        \( -name '*.py' -o -name '*.sql' -o -name '*.j2' -o -name '*.c' \) -print >"$work/sources"
+    while read -r file; do put "$file" "$PREFIX/lib/python/$file" 644; done <"$work/sources"
+    if [ -e zonehookd/gate/gate.c ]; then
+        ${CC:-cc} -O2 -o "$work/gate" zonehookd/gate/gate.c ${GATE_LIBS:-}
+        put "$work/gate" "$PREFIX/lib/python/zonehookd/gate/gate" 755
+    fi
+    launcher bin/zonehookd zonehookd.__main__ ""
+    launcher bin/zonehookctl zonehookd.cli.main ""
+    launcher lib/zonehookd-warden zonehookd.warden.__main__ "sys.argv[1:]"
+    sed "s|/opt/zonehookd|$PREFIX|g" smf/svc-zonehookd >"$work/method"
+    put "$work/method" "$PREFIX/lib/svc-zonehookd" 755
+    if [ "$DEPS" = yes ]; then
+        rm -rf "$root/lib/deps"
+        "$PYTHON" -m pip install -qq --disable-pip-version-check --no-compile --require-hashes \
+            --target "$root/lib/deps" -r smf/packaging/requirements.txt
+        rm -rf "$root/lib/deps/bin"
+    fi
+    put LICENSE "$PREFIX/LICENSE" 644
+    sed "s|/opt/zonehookd|$PREFIX|g" smf/zonehookd.xml >"$work/manifest"
+    put "$work/manifest" "$MANIFESTDIR/zonehookd.xml" 444 root:sys
+    for each in auth_attr prof_attr exec_attr; do
+        sed "s|/opt/zonehookd|$PREFIX|g" "smf/rbac/$each" >"$work/$each"
+        put "$work/$each" "/etc/security/$each.d/zonehookd" 644 root:sys
+    done
+    put smf/logadm.conf /etc/logadm.d/zonehookd 444 root:sys
+    [ -e "$DESTDIR/etc/zonehookd/zonehookd.toml" ] || put smf/zonehookd.toml /etc/zonehookd/zonehookd.toml 644 root:sys
+    [ -n "$DESTDIR" ] && return
+    echo "$MANIFESTDIR" >"$list"
+    svcadm restart svc:/system/manifest-import:default
+    for each in rbac logadm-upgrade; do # merge what lies in /etc/security/*.d and /etc/logadm.d
+        svcadm restart "svc:/system/$each:default" 2>/dev/null || echo "install: no svc:/system/$each here" >&2
+    done
+    echo "installed; then: edit /etc/zonehookd/zonehookd.toml, svcadm enable -s $FMRI"
+}
+
+uninstall() {
+    if [ -z "$DESTDIR" ]; then
+        if [ -x "$PREFIX/bin/zonehookctl" ] && "$PREFIX/bin/zonehookctl" brand --help >/dev/null 2>&1; then
+            # The zones of a brand whose hooks lead to a program of ours could not boot without it.
+            "$PREFIX/bin/zonehookctl" brand disable || echo "uninstall: see zonehookctl brand status" >&2
+        fi
+        if svcs -H "$FMRI" >/dev/null 2>&1; then
+            svcadm disable -s "$FMRI"
+        fi
+        [ -e "$list" ] && MANIFESTDIR=$(cat "$list")
+    fi
+    rm -f "$DESTDIR$MANIFESTDIR/zonehookd.xml" "$DESTDIR/etc/logadm.d/zonehookd"
+    for each in auth_attr prof_attr exec_attr; do rm -f "$DESTDIR/etc/security/$each.d/zonehookd"; done
+    [ -n "$DESTDIR" ] || svcadm restart svc:/system/manifest-import:default # which deletes the service
+    if cmp -s smf/zonehookd.toml "$DESTDIR/etc/zonehookd/zonehookd.toml"; then
+        rm "$DESTDIR/etc/zonehookd/zonehookd.toml"
+    elif [ -e "$DESTDIR/etc/zonehookd/zonehookd.toml" ]; then
+        echo "uninstall: /etc/zonehookd is yours, and stays"
+    fi
+    rmdir "$DESTDIR/etc/zonehookd" 2>/dev/null || true
+    rm -rf "$root/bin" "$root/lib" "$root/LICENSE"
+    rmdir "$root" 2>/dev/null || true
+    [ -n "$DESTDIR" ] || echo "what it made stays, with its books in /var/lib/zonehookd and its log in /var/log/zonehookd"
+}
+
+case $verb in
+install | uninstall) "$verb" ;;
+*) echo "usage: $0 install|uninstall" >&2; exit 64 ;;
+esac
