@@ -183,8 +183,8 @@ class MetricsSection(Section):
 
 # In this order, as far as their own `after` leaves it open.
 STANDARD = (
-    "etherstub", "pool", "address", "vnic", "gateway_nic", "boot_again", "nat", "gateway", "zone_address",
-    "dhcpd", "dnsmasq",
+    "etherstub", "pool", "address", "vnic", "gateway_nic", "boot_again", "nat", "gateway", "keeper", "zap",
+    "zone_address", "dhcpd", "dnsmasq",
 )  # fmt: skip
 
 

@@ -1,0 +1,144 @@
+"""A gateway zone that was deleted, and the way back: its configuration, its files, its boot. Pure.
+
+Each look does what is left to do, by what it finds; so it may end anywhere, and the next one goes on. What zonecfg made
+is read back before anything rests on it: it commits also what came before an error (zones sheet 4.1).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from zonehookd.illumos import zoneadm, zonecfg, zoneexport
+from zonehookd.plugin import Change, Forget, GatewayView, Note, Plan, Record, Remember, Zone, ZoneState
+
+MADE = "made"  # of a record RESTORE: its configuration is of our making
+TRIES = "tries"  # of a record RESTORE: how often it was booted
+FILES_ARE_GONE = "files_gone"  # of a record KEPT: restored without what was installed in it
+_TRIES_MAX = 3
+_SHOWN_MAX = 5
+Step = Change | Remember | Forget
+
+
+@dataclass(frozen=True)
+class Seen:
+    """`kept`, `restore`: our records. `xml`: the zone's file as it is; `export`: what zonecfg prints of it, asked for
+    when the file has changed. `added`: links that plugin gateway_nic put into its configuration. `files`: its zonepath
+    is there. `others`: zones that have its files now. `blind`: why we could not look. `now_s`: on the wall clock.
+    """
+
+    kept: Record | None
+    restore: Record | None
+    now_s: float
+    xml: str | None = None
+    export: str | None = None
+    added: tuple[str, ...] = ()
+    files: bool = False
+    others: tuple[str, ...] = ()
+    blind: str = ""
+
+
+def vanished(gateway: GatewayView, seen: Seen) -> Plan:
+    """It is not there. Made again if somebody has asked for it."""
+    name = gateway.name
+    let_go = f"zonehookctl guard permit {name}, to let it go"
+    if seen.kept is None:
+        return _refused(name, f"{_said(gateway)}; its configuration is not kept", f"make it anew; or {let_go}")
+    if seen.blind:
+        note = Note("waiting", f"what is left of zone {name}: {seen.blind}", "not-seen", name, again_after_s=5.0)
+        return Plan(notes=(*_refused(name, _said(gateway), let_go).notes, note))
+    if seen.others:
+        other = seen.others[0]
+        text = f"{_said(gateway)}; its files are zone {other}'s now"
+        return _refused(name, text, f"if it was renamed: zonecfg -z {other} set zonename={name}; or {let_go}")
+    whole = seen.kept.facts["state"] == "installed" and seen.files
+    left = "" if whole else ", and then zoneadm install, for what was installed is gone"
+    notes = _refused(name, _said(gateway), f"zonehookctl guard restore {name}{left}; or {let_go}").notes
+    if seen.restore is None:
+        return Plan(notes=notes)
+    why = f"zone {name} was deleted, and is wanted back"
+    made = replace(seen.restore, facts={**seen.restore.facts, MADE: "yes"})
+    steps: list[Step] = [] if seen.restore == made else [Remember(made, why)]
+    return Plan((*steps, zonecfg.create_from(name, seen.kept.facts["export"], why=why)), notes)
+
+
+def restored(gateway: GatewayView, zone: Zone, restore: Record, seen: Seen) -> Plan:
+    """It is there, and somebody has asked for it: installed, booted, and done."""
+    end = Forget(restore.kind, restore.name, f"zone {zone.name} is restored")
+    if seen.kept is None:
+        return Plan((replace(end, why=f"zone {zone.name} is there, and nothing was kept of it"),))
+    unknown = "its state is not known" if zone.state is ZoneState.UNKNOWN else ""
+    if zone.trouble or seen.blind or seen.xml is None or unknown:
+        why = zone.trouble or seen.blind or unknown or "its file is not there"
+        return Plan(notes=(Note("waiting", f"restoring zone {zone.name}: {why}", "not-seen", zone.name, "", 5.0),))
+    if zone.state.in_kernel:
+        return Plan((end,))
+    try:
+        lacks = list(_lacks(seen.kept, seen.xml))
+    except ValueError as problem:
+        return _differs(zone, restore, str(problem))
+    if lacks and zone.state is ZoneState.INSTALLED:
+        return Plan((replace(end, why=f"zone {zone.name} is installed, and another one than before"),))
+    if lacks:
+        more = f" and {len(lacks) - _SHOWN_MAX} more" if len(lacks) > _SHOWN_MAX else ""
+        return _differs(zone, restore, f"it lacks {', '.join(lacks[:_SHOWN_MAX])}{more}")
+    if zone.state is ZoneState.INCOMPLETE:
+        text = f"zone {zone.name} is restored, and incomplete: it is being installed, or that was given up"
+        hint = f"zoneadm -z {zone.name} uninstall -F, then install"
+        return Plan(notes=(Note("waiting", text, "incomplete", zone.name, hint, 5.0),))
+    return _attached_and_booted(gateway, zone, restore, seen, end)
+
+
+def _attached_and_booted(gateway: GatewayView, zone: Zone, restore: Record, seen: Seen, end: Forget) -> Plan:
+    assert seen.kept is not None
+    kept, name = seen.kept.facts, zone.name
+    steps: list[Step] = []
+    if zone.state is ZoneState.CONFIGURED:
+        if seen.others:
+            text = f"zone {name} is restored, but its files are zone {seen.others[0]}'s now"
+            hint = f"give one of the two another zonepath, then zoneadm -z {name} install"
+            return Plan(notes=(Note("refused", text, "restore-taken", name, hint),))
+        if kept["state"] != "installed" or not seen.files:
+            if kept["state"] != "configured":
+                gone = replace(seen.kept, facts={**kept, FILES_ARE_GONE: "yes"})
+                steps.append(Remember(gone, f"what was installed in zone {name} is gone"))
+            return Plan((*steps, end))
+        steps.append(zoneadm.attach_force(name, why=f"what is in {kept['zonepath']} is zone {name} as it was"))
+    if kept["active"] == "yes":
+        tries = int(restore.facts.get(TRIES, "0")) + 1
+        if tries > _TRIES_MAX:
+            text = f"zone {name} is restored, and was booted {_TRIES_MAX} times in vain"
+            return Plan(notes=(Note("refused", text, "restore-no-boot", name, f"zoneadm -z {name} boot"),))
+        again = replace(restore, facts={**restore.facts, TRIES: str(tries)})
+        steps.append(Remember(again, f"zone {name} is booted, try {tries} of {_TRIES_MAX}"))
+        steps.append(zoneadm.boot(name, why=f"gateway zone {name} ran when it was deleted"))
+    return Plan((*steps, end))
+
+
+def _lacks(kept: Record, xml: str) -> Iterator[str]:
+    """What its file said and does not say now. NICs of plugin gateway_nic come and go as the networks do."""
+    added = kept.facts["added"].split()
+    for part in zoneexport.missing(kept.facts["xml"], xml):
+        if part.tag != "network" or dict(part.attributes).get("physical") not in added:
+            yield str(part)
+
+
+def _differs(zone: Zone, restore: Record, how: str) -> Plan:
+    name = zone.name
+    if MADE in restore.facts:
+        text, code = f"zone {name} is restored, but not as it was: {how}", "restore-differs"
+        hint = f"mend it with zonecfg -z {name}; or take it as it is: zoneadm -z {name} attach -F"
+    else:
+        text, code = f"zone {name} was configured by somebody else meanwhile: {how}", "restore-taken"
+        hint = f"zonecfg -z {name} delete -F, and the former is restored; or zoneadm -z {name} install, and this stays"
+    return Plan(notes=(Note("refused", text, code, name, hint),))
+
+
+def _said(gateway: GatewayView) -> str:
+    networks = {name: sorted({each.zone for each in every}) for name, every in gateway.members.items() if every}
+    who = "; ".join(f"network {name}: {', '.join(zones)}" for name, zones in sorted(networks.items()))
+    return f"gateway zone {gateway.name} was deleted while zones depend on it ({who})"
+
+
+def _refused(name: str, text: str, hint: str) -> Plan:
+    return Plan(notes=(Note("refused", text, "gateway-lost", name, hint),))
