@@ -191,9 +191,15 @@ def run_through(call: Call, text: str, environ: Mapping[str, str]) -> int:
 
 
 def run_zoneadm_hook(call: Call, text: str, arguments: Sequence[str] = ()) -> int:
-    """A hook of zoneadm itself, as `run_through`; zoneadm's lock is held for it [zones 5.5]."""
+    """A hook of zoneadm itself, as `run_through`; zoneadm ignores signals meanwhile, and says its lock is held
+    [zones 5.5].
+    """
     line = text + "".join(" " + word for word in arguments)
-    return run_through(call, line, {**call.environ, "_ZONEADM_LOCK_HELD": "1"})
+    call.ignore_signals(True)
+    try:
+        return run_through(call, line, {**call.environ, "_ZONEADM_LOCK_HELD": "1"})
+    finally:
+        call.ignore_signals(False)
 
 
 def joins_stderr(world: World) -> bool:

@@ -69,6 +69,7 @@ class Call:
     closed: str = ""  # which of the descriptors 0, 1, 2 the caller had closed, as digits
     faults: list[Fault] = field(default_factory=list)
     linger: Callable[[float], bool] = _sleep  # wait some seconds; True as soon as the caller is gone
+    ignore_signals: Callable[[bool], None] = lambda on: None  # SIGINT and friends pass the command by; or no more
     kill_parent: Callable[[], None] = lambda: None  # whoever started the command dies by SIGKILL
 
     def out(self, text: str) -> None:

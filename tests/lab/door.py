@@ -70,6 +70,15 @@ def send_exit(connection: socket.socket, status: int) -> None:
     connection.sendall(b"E" + _LENGTH.pack(1) + bytes([status & 0xFF]))
 
 
+def send_heed(connection: socket.socket, ignored: bool) -> None:
+    """The caller is to ignore SIGINT, SIGTERM, SIGQUIT and SIGHUP, or no more; it does when this returns.
+
+    Raises `Malformed` or OSError when it is gone.
+    """
+    connection.sendall(b"I" if ignored else b"D")
+    receive_exactly(connection, 1)
+
+
 def send_become(
     connection: socket.socket,
     argv: Sequence[str],

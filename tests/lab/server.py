@@ -247,6 +247,7 @@ class Server:
             stdout_tty=os.isatty(request.files[1]),
             closed=request.closed,
             linger=lambda seconds: _gone_within(connection, seconds),
+            ignore_signals=lambda on: _heed(connection, on),
             kill_parent=caller.kill_parent,
         )
         status: int | None = None
@@ -305,6 +306,11 @@ class Server:
 
 def _binary(outlet: Outlet) -> IO[bytes]:
     return outlet  # type: ignore[return-value]
+
+
+def _heed(connection: socket.socket, ignored: bool) -> None:
+    with contextlib.suppress(OSError, door.Malformed):  # whoever is gone is noticed when that matters
+        door.send_heed(connection, ignored)
 
 
 def _gone_within(connection: socket.socket, seconds: float) -> bool:

@@ -180,7 +180,7 @@ class World:
         self.kernel_zones: dict[str, KernelZone] = {}
         self.stacks: dict[str, Stack] = {GLOBAL: Stack(GLOBAL, {"lo0": loopback()})}
         self.leases: dict[str, Lease] = {}  # by ticket; written by lab.dhcp only
-        self.stop_timeout = 100.0  # seconds; stop method of svc:/system/zones:default [zones 3.6]
+        self.stop_timeout: float | None = None  # seconds; None: that of svc:/system/zones:default [zones 3.6]
         self._linkid = 0
         self._zoneid = 0
         self._zone_locks: dict[str, threading.RLock] = {}

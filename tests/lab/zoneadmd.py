@@ -16,6 +16,7 @@ from lab.brands import Brand, InvalidBrand, expand, joins_stderr, open_brand, ru
 from lab.call import Call
 from lab.init_defaults import settings
 from lab.kernel import KernelTrouble, create_kernel_zone, destroy_kernel_zone, kill_processes, start_init
+from lab.smf import host as smf
 from lab.world import Dialect, KernelZone, Refused, Status, World
 from lab.zone_network import BringupFailed, bring_up, configure_addresses
 from lab.zonefiles import INSTALLED, STATES, ZonecfgError, ZoneConfig, kernel_zone, load, snapshot_path, state_of
@@ -327,11 +328,12 @@ def shutdown(call: Call, name: str) -> Answer:
         call.operate()
         if uadmin(call, name).status != 0 and state_of(world, name) == state:
             raise Refused("init")
-        until = time.monotonic() + world.stop_timeout
+        seconds = smf.zones_stop_seconds(world) if world.stop_timeout is None else world.stop_timeout
+        until = time.monotonic() + seconds
         while state_of(world, name) != INSTALLED:
             if time.monotonic() >= until:
                 raise Refused("timeout")
-            time.sleep(min(1.0, world.stop_timeout / 100))
+            time.sleep(min(1.0, seconds / 100))
         return Answer()
     except Refused:
         return Answer(1, "unable to shutdown zone\n")

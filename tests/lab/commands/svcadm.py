@@ -131,24 +131,13 @@ class Svcadm:
                         return self._complain(instance, "is in maintenance state", _IN_MAINTENANCE)
                     if instance.state in UP if on else instance.state is State.DISABLED:
                         return 0
-                    if on and instance.state is State.OFFLINE and self._hopeless(instance):
+                    if on and instance.state is State.OFFLINE and self.known.hopeless(instance):
                         return self._complain(instance, "has unsatisfied dependencies", _UNSATISFIED)
                 if instance.stopping:
                     self.die("Couldn't bind to configuration repository: repository server unavailable.")
                 self.known.changed.wait(_LOOK_SECONDS)
                 if self.call.linger(0):
                     raise Exit(1)
-
-    def _hopeless(self, instance: Instance) -> bool:
-        """A dependency is unmet, and nothing that is on its way will change that."""
-        for each in self.known.dependencies(instance):
-            unmet = self.known.unmet(*each)
-            if unmet is not None and not any(
-                cited.enabled() and cited.state not in (State.MAINTENANCE, State.DISABLED)
-                for cited in self.known.find(unmet)
-            ):
-                return True
-        return False
 
     def _complain(self, instance: Instance, what: str, status: int) -> int:
         self.call.err(f'svcadm: Instance "{instance.fmri}" {what}.\n')

@@ -9,6 +9,8 @@
  * from the server  one letter, u32 length, then words. E: status.  B: flags, folder, number of arguments, arguments,
  *                  environment; a pidfd travels along when it is inside a zone, and then our wait status goes back;
  *                  flag "w": the descriptor is a network to become the program on.
+ *                  I, D: what a terminal or an administrator sends is ignored from now on, or no more; a byte goes back,
+ *                  and another letter follows.
  */
 #define _GNU_SOURCE
 #include "launch.h"
@@ -16,6 +18,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -161,6 +164,22 @@ static char receive_letter(int door, int *passed)
 	return letter;
 }
 
+/* zoneadm does so while it waits for a hook [zones 5.5]. */
+static void heed(int door, int ignored)
+{
+	static const int numbers[] = {SIGINT, SIGTERM, SIGQUIT, SIGHUP};
+	static void (*before[4])(int);
+
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+		if (ignored)
+			before[i] = signal(numbers[i], SIG_IGN);
+		else
+			signal(numbers[i], before[i]);
+	}
+	if (send(door, "", 1, MSG_NOSIGNAL) < 0)
+		die("the lab's server went away");
+}
+
 static int become(int door, int zone, char *body, size_t length)
 {
 	char *cursor = body, *end = body + length;
@@ -237,7 +256,8 @@ int main(int argc, char **argv)
 		add_word(&request, *each);
 	send_request(door, &request, files);
 
-	letter = receive_letter(door, &zone);
+	while ((letter = receive_letter(door, &zone)) == 'I' || letter == 'D')
+		heed(door, letter == 'I');
 	receive(door, (char *)&size, sizeof(size));
 	body = malloc(size + 1);
 	if (body == NULL)

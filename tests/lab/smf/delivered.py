@@ -16,11 +16,13 @@ from lab.world import Dialect
 SCENERY = "scenery"  # a property of our own group, which no command shows
 _OWN_GROUP = "zonelab"
 _SCENERY = (
-    "system/svc/restarter", "system/filesystem/local", "system/rbac", "network/loopback",
+    "system/svc/restarter", "system/filesystem/local", "system/rbac", "system/pfexec", "network/loopback",
     "network/datalink-management", "network/ip-interface-management", "network/physical", "network/routing-setup",
     "milestone/network", "milestone/multi-user", "milestone/multi-user-server",
 )  # fmt: skip
 MANIFEST_IMPORT = "svc:/system/manifest-import:default"
+ZONES = "svc:/system/zones:default"
+ZONES_STOP_SECONDS = 100
 IPFILTER = "svc:/network/ipfilter:default"
 FORWARDING = {4: "svc:/network/ipv4-forwarding:default", 6: "svc:/network/ipv6-forwarding:default"}
 
@@ -83,6 +85,17 @@ def _manifest_import() -> Groups:
         "stop": method(":true", 60),
         "startd": _startd(duration="transient"),
         "tm_common_name": title("service manifest import"),
+    }
+
+
+def _zones() -> Groups:
+    """The service's; its instance has nothing but general/enabled [zones 3.11, services 3.6]."""
+    return {
+        "multi-user-server": dependency("require_all", "none", "svc:/milestone/multi-user-server"),
+        "start": method("/lib/svc/method/svc-zones start", 60),
+        "stop": method("/lib/svc/method/svc-zones stop", ZONES_STOP_SECONDS),
+        "startd": _startd(duration="transient"),
+        "tm_common_name": title("zones autoboot and graceful shutdown"),
     }
 
 
@@ -206,8 +219,11 @@ def services(dialect: Dialect, in_global_zone: bool) -> Mapping[str, Groups]:
         for name, each in zip(instances, groups, strict=True):
             made[name] = each
 
-    for service in (*_SCENERY, *(("system/zones",) if in_global_zone else ())):
+    for service in _SCENERY:
         add([names.join(service, "default")], [_scenery(service)])
+    if in_global_zone:
+        add([ZONES], [{GENERAL: _general(True)}])
+        made[names.join(names.split(ZONES)[0])] = _zones()
     add([MANIFEST_IMPORT], [_manifest_import()])
     add([IPFILTER], [_ipfilter()])
     add([FORWARDING[4]], [_forwarding("ipv4")])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -11,9 +12,12 @@ from lab.smf import (
     methods_of_the_lab,  # noqa: F401 -- registers them
 )
 from lab.smf.contracts import Contract
+from lab.smf.delivered import ZONES
 from lab.smf.restarter import Restarter, has_something_of_its_own, numbers
 from lab.world import GLOBAL, KernelZone, World
 from lab.zone_network import NO_NATIVE_USERLAND
+
+_UNREADABLE_SECONDS = 60.0
 
 
 @dataclass
@@ -90,3 +94,13 @@ def contract(world: World, ctid: int, zone: str) -> Contract | None:
             if found is not None:
                 return found
     return None
+
+
+def zones_stop_seconds(world: World) -> float:
+    """The stop timeout of svc:/system/zones:default, 60 if it cannot be read [zones 3.6]; infinite when it has none."""
+    known = restarter_of(world, GLOBAL)
+    if known is None or ZONES not in known.instances:
+        return _UNREADABLE_SECONDS
+    with known.changed:
+        seconds = float(known.instances[ZONES].word("stop", "timeout_seconds", str(_UNREADABLE_SECONDS)))
+    return seconds if seconds > 0 else math.inf

@@ -51,8 +51,21 @@ def take_away(known: Restarter, fmri: str, by_force: bool) -> None:
             raise NotEmulated(f"svccfg delete {'-f ' if by_force else ''}of {name}, which is running: disable it first")
     for name in doomed:
         known.forget(name)
+    _take_back_dependents(known, fmri)
     if not names.split(fmri)[1]:
         known.repository.remove(fmri)
+
+
+def _take_back_dependents(known: Restarter, fmri: str) -> None:
+    """What its manifest has put on others as `dependent` goes with it; their own manifests' words stay."""
+    for entity in list(known.repository.entities.values()):
+        for name, group in list(entity.groups.items()):
+            cited = group.properties.get("entities") if group.type == "dependency" else None
+            if cited is not None and cited.values == (fmri,) and name not in entity.imported:
+                del entity.groups[name]
+                known.repository.changed(entity, name)
+                for each in known.find(entity.fmri):
+                    known.refreshed(each)
 
 
 def look(known: Restarter) -> list[str]:

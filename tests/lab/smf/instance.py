@@ -74,6 +74,11 @@ class Instance:
         value = found.properties.get(name) if found else None
         return value.values if value else ()
 
+    def has(self, group: str, name: str) -> bool:
+        """Whether the running snapshot has the property, be it without a value."""
+        found = self.entity.running.get(group)
+        return found is not None and name in found.properties
+
     def word(self, group: str, name: str, default: str = "") -> str:
         return next(iter(self.running(group, name)), default)
 
@@ -108,11 +113,14 @@ class Instance:
 
     def put(self, state: State | None = None, next_state: State = State.NONE) -> None:
         """A new state (None: the same), as the restarter publishes it."""
-        if state is not None and state is not self.state:
+        changed = state is not None and state is not self.state
+        if state is not None and changed:
             self.state = state
             self.since = time.time()
         self.next_state = next_state
         self.published()
+        if changed and self.state in (State.MAINTENANCE, State.DISABLED):
+            self.restarter.settled(self)
 
     def published(self) -> None:
         """Whoever watches the restarter's property group is woken."""

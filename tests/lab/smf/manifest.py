@@ -20,8 +20,18 @@ _INSTANCE_ORDER = (
     "restarter", "dependency", "dependent", "method_context", "exec_method", "notification_parameters",
     "property_group", "template",
 )  # fmt: skip
+_CHILDREN = {  # of what else has an order
+    "method_context": ("method_profile", "method_credential", "method_environment"),
+    "method_environment": ("envvar",),
+}
+_ATTRIBUTES = {  # of elements that take no others
+    "method_context": {"working_directory", "project", "resource_pool", "security_flags"},
+    "method_credential": {"user", "group", "supp_groups", "privileges", "limit_privileges"},
+    "envvar": {"name", "value"},
+}
 _AT_MOST_ONCE = {
     "create_default_instance", "single_instance", "restarter", "method_context", "stability", "template",
+    "method_profile", "method_credential", "method_environment",
 }  # fmt: skip
 _REQUIRED = {
     "service": ("name", "type", "version"),
@@ -88,16 +98,26 @@ def _service(bundle: Bundle, element: Element) -> None:
         bundle.entities[name] = {GENERAL: _general(instance), **_groups(bundle, instance, name)}
 
 
-def _check(element: Element, order: tuple[str, ...]) -> None:
-    """The order the DTD fixes, and the attributes it asks for."""
+def _check_order(element: Element, order: tuple[str, ...]) -> None:
     at, seen = 0, set[str]()
     for child in element:
         if child.tag not in order[at:] or (child.tag in seen and child.tag in _AT_MOST_ONCE):
             raise Invalid("Document is not valid.")
         at = order.index(child.tag)
         seen.add(child.tag)
+
+
+def _check(element: Element, order: tuple[str, ...]) -> None:
+    """The order the DTD fixes, and the attributes it asks for and knows [services 3.6]."""
+    _check_order(element, order)
     for each in element.iter():
+        if each.tag in _CHILDREN:
+            _check_order(each, _CHILDREN[each.tag])
         if any(each.get(name) is None for name in _REQUIRED.get(each.tag, ())):
+            raise Invalid("Document is not valid.")
+        if each.tag in _ATTRIBUTES and not set(each.keys()) <= _ATTRIBUTES[each.tag]:
+            raise Invalid("Document is not valid.")
+        if {"method_profile", "method_credential"} <= {child.tag for child in each}:
             raise Invalid("Document is not valid.")
         wrong = each.tag in ("dependency", "dependent") and (
             each.get("grouping") not in _GROUPINGS or each.get("restart_on") not in _RESTARTS
@@ -147,9 +167,12 @@ def _method(element: Element, context: Element | None) -> Group:
         if context.get("working_directory"):
             group.properties["working_directory"] = astring(context.get("working_directory", ""))
         credential = context.find("method_credential")
-        for name in ("user", "group", "privileges") if credential is not None else ():
+        for name in sorted(_ATTRIBUTES["method_credential"]) if credential is not None else ():
             if credential is not None and credential.get(name):
                 group.properties[name] = astring(credential.get(name, ""))
+        for name in ("project", "resource_pool"):
+            if context.get(name):
+                group.properties[name] = astring(context.get(name, ""))
         variables = [f"{each.get('name')}={each.get('value')}" for each in context.iter("envvar")]
         if variables:
             group.properties["environment"] = astring(*variables)

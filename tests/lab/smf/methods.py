@@ -51,13 +51,16 @@ class Played:
 
 Native = Callable[[Played], int]
 NATIVE: dict[str, Native] = {}
+ON_PAPER_ONLY: set[str] = set()  # of these; on the real floor they are scripts
 
 
-def native(program: str) -> Callable[[Native], Native]:
+def native(program: str, on_paper_only: bool = False) -> Callable[[Native], Native]:
     """Register a function as the script `program`."""
 
     def register(function: Native) -> Native:
         NATIVE[program] = function
+        if on_paper_only:
+            ON_PAPER_ONLY.add(program)
         return function
 
     return register
@@ -88,6 +91,8 @@ def _token(instance: Instance, method: str, token: str) -> str:
     if token.startswith("{"):
         where, _, separator = token[1:-1].partition(":")
         group, _, key = where.partition("/")
+        if not instance.has(group, key):
+            raise NotEmulated(f"the token %{token}: {instance.fmri} has no such property")
         return (separator or " ").join(instance.running(group, key))
     return {"%": "%", "m": method, "f": instance.fmri, "i": name, "s": service, "r": "startd"}[token]
 
@@ -115,8 +120,9 @@ def played(instance: Instance, method: Method) -> tuple[int, list[str], bool] | 
     """
     words = method.command.split()
     function = NATIVE.get(words[0]) if words else None
-    if function is None:
-        return None if instance.restarter.world.floor.real else (OK, [], True)
+    real = instance.restarter.world.floor.real
+    if function is None or (real and words[0] in ON_PAPER_ONLY):
+        return None if real else (OK, [], True)
     told = Played(instance.restarter.world, instance.restarter.zone, instance, words[1], words[2:], [])
     try:
         status = function(told)

@@ -47,6 +47,26 @@ def manifest_import(told: Played) -> int:
     return OK
 
 
+@native("/lib/svc/method/svc-zones", on_paper_only=True)
+def zones(told: Played) -> int:
+    """What the script does, one zone after the other [zones 3.11]."""
+    entries = [
+        line.split(":", 3)[1:3] for line in dispatch.run_text(told.world, ["zoneadm", "list", "-pi"]).out.splitlines()
+    ]
+    others = [(name, state) for name, state in entries if name != GLOBAL]
+    if told.verb == "start":
+        for name in [name for name, state in others if state == "installed"]:
+            boots = "true" in dispatch.run_text(told.world, ["zonecfg", "-z", name, "info", "autoboot"]).out
+            _command(told, "zoneadm", "-z", name, "boot" if boots else "sysboot")
+        return OK
+    active = [name for name, state in others if state != "installed"]
+    good = [
+        _command(told, "zoneadm", "-z", name, "shutdown") == 0 or _command(told, "zoneadm", "-z", name, "halt") == 0
+        for name in active
+    ]
+    return OK if all(good) else ERR_FATAL
+
+
 @native("/lib/svc/method/ipfilter")
 def ipfilter(told: Played) -> int:
     """start, stop, reload [services 1.3]. Its daemons svc.ipfd and ipmon are a contract without processes here."""

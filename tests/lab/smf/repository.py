@@ -58,7 +58,7 @@ class Repository:
     def __init__(self, file: Path, delivered: Mapping[str, Mapping[str, Group]]) -> None:
         """`delivered` maps an FMRI (service or instance) to its groups; they are shared until somebody changes them.
 
-        Delivered services have no groups of their own, so what an instance has is what it runs with.
+        Most delivered services have no groups of their own, so what an instance has is what it runs with.
         """
         self._file = file
         self.entities: dict[str, Entity] = {}
@@ -67,6 +67,9 @@ class Repository:
         for name, groups in delivered.items():
             self.entities[name] = Entity(*names.split(name), dict(groups), dict(groups), dict(groups))
         self._load()
+        for entity in self.instances():
+            if entity.delivered and delivered.get(names.join(entity.service)):
+                entity.running = self.compose(entity)
 
     # finding ------------------------------------------------------------------------------------------------------
 

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from lab.ipadm_conf import root_of
 from lab.smf import contracts
 from lab.smf import fmri as names
-from lab.smf.delivered import MANIFEST_IMPORT, is_scenery, services
+from lab.smf.delivered import MANIFEST_IMPORT, ZONES, is_scenery, services
 from lab.smf.instance import UP, Instance, State
 from lab.smf.repository import Entity, Repository
 from lab.smf.worker import Worker
@@ -52,13 +52,15 @@ class Restarter:
             for instance in self.instances.values():
                 if not instance.enabled():
                     instance.state = State.DISABLED
-                elif is_scenery(instance.entity.running) or self._nothing_to_import(instance):
+                elif is_scenery(instance.entity.running) or self._did_its_work(instance):
                     instance.state = State.ONLINE
                 else:
                     self.post(instance, "check")
 
-    def _nothing_to_import(self, instance: Instance) -> bool:
-        return instance.fmri == MANIFEST_IMPORT and not self.repository.manifests and not any(self.manifests())
+    def _did_its_work(self, instance: Instance) -> bool:
+        """Before anybody asked: a fresh host had no zones to boot, and where no manifests are, none are imported."""
+        nothing_to_import = not self.repository.manifests and not any(self.manifests())
+        return instance.fmri == ZONES or (instance.fmri == MANIFEST_IMPORT and nothing_to_import)
 
     def manifests(self) -> Iterator[tuple[str, Path]]:
         """(path in the zone, file), in the order they are imported."""
@@ -198,7 +200,7 @@ class Restarter:
         if grouping == "exclude_all":
             return next((entity for entity in cited if good[entity]), None)
         if grouping == "optional_all":
-            return next((entity for entity in cited if not good[entity] and self._may_still_run(kind, entity)), None)
+            return next((entity for entity in cited if not good[entity] and self.may_still_run(kind, entity)), None)
         return next((entity for entity in cited if not good[entity]), None)
 
     def fulfilled(self, kind: str, entity: str) -> bool:
@@ -206,11 +208,34 @@ class Restarter:
             return self.path(urlsplit(entity).path).exists()
         return any(instance.stays_up() for instance in self.find(entity))
 
-    def _may_still_run(self, kind: str, entity: str) -> bool:
-        """It needs no administrator to come up [services 3.6]."""
-        return kind != "path" and any(
-            each.enabled() and each.state not in (State.MAINTENANCE, State.DISABLED) for each in self.find(entity)
+    def may_still_run(self, kind: str, entity: str, asked: frozenset[str] = frozenset()) -> bool:
+        """It needs no administrator to come up, nor does what it depends on [services 3.6]."""
+        if kind == "path" or entity in asked:
+            return False
+        return any(
+            each.enabled()
+            and each.state not in (State.MAINTENANCE, State.DISABLED)
+            and (each.state is not State.OFFLINE or not self.hopeless(each, asked | {entity}))
+            for each in self.find(entity)
         )
+
+    def hopeless(self, instance: Instance, asked: frozenset[str] = frozenset()) -> bool:
+        """A dependency is unmet, and nothing that is on its way will change that."""
+        for grouping, restart_on, kind, cited in self.dependencies(instance):
+            unmet = None if grouping == "optional_all" else self.unmet(grouping, restart_on, kind, cited)
+            if unmet is None:
+                continue
+            awaited = cited if grouping == "require_any" else (unmet,)
+            if grouping == "exclude_all" or not any(self.may_still_run(kind, entity, asked) for entity in awaited):
+                return True
+        return False
+
+    def settled(self, instance: Instance, told: frozenset[str] = frozenset()) -> None:
+        """It will not come up without an administrator: who waits for it, or for one that does, looks again."""
+        for dependent in self.dependents_of(instance):
+            if dependent.state is State.OFFLINE and dependent.fmri not in told:
+                self.post(dependent, "check")
+                self.settled(dependent, told | {instance.fmri, dependent.fmri})
 
     def tell_dependents(self, instance: Instance, what: str) -> None:
         """`what`: up | stop | error | refresh [services 3.6]."""

@@ -27,6 +27,7 @@ from lab.smf.instance import (
     State,
 )
 from lab.smf.methods import AT_ONCE, ERR_CONFIG, ERR_FATAL, NODAEMON, OK, Method, kill_signal, method_of, played
+from lab.world import NotEmulated
 
 STARTS_COUNTED = 5
 MEAN_SPACING_SECONDS = 600.0
@@ -52,6 +53,10 @@ class Worker:
                     self._handle(event)
             except Stopped:
                 self._forget_contract()
+            except NotEmulated as corner:
+                self.it.note(f"zonelab: not emulated: {corner}")
+                self.it.reason = METHOD_FAILED
+                self.it.put(State.MAINTENANCE)
             except Exception:
                 traceback.print_exc(file=sys.stderr)
                 self.it.reason = METHOD_FAILED
@@ -205,8 +210,8 @@ class Worker:
         return False
 
     def _too_quickly(self) -> bool:
-        count = int(self.it.word("startd", "critical_failure_count", str(STARTS_COUNTED)))
-        spacing = float(self.it.word("startd", "critical_failure_period", str(MEAN_SPACING_SECONDS)))
+        own = [self.it.word("startd", f"critical_failure_{word}") for word in ("count", "period")]
+        count, spacing = (int(own[0]), float(own[1])) if all(own) else (STARTS_COUNTED, MEAN_SPACING_SECONDS)
         starts = self.it.starts
         return len(starts) >= count > 1 and (starts[-1] - starts[0]) / (len(starts) - 1) < spacing
 

@@ -177,6 +177,19 @@ def test_the_streams_of_zoneadm_are_the_hooks(bench: Bench) -> None:
     assert state_of(bench.world, "web1") == "installed"
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT])
+def test_zoneadm_is_deaf_while_it_waits_for_a_hook(bench: Bench, number: signal.Signals) -> None:
+    _with_preuninstall(bench, "echo here; read answer; exit 0")
+    command = bench.argv(["zoneadm", "-z", "web1", "uninstall", "-F"])
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen(command, text=True, **pipes) as child:  # type: ignore[call-overload]
+        assert child.stdout.readline() == "here\n"
+        child.send_signal(number)
+        child.stdin.close()
+    assert child.returncode == 0
+    assert state_of(bench.world, "web1") == "configured"
+
+
 def test_a_killed_zoneadm_uninstalls_nothing(bench: Bench, tmp_path: Path) -> None:
     _with_preuninstall(bench, f"echo here; while [ ! -e {tmp_path}/go ]; do sleep 0.01; done; touch {tmp_path}/gone")
     command = bench.argv(["zoneadm", "-z", "web1", "uninstall", "-F"])
