@@ -18,6 +18,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from zonehookd.errors import ConfigError
+from zonehookd.illumos.zap import ours
 from zonehookd.importing.document import Document, Table, Uplink, holds, network_name
 from zonehookd.model.gateway import GLOBAL
 
@@ -84,6 +85,8 @@ def _records(document: Document, files: Mapping[str, str], source: str) -> Recor
             document.lost.append(f"{file}: is no record of zap that we know")
             continue
         kind, name = found[1], found[2]
+        if ours(text):  # it names zones for `zap destroy-zone`, and goes with their gateway
+            continue
         if kind == "rconfig":
             cidr = _cidr(f"{source}/{file}", name)
             records.networks[cidr] = _fields(document, file, text, _OF_NETWORK)
