@@ -30,6 +30,8 @@ from zonehookd.engine.look import Look, PluginReader
 from zonehookd.engine.reconciler import Reconciler
 from zonehookd.engine.survey import Survey
 from zonehookd.errors import CannotObserve, ConfigError, ZonehookError
+from zonehookd.gate.gate import Gate
+from zonehookd.gate.gate import Tools as GateTools
 from zonehookd.guard import declared as in_force
 from zonehookd.guard.answers import GuardAnswers
 from zonehookd.guard.guard import Guard, Tools
@@ -116,7 +118,19 @@ class Daemon:
         self._guard = Guard(tools)
         self._listeners.append(self._guard)
         guarding = GuardAnswers(self._guard, tools, self._given_leave)
-        handlers = {**answers.handlers(), **more.handlers(), **guarding.handlers()}
+        gate = GateTools(
+            self._dispatcher,
+            self._look,
+            self._host,
+            config.paths.state,
+            config.paths.run,
+            lambda: self.config.guard.boot,
+            self._guard.check,
+            self._metrics.gate_answered,
+            self._metrics.gate_alone,
+        )
+        self._gate = _bound(lambda: Gate(gate), config.paths.run)
+        handlers = {**answers.handlers(), **more.handlers(), **guarding.handlers(), **self._gate.handlers()}
         self._control = _bound(lambda: ControlServer(self._context, control, handlers), config.paths.run)
         self._declared = checked.declared
 
@@ -155,7 +169,7 @@ class Daemon:
                 await self._patiently(self._hold_on)
                 self._dispatcher.declare(self._declared)
                 self._guard.begin()
-                aside.append(tasks.create_task(self._say_ready()))
+                aside += [tasks.create_task(self._gate.run()), tasks.create_task(self._say_ready())]
                 await self._dispatcher.run()
                 await self._late.stop()
                 for task in aside:
@@ -164,6 +178,7 @@ class Daemon:
             if server is not None:
                 server.shutdown()
                 server.server_close()
+            self._gate.close()
             self._control.close()
             self._publisher.close()
             self._context.term()

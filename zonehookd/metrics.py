@@ -92,6 +92,11 @@ class Metrics:
         self.gateways = gauge("gateway_open", "1 while packets go through the gateway, as far as we see", "gateway")
         self.verdicts = counter("guard_verdicts_total", "Questions to the guard", "operation", "code")
         self.lost = gauge("gateways_lost", "Gateways whose configuration was deleted while zones depend on them")
+        self.gate_answers = counter("gate_answers_total", "What the brands' hooks were told", "word", "answer", "code")
+        self.gate_seconds = histogram("gate_answer_duration_seconds", "How long a hook waited for it", "word")
+        self.gate_by_itself = counter(
+            "gate_alone_total", "What hooks decided while we did not answer", "word", "answer"
+        )
         self._site: Site | None = None
         for result in Result:
             for kind in get_args(Kind):
@@ -204,6 +209,15 @@ class Metrics:
             self.source_by.labels(name, way).set(0)
         if not final:
             self.source_restarts.labels(name).inc()
+
+    # -- the gate
+
+    def gate_answered(self, word: str, answer: str, code: str, seconds: float) -> None:
+        self.gate_answers.labels(word, answer, code).inc()
+        self.gate_seconds.labels(word).observe(seconds)
+
+    def gate_alone(self, word: str, allowed: bool) -> None:
+        self.gate_by_itself.labels(word, "allow" if allowed else "deny").inc()
 
     # -- commands
 

@@ -290,3 +290,24 @@ class GuardedRow(BaseModel):
 
 class GuardStatusReply(BaseModel):
     gateways: list[GuardedRow]
+
+
+class BrandRow(BaseModel):
+    """`gate`: whether its hooks ask us; `missing`: they should and do not, `text` says why; `edited`: they do, and
+    somebody else has changed the file besides. `old_hooks`: zones that were up when the gate came, and go by the hooks
+    of before until they are halted.
+    """
+
+    name: str
+    enabled: bool
+    gate: str  # in place, remade, edited, missing, none
+    text: str
+    zones: int
+    old_hooks: list[str]
+
+
+class BrandReply(BaseModel):
+    """`text`: what was done, for a person."""
+
+    brands: list[BrandRow]
+    text: str = ""

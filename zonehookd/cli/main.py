@@ -14,6 +14,7 @@ from zonehookd import __version__
 from zonehookd.bus.client import follow
 from zonehookd.bus.messages import Verb
 from zonehookd.cli import tables
+from zonehookd.cli.brand import brand
 from zonehookd.cli.guard import guard
 from zonehookd.cli.imports import imports
 from zonehookd.cli.provisioning import provisioning
@@ -40,6 +41,7 @@ def main(context: click.Context, file: Path | None, run: Path | None, as_json: b
     context.obj = Settings(file, run, as_json, timeout_s)
 
 
+main.add_command(brand)
 main.add_command(guard)
 main.add_command(imports)
 main.add_command(provisioning)

@@ -49,7 +49,7 @@ class Doorkeeper(Protocol):
         """A hook that asks nothing came by."""
 
 
-Answered = Callable[[str, Word | None, float], None]  # word, what was said (None: nothing), seconds
+Answered = Callable[[str, str, str, float], None]  # word, allow, deny or none (the gate decides), code, seconds
 
 
 class GateServer:
@@ -121,7 +121,8 @@ class GateServer:
             async with asyncio.timeout(_REQUEST_MAX_S):
                 await asyncio.get_running_loop().sock_sendall(connection, text.encode()[:_ANSWER_MAX_BYTES])
         finally:
-            self._answered(request.word, word, time.monotonic() - began)
+            answer = "none" if word is None else "allow" if word.allowed else "deny"
+            self._answered(request.word, answer, word.code if word else "", time.monotonic() - began)
 
     def _decide(self, request: _Request) -> Awaitable[Word]:
         match request.word:

@@ -49,14 +49,26 @@ def write_atomically(path: Path, content: str, mode: int | None) -> None:
     for folder_path in reversed([each for each in path.parents if not each.exists()]):
         folder_path.mkdir(exist_ok=True)
         folder_path.chmod(0o755)  # the file's own mode says who may read it, whatever our umask
+    mode = stat.S_IMODE(kept.st_mode) if kept else 0o644 if mode is None else mode
+    _swap(path, content.encode(), mode, (kept.st_uid, kept.st_gid) if kept else None, None)
+
+
+def put_like(path: Path, content: bytes, like: os.stat_result, *, times: bool) -> None:
+    """Atomically, with the mode and owner of `like`, and with `times` its time of change too. Raises OSError."""
+    _swap(path, content, stat.S_IMODE(like.st_mode), (like.st_uid, like.st_gid), like.st_mtime_ns if times else None)
+
+
+def _swap(path: Path, content: bytes, mode: int, owner: tuple[int, int] | None, mtime_ns: int | None) -> None:
     handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            if kept is not None:
-                os.fchown(file.fileno(), kept.st_uid, kept.st_gid)
-            os.fchmod(file.fileno(), stat.S_IMODE(kept.st_mode) if kept else 0o644 if mode is None else mode)
+        with os.fdopen(handle, "wb") as file:
+            if owner is not None:
+                os.fchown(file.fileno(), *owner)
+            os.fchmod(file.fileno(), mode)
             file.write(content)
             file.flush()
+            if mtime_ns is not None:
+                os.utime(file.fileno(), ns=(mtime_ns, mtime_ns))
             os.fsync(file.fileno())
         Path(temporary).rename(path)
     except BaseException:

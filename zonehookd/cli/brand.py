@@ -1,0 +1,87 @@
+"""``zonehookctl brand``: which brands' hooks ask zonehookd."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.text import Text
+
+from zonehookd.bus.client import NoDaemon, ask
+from zonehookd.cli import tables
+from zonehookd.cli.settings import EXIT_TROUBLE, Settings, json_option, settings_of
+from zonehookd.errors import ZonehookError
+from zonehookd.gate import offline
+
+_ENABLE_MAX_S = 60.0  # it may be compiled first
+_COLOURS = {"in place": "green", "remade": "green", "edited": "yellow", "missing": "red", "none": "dim"}
+
+
+@click.group()
+def brand() -> None:
+    """The gate in a brand's hooks: boots wait for their links, gateways are not uninstalled."""
+
+
+@brand.command()
+@click.argument("name", metavar="BRAND")
+@json_option
+@click.pass_context
+def enable(context: click.Context, name: str, as_json: bool) -> None:
+    """Put the gate into the hooks of BRAND. Zones that are up have it from their next boot on."""
+    settings = settings_of(context, as_json)
+    settings.timeout_s = max(settings.timeout_s, _ENABLE_MAX_S)
+    settings.show(settings.ask("brand-enable", brand=name), _printed)
+
+
+@brand.command()
+@click.argument("name", metavar="BRAND")
+@json_option
+@click.pass_context
+def disable(context: click.Context, name: str, as_json: bool) -> None:
+    """Take the gate out of BRAND: its config.xml is again what its package put there. Needs no daemon."""
+    settings = settings_of(context, as_json)
+    try:
+        answer = ask(settings.run, "brand-disable", timeout_s=settings.timeout_s, brand=name)
+    except NoDaemon:
+        answer = _alone(settings, name)
+    except ZonehookError as problem:
+        click.echo(f"zonehookctl: {problem}", err=True)
+        sys.exit(EXIT_TROUBLE)
+    settings.show(answer, _printed)
+
+
+@brand.command()
+@click.argument("name", metavar="[BRAND]", required=False)
+@json_option
+@click.pass_context
+def status(context: click.Context, name: str | None, as_json: bool) -> None:
+    """Every brand of this host, or one. Exit 1 if one that should have the gate has not."""
+    settings = settings_of(context, as_json)
+    answer = settings.ask("brand-status", brand=name)
+    settings.show(answer, _printed)
+    sys.exit(EXIT_TROUBLE if any(each["gate"] == "missing" for each in answer["brands"]) else 0)
+
+
+def _alone(settings: Settings, name: str) -> dict[str, Any]:
+    try:
+        text = offline.disable(settings.state, settings.run, name)
+    except (ZonehookError, OSError) as problem:
+        click.echo(f"zonehookctl: {problem}", err=True)
+        sys.exit(EXIT_TROUBLE)
+    up = f"; zones of it that are up ask until they are halted, so {settings.state / 'gate'} stays"
+    return {"brands": [], "text": f"brand {name}: {text}{up}"}
+
+
+def _printed(out: Console, answer: dict[str, Any]) -> None:
+    if answer["text"]:
+        out.print(answer["text"])
+    if answer["brands"]:
+        columns = ("BRAND", "GATE", "ZONES", "WITH THE HOOKS OF BEFORE", "")
+        tables.table(out, columns, map(_cells, answer["brands"]), "no brands")
+
+
+def _cells(row: dict[str, Any]) -> tuple[Text | str, ...]:
+    gate = Text(row["gate"] if row["enabled"] else "-", _COLOURS.get(row["gate"], ""))
+    return (row["name"], gate, str(row["zones"]), ", ".join(row["old_hooks"]) or "-", row["text"])

@@ -1,0 +1,180 @@
+"""All of the gate that lives in the daemon: its answers, its brands, and what it decided alone."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel
+
+from zonehookd import log
+from zonehookd.bus.control import Handler
+from zonehookd.bus.messages import BrandReply, BrandRow, Request
+from zonehookd.engine.dispatcher import Dispatcher
+from zonehookd.engine.look import Look
+from zonehookd.errors import CannotObserve, ZonehookError
+from zonehookd.gate import alone
+from zonehookd.gate.keeper import BRANDS, BrandKeeper, Happening
+from zonehookd.gate.program import Program
+from zonehookd.gate.ready import Ready
+from zonehookd.gate.server import Answered, GateServer, Word
+from zonehookd.host.doors import Commands
+from zonehookd.model.guard import Operation, Verdict
+
+_CHECK_S = 60.0
+_FIRST_LOOK_S, _FIRST_LOOK_TRIES = 0.1, 50
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What of the daemon the gate needs. `state`, `run`: [paths]; `boot`: [guard] boot; `judge`: the guard;
+    `answered`: what was said to the gate; `alone`: word and answer of each decision it took without us."""
+
+    dispatcher: Dispatcher
+    make_look: Callable[[], Look]
+    commands: Commands
+    state: Path
+    run: Path
+    boot: Callable[[], Literal["allow", "deny"]]
+    judge: Callable[[str, Operation], Awaitable[Verdict]]
+    answered: Answered
+    alone: Callable[[str, bool], None]
+    brands: Path = BRANDS
+
+
+class Gate:
+    """A Doorkeeper. Owns RUN/gate.sock from the moment it is made; raises OSError then."""
+
+    def __init__(self, tools: Tools) -> None:
+        self._tools = tools
+        self._log = log.get()
+        self._ready = Ready(tools.dispatcher, tools.make_look, tools.boot)
+        self._keeper = BrandKeeper(tools.state, tools.run, tools.brands)
+        self._program = Program(tools.state, tools.commands)
+        self._program_fault = ""
+        self._server = GateServer(tools.run / "gate.sock", self, tools.answered)
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._server.run())
+            for _ in range(_FIRST_LOOK_TRIES):  # who runs is known after the first look
+                if self._running() is not None:
+                    break
+                await asyncio.sleep(_FIRST_LOOK_S)
+            while True:
+                await self._look_after()
+                await asyncio.sleep(_CHECK_S)
+
+    def close(self) -> None:
+        self._server.close()
+
+    # -- Doorkeeper
+
+    async def before_ready(self, zone: str) -> Word:
+        self._keeper.heard(zone)
+        return await self._ready.before_ready(zone)
+
+    async def may(self, zone: str, operation: Operation) -> Word:
+        verdict = await self._tools.judge(zone, operation)
+        if verdict.code == "not-guarded":
+            return Word(verdict.allowed, verdict.code)
+        first, *more = verdict.lines()
+        return Word(verdict.allowed, verdict.code, (f"zonehookd: {first}", *more))
+
+    def heard(self, zone: str, hook: str, state: int | None, command: int | None) -> None:
+        self._keeper.heard(zone)
+
+    # -- now and then
+
+    async def _look_after(self) -> None:
+        """What is missing of an enabled brand's gate is put back; what was decided without us is counted."""
+        try:
+            for each in alone.taken(self._tools.state):
+                self._tools.alone(each.word, each.allowed)
+                self._log.warning(
+                    "the gate decided alone",
+                    zone=each.zone, word=each.word, allowed=each.allowed, why=each.why, when=each.when,
+                )  # fmt: skip
+        except OSError as problem:
+            self._log.error("cannot read what the gate decided alone", error=str(problem))
+        for happened in self._keeper.check(self._running()):
+            self._say(happened)
+        if self._keeper.enabled():
+            await self._provide()
+
+    async def _provide(self) -> None:
+        try:
+            await self._program.provide()
+            self._program_fault = ""
+        except ZonehookError as problem:
+            if str(problem) != self._program_fault:
+                self._log.error("no gate program", error=str(problem))
+            self._program_fault = str(problem)
+
+    def _say(self, happened: Happening) -> None:
+        (self._log.warning if happened.good else self._log.error)("brand", brand=happened.brand, what=happened.text)
+
+    def _running(self) -> Mapping[str, set[str]] | None:
+        """Brand -> its zones that are up; None before the first look."""
+        site = self._tools.dispatcher.survey.site
+        if site is None:
+            return None
+        running: dict[str, set[str]] = {}
+        for zone in site.zones.values():
+            if zone.config is not None and zone.state.in_kernel:
+                running.setdefault(zone.config.brand, set()).add(zone.name)
+        return running
+
+    # -- zonehookctl brand
+
+    def handlers(self) -> dict[str, Handler]:
+        return {"brand-enable": self.enable, "brand-disable": self.disable, "brand-status": self.status}
+
+    async def enable(self, request: Request) -> BaseModel:
+        name, running = request.brand or "", self._running()
+        if running is None:
+            raise CannotObserve("no look has succeeded yet, so nobody knows which zones run", hint="try again soon")
+        await self._program.provide()
+        self._keeper.enable(name, running.get(name, set()))
+        self._log.info("the gate is put into a brand", brand=name)
+        return self._reply([name], f"brand {name} has the gate")
+
+    async def disable(self, request: Request) -> BaseModel:
+        name = request.brand or ""
+        text = self._keeper.disable(name)
+        self._log.info("the gate is taken out of a brand", brand=name, what=text)
+        up = sorted((self._running() or {}).get(name, ()))
+        still = f"; {', '.join(up)}: up, and asks until halted, so {self._program.path} stays" if up else ""
+        return self._reply([name], f"brand {name}: {text}{still}")
+
+    async def status(self, request: Request) -> BaseModel:
+        for happened in self._keeper.check(self._running()):
+            self._say(happened)
+        names = self._keeper.names()
+        if request.brand is not None and request.brand not in names:
+            raise ZonehookError(f"there is no brand {request.brand!r}", hint=f"there are: {', '.join(names) or 'none'}")
+        return self._reply([request.brand] if request.brand else names, "")
+
+    def _reply(self, names: list[str], text: str) -> BrandReply:
+        site = self._tools.dispatcher.survey.site
+        zones = [each.config.brand for each in site.zones.values() if each.config and not each.absent] if site else []
+        enabled = self._keeper.enabled()
+        rows = []
+        for name in names:
+            how, said, old_hooks = self._keeper.known(name)
+            fault = self._program_fault if name in enabled else ""
+            rows.append(
+                BrandRow(
+                    name=name,
+                    enabled=name in enabled,
+                    gate="missing" if fault else how,
+                    text=fault or said,
+                    zones=zones.count(name),
+                    old_hooks=list(old_hooks),
+                )
+            )
+        return BrandReply(brands=rows, text=text)

@@ -1,0 +1,266 @@
+"""Which brands have the gate, and that they keep it (zones sheet 5.1, 5.6).
+
+How: in place, by rename, with the packaged bytes, owner, mode and time kept in STATE/brand/NAME/config.xml. libbrand
+reads that path and no other. A lofs mount over the file would leave the packaged one alone, but nobody can unlink what
+something is mounted on (EBUSY, gate usr/src/uts/common/fs/vnode.c vn_removeat), so updates of the brand's package would
+fail; a brand of our own would change every zone.
+
+It is no change for good. The packaging system puts its file there again at an update or `pkg fix`; that is seen by the
+next check, and the gate is made anew from the *new* file. Disabling puts back what the package put there, to the byte.
+
+The kept file is the record: it is written first, and `leaving` beside it says that the gate is to go, so a crash
+between any two steps is repaired by the next check. When all of it is lost, the edit itself tells what was there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+import stat
+import time
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from zonehookd.gate.brands import SIZE_MAX_BYTES, BrandRefused, gated, name_of, ungated
+from zonehookd.host.files import Stamp, put_like, read_bounded, stamp, write_atomically
+
+BRANDS = Path("/usr/lib/brand")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Happening:
+    """What a check did, or could not do."""
+
+    brand: str
+    text: str
+    good: bool
+
+
+@dataclass(slots=True)
+class _Known:
+    """What the last check found. `how`: in place, remade, edited, missing, none."""
+
+    how: str
+    text: str = ""
+    seen: Stamp | None = None
+    kept: Stamp | None = None
+    old_hooks: set[str] = field(default_factory=set)
+
+
+class BrandKeeper:
+    """`state`, `run`: [paths]. All of it is small files, read and written at once."""
+
+    def __init__(self, state: Path, run: Path, folder: Path = BRANDS) -> None:
+        self._kept = state / "brand"
+        self._gate, self._run = str(state.resolve() / "gate"), str(run.resolve())  # the gate follows no link
+        self._folder = folder
+        self._known: dict[str, _Known] = {}
+        for name in self.enabled():
+            self._known[name] = _Known("none", old_hooks=self._old_hooks(name))
+
+    # -- asking
+
+    def names(self) -> list[str]:
+        """Every brand of this host, and those that were enabled and are gone."""
+        there = {each.parent.name for each in self._folder.glob("*/config.xml")}
+        return sorted(name for name in {*there, *self._kept_names()} if _NAME.fullmatch(name))
+
+    def enabled(self) -> list[str]:
+        return [name for name in self._kept_names() if not self._leaving(name).exists()]
+
+    def known(self, name: str) -> tuple[str, str, Collection[str]]:
+        """How the gate stands in it (in place, remade, edited, missing, none), a word about it, and the zones that
+        were up when it came: zoneadmd goes by the hooks of its own start (trap 26)."""
+        known = self._known.get(name, _Known("none"))
+        return known.how, known.text, sorted(known.old_hooks)
+
+    # -- changing
+
+    def enable(self, name: str, running: Collection[str]) -> None:
+        """Puts the gate in; the program must be there. `running`: zones of this brand that are up. Raises
+        BrandRefused; then the file is as it was."""
+        if not _NAME.fullmatch(name) or not self._file(name).exists():
+            raise BrandRefused(f"there is no brand {name!r}", hint=f"there are: {', '.join(self.names()) or 'none'}")
+        with _refused(self._file(name)):
+            disk, like = self._read(name)
+            bare = ungated(disk)
+            wanted = gated(bare, self._gate, self._run)
+            if name_of(bare) != name:
+                raise BrandRefused(f"it says that it is brand {name_of(bare)!r}")
+            self._leaving(name).unlink(missing_ok=True)
+            if self._read_kept(name) != bare:
+                self._keep(name, bare, like)
+            if disk != wanted:
+                self._put(name, wanted, like)
+                self._note_old_hooks(name, running)
+            self._settle(name, "in place")
+
+    def disable(self, name: str) -> str:
+        """Takes the gate out. What was done, in words. Raises BrandRefused."""
+        if not _NAME.fullmatch(name) or name not in self.names():
+            raise BrandRefused(f"there is no brand {name!r}", hint=f"there are: {', '.join(self.names()) or 'none'}")
+        with _refused(self._file(name)):
+            if self._kept_file(name).exists():
+                self._leaving(name).touch(0o600)
+            return self._take_out(name)
+
+    def check(self, running: Mapping[str, Collection[str]] | None) -> list[Happening]:
+        """Cheap when nothing changed: a `stat` or two per brand. `running`: brand -> zones that are up, if known."""
+        happened: list[Happening] = []
+        for name in self.names():
+            if running is not None:
+                self._forget_old_hooks(name, self._known_old(name) - set(running.get(name, ())))
+            try:
+                with _refused(self._file(name)):
+                    text = self._check(name, (running or {}).get(name, ()))
+            except BrandRefused as problem:
+                known = self._known.setdefault(name, _Known("none"))
+                if self._kept_file(name).exists() and known.text != str(problem):
+                    happened.append(Happening(name, str(problem), False))
+                    known.how, known.text = "missing", str(problem)
+                continue
+            if text:
+                happened.append(Happening(name, text, True))
+        return happened
+
+    def heard(self, zone: str) -> None:
+        """The gate spoke for this zone: it has the new hooks."""
+        for name in self._known:
+            if zone in self._known_old(name):
+                with contextlib.suppress(OSError):
+                    self._forget_old_hooks(name, {zone})
+
+    # -- one brand
+
+    def _check(self, name: str, running: Collection[str]) -> str:
+        """What was put right, if anything was."""
+        if self._leaving(name).exists():
+            return self._take_out(name)
+        kept_stamp, seen = stamp(self._kept_file(name)), stamp(self._file(name))
+        known = self._known.get(name)
+        if known is not None and known.seen == seen and known.kept == kept_stamp and seen is not None:
+            return ""
+        if seen is None:
+            self._known[name] = _Known("missing", "the brand is not installed", old_hooks=self._known_old(name))
+            return ""
+        for half in self._file(name).parent.glob(".config.xml.*"):  # of ours, when we were killed while we wrote it
+            half.unlink()
+        disk, like = self._read(name)
+        kept = self._read_kept(name)
+        bare = ungated(disk)
+        if kept is None:
+            if disk == bare or disk != gated(bare, self._gate, self._run):
+                self._known[name] = _Known("none", "" if disk == bare else "another zonehookd's gate is in it", seen)
+                return ""
+            self._keep(name, bare, like)
+            self._settle(name, "in place")
+            return "what the package had put there was not kept any more, and is known from the edit itself"
+        wanted = gated(bare, self._gate, self._run)
+        if disk == wanted:
+            edited = "" if bare == kept else "somebody else has changed the file besides"
+            self._settle(name, "edited" if edited else "in place", edited)
+            return ""
+        self._keep(name, bare, like)
+        self._put(name, wanted, like)
+        self._note_old_hooks(name, running)
+        when = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        again = "put back as its package has it" if bare == kept else "replaced, as an update of its package does"
+        what = again if disk == bare else "edited by somebody else"
+        self._settle(name, "remade", f"the file was {what}; the gate was made anew at {when}")
+        return f"its config.xml was {what}; the gate is in it again"
+
+    def _take_out(self, name: str) -> str:
+        said = "the gate was not in it"
+        kept = self._read_kept(name)
+        if self._file(name).exists():
+            disk, like = self._read(name)
+            if kept is not None and disk == gated(kept, self._gate, self._run):
+                put_like(self._file(name), kept, self._kept_file(name).stat(), times=True)
+                said = "its config.xml is as its package left it"
+            elif (bare := ungated(disk)) != disk:
+                put_like(self._file(name), bare, like, times=False)
+                said = "the gate is out of its config.xml; the rest of it is not known to be as its package left it"
+        self._kept_file(name).unlink(missing_ok=True)
+        shutil.rmtree(self._kept / name, ignore_errors=True)
+        self._known.pop(name, None)
+        return said
+
+    def _put(self, name: str, content: bytes, like: os.stat_result) -> None:
+        put_like(self._file(name), content, like, times=False)
+        if self._read(name)[0] != content:
+            raise BrandRefused("what was written does not read back")
+
+    def _settle(self, name: str, how: str, text: str = "") -> None:
+        old = self._known_old(name)
+        self._known[name] = _Known(how, text, stamp(self._file(name)), stamp(self._kept_file(name)), old)
+
+    # -- files
+
+    def _file(self, name: str) -> Path:
+        return self._folder / name / "config.xml"
+
+    def _kept_file(self, name: str) -> Path:
+        return self._kept / name / "config.xml"
+
+    def _leaving(self, name: str) -> Path:
+        return self._kept / name / "leaving"
+
+    def _kept_names(self) -> list[str]:
+        return sorted(each.parent.name for each in self._kept.glob("*/config.xml"))
+
+    def _read(self, name: str) -> tuple[bytes, os.stat_result]:
+        """Raises BrandRefused, OSError."""
+        found = self._file(name).lstat()
+        if not stat.S_ISREG(found.st_mode) or found.st_uid != os.geteuid():
+            raise BrandRefused("it is not a plain file of root's")
+        return read_bounded(self._file(name), SIZE_MAX_BYTES), found
+
+    def _read_kept(self, name: str) -> bytes | None:
+        try:
+            return read_bounded(self._kept_file(name), SIZE_MAX_BYTES)
+        except FileNotFoundError:
+            return None
+
+    def _keep(self, name: str, content: bytes, like: os.stat_result) -> None:
+        self._kept_file(name).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        put_like(self._kept_file(name), content, like, times=True)
+
+    # -- zones that go by the hooks of before
+
+    def _known_old(self, name: str) -> set[str]:
+        known = self._known.get(name)
+        return known.old_hooks if known is not None else set()
+
+    def _old_hooks(self, name: str) -> set[str]:
+        with contextlib.suppress(OSError, ValueError):
+            return set(read_bounded(self._kept / name / "old-hooks", SIZE_MAX_BYTES).decode().split())
+        return set()
+
+    def _note_old_hooks(self, name: str, zones: Iterable[str]) -> None:
+        self._known.setdefault(name, _Known("none")).old_hooks.update(zones)
+        self._write_old_hooks(name)
+
+    def _forget_old_hooks(self, name: str, zones: set[str]) -> None:
+        if zones & self._known_old(name):
+            self._known[name].old_hooks -= zones
+            self._write_old_hooks(name)
+
+    def _write_old_hooks(self, name: str) -> None:
+        text = "".join(f"{zone}\n" for zone in sorted(self._known_old(name)))
+        write_atomically(self._kept / name / "old-hooks", text, 0o600)
+
+
+@contextlib.contextmanager
+def _refused(file: Path) -> Iterator[None]:
+    """Whatever is the matter is said of the file. Raises BrandRefused."""
+    try:
+        yield
+    except BrandRefused as problem:
+        raise BrandRefused(f"{file}: {problem.args[0]}", hint=problem.hint) from problem
+    except (OSError, ValueError) as problem:
+        hint = "on a system whose /usr cannot be written there is no gate" if "ead-only" in str(problem) else ""
+        raise BrandRefused(f"{file}: {problem}", hint=hint) from problem
