@@ -7,7 +7,7 @@ gateway itself, a zone that is gone, and one whose configuration says ``zh.depen
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from zonehookd.engine.attach import DEPENDS, NO
@@ -15,6 +15,7 @@ from zonehookd.engine.site import Site
 from zonehookd.model.attachment import Attachment
 from zonehookd.model.gateway import GLOBAL
 from zonehookd.model.guard import Dependent
+from zonehookd.model.network import Network
 from zonehookd.model.record import Record
 from zonehookd.model.zone import Zone
 
@@ -22,33 +23,51 @@ _NOTHING: Mapping[str, Collection[str]] = MappingProxyType({})
 
 
 def dependents(
-    site: Site, gateway: str, on_link: Mapping[str, Collection[str]] = _NOTHING, gone: Collection[str] = ()
+    site: Site,
+    gateway: str,
+    on_link: Mapping[str, Collection[str]] = _NOTHING,
+    gone: Collection[str] = (),
+    refused: Collection[Attachment] = (),
 ) -> tuple[Dependent, ...]:
-    """By network and zone. `on_link`: lower link -> zones that have a VNIC over it; `gone`: zones no longer there."""
-    return tuple(sorted(_of(site, gateway, on_link, gone, frozenset())))
+    """By network and zone. `on_link`: lower link -> zones that have a VNIC over it; `gone`: zones no longer there;
+    `refused`: NICs that are refused only because of one of those."""
+    return tuple(sorted(_of(_Now(site, on_link, gone, refused), gateway, frozenset())))
 
 
-def _of(
-    site: Site, gateway: str, on_link: Mapping[str, Collection[str]], gone: Collection[str], seen: frozenset[str]
-) -> Iterator[Dependent]:
+@dataclass(frozen=True, slots=True)
+class _Now:
+    site: Site
+    on_link: Mapping[str, Collection[str]]
+    gone: Collection[str]
+    refused: Collection[Attachment]
+
+    def attached(self, network: Network) -> Mapping[str, str]:
+        """Zone -> how it was found on this network."""
+        refused = (each for each in self.refused if each.network.name == network.name)
+        placed = members((*self.site.on_network.get(network.name, ()), *refused))
+        how = {each.zone: each.found_by for each in placed}
+        for zone in self.on_link.get(network.link, ()):
+            how.setdefault(zone, "link")
+        return how
+
+
+def _of(now: _Now, gateway: str, seen: frozenset[str]) -> Iterator[Dependent]:
+    site = now.site
     declared = site.gateways.get(gateway)
     if declared is None:
         return
     for network in declared.networks.values():
-        how = {each.zone: each.found_by for each in members(site.on_network.get(network.name, ()))}
-        for zone in on_link.get(network.link, ()):
-            how.setdefault(zone, "link")
-        for name, found_by in how.items():
+        for name, found_by in now.attached(network).items():
             living = site.zones.get(name)
-            if living is not None and name not in (gateway, GLOBAL) and name not in gone and depends(living):
+            if living is not None and name not in (gateway, GLOBAL) and name not in now.gone and depends(living):
                 yield Dependent(network.name, name, found_by, living.state.value)
     for inner in site.gateways.values():
         if inner.outside is None or inner.outside.name not in declared.networks or inner.name in seen | {gateway}:
             continue
         zone_of_it = site.zones.get(inner.name)
-        if inner.name != GLOBAL and (zone_of_it is None or zone_of_it.absent or inner.name in gone):
+        if inner.name != GLOBAL and (zone_of_it is None or zone_of_it.absent or inner.name in now.gone):
             continue
-        for each in _of(site, inner.name, on_link, gone, seen | {gateway}):
+        for each in _of(now, inner.name, seen | {gateway}):
             if each.zone != gateway:
                 yield replace(each, through=each.through or inner.name)
 

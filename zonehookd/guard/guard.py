@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -20,6 +20,7 @@ from zonehookd.guard import standing
 from zonehookd.host.doors import Files
 from zonehookd.illumos import dladm, smf
 from zonehookd.model import subject
+from zonehookd.model.attachment import Attachment
 from zonehookd.model.event import Event
 from zonehookd.model.gateway import GLOBAL, Declaration
 from zonehookd.model.guard import OPERATIONS, Dependent, Verdict
@@ -137,27 +138,37 @@ class Guard:
         dispatcher = self._tools.dispatcher
         look = self._tools.make_look()
         taken = await dispatcher.survey.take(look, dispatcher.declared, time.monotonic())
-        on_link = await self._on_links(look, taken.site, gateway)
-        return taken, dependents(taken.site, gateway, on_link, taken.missing_since_s.keys())
+        on_link = await self._on_links(look, taken.site)
+        gone = taken.missing_since_s.keys()
+        return taken, dependents(taken.site, gateway, on_link, gone, list(_refused_for(taken)) if gone else ())
 
-    async def _on_links(self, look: Look, site: Site, gateway: str) -> Mapping[str, Collection[str]]:
-        """Lower link -> zones that have a VNIC over it: by their configuration, by our books, or lent to them."""
+    async def _on_links(self, look: Look, site: Site) -> Mapping[str, Collection[str]]:
+        """Lower link -> zones that have a VNIC over it: named by their configuration, or lent to them.
+
+        Our books are asked of zones that cannot be read only: what they say of others is old, and may be a ghost.
+        """
         vnics = await look.ask(dladm.vnics(look.dialect))
         etherstubs = {network.link for network in site.networks.values() if network.internal}
+        named: dict[str, set[str]] = {}
+        for each in site.zones.values():
+            for nic in each.config.nics if each.config else ():
+                named.setdefault(nic.link, set()).add(each.name)
         lent: Mapping[str, dladm.Protection] | None = None
         found: dict[str, set[str]] = {}
         for name, vnic in vnics.items():
             if vnic.over not in etherstubs:
                 continue
-            zone = site.holders.get(name) or vnic.zone or ""
-            record = None if zone else look.store.one("vnic", name)
-            if record is not None:
-                zone = record.owner.name if record.owner.kind == "zone" else GLOBAL
-            if not zone and vnic.zone is None:  # only the link itself knows (network sheet 2.6); asked when it must be
-                lent = lent if lent is not None else await look.ask(dladm.protections())
-                zone = lent[name].zone if name in lent else ""
-            if zone:
-                found.setdefault(vnic.over, set()).add(zone)
+            zones = {*named.get(name, ()), *([vnic.zone] if vnic.zone else ())}
+            if not zones:
+                record = look.store.one("vnic", name)
+                owner = site.zones.get(record.owner.name if record else site.holders.get(name, ""))
+                if owner is not None and owner.config is None and not owner.absent:
+                    zones.add(owner.name)
+                elif vnic.zone is None and (record is None or (owner is not None and owner.state.in_kernel)):
+                    # Only the link itself knows (network sheet 2.6); that walk is long, so asked when it must be.
+                    lent = lent if lent is not None else await look.ask(dladm.protections())
+                    zones.update([lent[name].zone] if name in lent and lent[name].zone else [])
+            found.setdefault(vnic.over, set()).update(zones)
         return found
 
     async def _zones_are_stopping(self) -> bool:
@@ -258,6 +269,16 @@ class Guard:
                 gateways[name] = standing.standing(dependents(site, name, on_link), until)
         policy = self._tools.policy()
         return standing.written(standing.Known(policy.without_daemon, policy.boot, gateways))
+
+
+def _refused_for(taken: Taken) -> Iterator[Attachment]:
+    """NICs refused because of zones that are gone, and are not believed to be so yet: a zone was renamed, say."""
+    owners = {f"zone {name}" for name in taken.missing_since_s}
+    for name, attached in taken.site.attached.items():
+        theirs = {refusal.object for refusal in attached.refusals if refusal.owner in owners}
+        for each in taken.attached_alone[name][1].attachments if theirs else ():
+            if theirs & {each.link, *(str(address.ip) for address in each.addresses)}:
+                yield each
 
 
 def _unread(taken: Taken, zone: str) -> list[str]:

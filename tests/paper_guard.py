@@ -1,0 +1,75 @@
+"""The real guard over a paper engine: what the daemon joins, without its clock and its sockets."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection
+from typing import Any
+
+from paper import Engine
+
+from zonehookd.config import GuardSection
+from zonehookd.engine.survey import Survey
+from zonehookd.guard.answers import GuardAnswers
+from zonehookd.guard.guard import Guard, Tools
+from zonehookd.model.event import Event
+from zonehookd.model.gateway import Declaration
+from zonehookd.model.guard import Verdict
+
+
+class Guarded:
+    """An engine and its guard. `heard`: every verdict; `lost`: each change of what is missed; `said`: leave given."""
+
+    def __init__(self, ours: Engine, **policy: Any) -> None:
+        self.ours = ours
+        self.policy = GuardSection(**policy)
+        self.heard: list[Verdict] = []
+        self.lost: list[Collection[str]] = []
+        self.hints: list[Event] = []
+        self.said: list[tuple[str, str, str, Collection[str]]] = []
+        self.state = ours.world.path(str(ours.config.paths.state))
+        told = (lambda: self.policy, self.heard.append, self.lost.append)
+        self.tools = Tools(self, ours._look, ours.store, ours.files, self.state, *told)
+        self.guard = Guard(self.tools)
+        self.guard.begin()
+        self.answers = GuardAnswers(self.guard, self.tools, lambda *each: self.said.append(each))
+
+    # -- what the guard needs of the dispatcher
+
+    @property
+    def declared(self) -> Declaration:
+        return self.ours.declared
+
+    @property
+    def survey(self) -> Survey:
+        return self.ours.survey
+
+    def hint(self, event: Event) -> None:
+        self.hints.append(event)
+
+    async def settled(self) -> None:
+        await self.ours._apply()
+        self.looked()
+
+    # -- what the daemon does
+
+    def look(self) -> None:
+        self.ours.look()
+        self.looked()
+
+    def converge(self, rounds: int = 10) -> None:
+        self.ours.converge(rounds)
+        self.looked()
+
+    def looked(self) -> None:
+        assert self.ours.survey.site is not None
+        self.guard.looked(self.ours.survey.site, 0.0, True, 0, 0)
+
+    # -- what is asked
+
+    def check(self, zone: str, operation: str = "uninstall") -> Verdict:
+        return asyncio.run(self.guard.check(zone, operation))
+
+    def who(self, zone: str, operation: str = "uninstall") -> list[str]:
+        """NETWORK/ZONE of each dependent, as the verdict lists them."""
+        return [f"{each.network}/{each.zone}" for each in self.check(zone, operation).dependents]
