@@ -78,7 +78,12 @@ class Foreign:
         self._abandoned[self.library] = why
         self._kept.append(self.callback)
 
+    @property
+    def abandoned(self) -> str:
+        """Why, or nothing."""
+        return self._abandoned.get(self.library, "")
+
     def check(self) -> None:
         """Raises Unavailable once it was abandoned."""
-        if why := self._abandoned.get(self.library):
-            raise Unavailable(f"given up in this process: {why}")
+        if self.abandoned:
+            raise Unavailable(f"given up in this process: {self.abandoned}")

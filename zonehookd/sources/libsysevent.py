@@ -58,8 +58,8 @@ class Libsysevent(Foreign):
         """There is none, see above: silence stays unexplained, and the poll finds what was lost."""
 
     def close(self) -> None:
-        """Waits for a callback that runs; none comes afterwards. Does nothing when it is not open."""
-        if self._calls is not None and self._channel:
+        """Waits for a callback that runs; none comes afterwards. Does nothing when it is not open, or was abandoned."""
+        if self._calls is not None and self._channel and not self.abandoned:
             self._calls.sysevent_evc_unsubscribe(self._channel, self._id)
             self._calls.sysevent_evc_unbind(self._channel)
             self._channel = ctypes.c_void_p()

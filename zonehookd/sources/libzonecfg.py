@@ -51,8 +51,8 @@ class Libzonecfg(Foreign):
         return True
 
     def close(self) -> None:
-        """Waits for a callback that runs; none comes afterwards. Does nothing when it is not open."""
-        if self._calls is not None and self._handle:
+        """Waits for a callback that runs; none comes afterwards. Does nothing when it is not open, or was abandoned."""
+        if self._calls is not None and self._handle and not self.abandoned:
             self._calls.zonecfg_notify_unbind(self._handle)
             self._handle = None
 
