@@ -218,10 +218,11 @@ class Warden:
                 for pid in others:
                     with contextlib.suppress(ProcessLookupError):
                         os.kill(pid, signal.SIGKILL)
+            told = _received(woken)  # our own questions are children too, and have just ended
             self._until = time.monotonic() + 0.5
             self._wait(channel, woken)
-            told = [number for number in _received(woken) if number in (signal.SIGTERM, signal.SIGINT)]
-            if told or any(STOP in words for words in heard(channel)):
+            told += _received(woken)
+            if {signal.SIGTERM, signal.SIGINT} & {*told} or any(STOP in words for words in heard(channel)):
                 return
 
 
@@ -230,19 +231,27 @@ def _others_in_contract() -> list[int]:
     fmri = os.environ.get("SMF_FMRI")
     if not fmri:
         return []
-    contract = _asked(["svcprop", "-p", "restarter/contract", fmri])
+    contract, _ = _asked(["svcprop", "-p", "restarter/contract", fmri])
     if not contract.isdigit():
         return []
-    pids = [int(pid) for pid in _asked(["pgrep", "-c", contract]).split()]
-    return [pid for pid in pids if pid != os.getpid()] if os.getpid() in pids else []
+    members, asking = _asked(["pgrep", "-c", contract])
+    pids = {int(pid) for pid in members.split()}
+    return sorted(pids - {os.getpid(), asking}) if os.getpid() in pids else []
 
 
-def _asked(argv: list[str]) -> str:
+def _asked(argv: list[str]) -> tuple[str, int]:
+    """(what it said, its process id); nothing when it could not, or not in time."""
     try:
-        done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=10, check=False)
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return done.stdout.strip()
+        nothing = subprocess.DEVNULL
+        child = subprocess.Popen(argv, stdin=nothing, stdout=subprocess.PIPE, stderr=nothing, text=True)
+    except OSError:
+        return "", 0
+    try:
+        return child.communicate(timeout=10)[0].strip(), child.pid
+    except subprocess.TimeoutExpired:
+        child.kill()
+        child.communicate()
+        return "", child.pid
 
 
 def _ended(status: int) -> str:
