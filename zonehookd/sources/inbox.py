@@ -46,7 +46,7 @@ class Counts:
 
 
 class Inbox:
-    """`put` and `anything` are for any thread, the rest for the loop that was running when it was made."""
+    """`put` is for any thread, the rest for the loop that was running when it was made."""
 
     def __init__(self, counts: Counts, zones_max: int = ZONES_MAX) -> None:
         self.counts = counts
@@ -88,12 +88,6 @@ class Inbox:
             self._anything = True
             self._wake()
         return 0
-
-    def anything(self) -> None:
-        """Something changed, and nobody knows what."""
-        with self._lock:
-            self._anything = True
-        self._wake()
 
     def _wake(self) -> None:
         with contextlib.suppress(RuntimeError):  # the loop is closed: nobody listens any more
