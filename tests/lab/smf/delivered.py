@@ -16,11 +16,12 @@ from lab.world import Dialect
 SCENERY = "scenery"  # a property of our own group, which no command shows
 _OWN_GROUP = "zonelab"
 _SCENERY = (
-    "system/svc/restarter", "system/filesystem/local", "system/rbac", "system/pfexec", "network/loopback",
+    "system/svc/restarter", "system/filesystem/local", "system/pfexec", "network/loopback",
     "network/datalink-management", "network/ip-interface-management", "network/physical", "network/routing-setup",
     "milestone/network", "milestone/multi-user", "milestone/multi-user-server",
 )  # fmt: skip
 MANIFEST_IMPORT = "svc:/system/manifest-import:default"
+RBAC = "svc:/system/rbac:default"
 ZONES = "svc:/system/zones:default"
 ZONES_STOP_SECONDS = 100
 IPFILTER = "svc:/network/ipfilter:default"
@@ -85,6 +86,19 @@ def _manifest_import() -> Groups:
         "stop": method(":true", 60),
         "startd": _startd(duration="transient"),
         "tm_common_name": title("service manifest import"),
+    }
+
+
+def _rbac() -> Groups:
+    """[services 3.9]"""
+    return {
+        GENERAL: _general(True),
+        "filesystem": dependency("require_all", "none", "svc:/system/filesystem/local"),
+        "start": method("/lib/svc/method/svc-rbac start", 60),
+        "stop": method(":true", 60),
+        "refresh": method("/lib/svc/method/svc-rbac refresh", 60),
+        "startd": _startd(duration="transient"),
+        "tm_common_name": title("rbac policy configuration"),
     }
 
 
@@ -225,6 +239,7 @@ def services(dialect: Dialect, in_global_zone: bool) -> Mapping[str, Groups]:
         add([ZONES], [{GENERAL: _general(True)}])
         made[names.join(names.split(ZONES)[0])] = _zones()
     add([MANIFEST_IMPORT], [_manifest_import()])
+    add([RBAC], [_rbac()])
     add([IPFILTER], [_ipfilter()])
     add([FORWARDING[4]], [_forwarding("ipv4")])
     add([FORWARDING[6]], [_forwarding("ipv6")])

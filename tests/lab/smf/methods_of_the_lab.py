@@ -1,6 +1,7 @@
-"""The method scripts that consist of illumos commands: ipfilter's and IP forwarding's [services 1.3, 2].
+"""The method scripts the lab plays itself: ipfilter's, IP forwarding's, rbac's and others [services 1.3, 2, 3.9].
 
-Each step is a command of the lab, run in the zone, so faults and the journal see it as they would on a real host.
+Where one consists of illumos commands, each step is a command of the lab, run in the zone, so faults and the journal
+see it as they would on a real host.
 """
 
 from __future__ import annotations
@@ -44,6 +45,23 @@ def manifest_import(told: Played) -> int:
     """What is in the manifest folders becomes services [services 3.6]."""
     with told.instance.restarter.changed:
         told.said += importing.look(told.instance.restarter)
+    return OK
+
+
+@native("/lib/svc/method/svc-rbac")
+def rbac(told: Played) -> int:
+    """Fragments newer than the main file are merged into it; nothing is ever taken out [services 3.9]."""
+    for name in ("security/auth_attr", "security/prof_attr", "security/exec_attr", "user_attr"):
+        main = told.instance.restarter.path(f"/etc/{name}")
+        since = main.stat().st_mtime_ns if main.exists() else -1
+        folder = main.with_name(f"{main.name}.d")
+        fresh = [file for file in sorted(folder.glob("*")) if file.stat().st_mtime_ns > since]
+        lines = main.read_text().splitlines() if main.exists() else []
+        for line in (line for file in fresh for line in file.read_text().splitlines()):
+            if line and not line.startswith("#") and line not in lines:
+                lines.append(line)
+        if fresh:
+            main.write_text("".join(f"{line}\n" for line in lines))
     return OK
 
 

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from lab.ipadm_conf import root_of
 from lab.smf import contracts
 from lab.smf import fmri as names
-from lab.smf.delivered import MANIFEST_IMPORT, ZONES, is_scenery, services
+from lab.smf.delivered import MANIFEST_IMPORT, RBAC, ZONES, is_scenery, services
 from lab.smf.instance import UP, Instance, State
 from lab.smf.repository import Entity, Repository
 from lab.smf.worker import Worker
@@ -58,9 +58,9 @@ class Restarter:
                     self.post(instance, "check")
 
     def _did_its_work(self, instance: Instance) -> bool:
-        """Before anybody asked: a fresh host had no zones to boot, and where no manifests are, none are imported."""
+        """Before anybody asked: a fresh host had no zones to boot, nothing to merge and perhaps nothing to import."""
         nothing_to_import = not self.repository.manifests and not any(self.manifests())
-        return instance.fmri == ZONES or (instance.fmri == MANIFEST_IMPORT and nothing_to_import)
+        return instance.fmri in (ZONES, RBAC) or (instance.fmri == MANIFEST_IMPORT and nothing_to_import)
 
     def manifests(self) -> Iterator[tuple[str, Path]]:
         """(path in the zone, file), in the order they are imported."""
