@@ -199,7 +199,7 @@ def _parsed(xml: bytes) -> tuple[str, list[_Element]]:
         raise BrandRefused("it is written in UTF-16")
     try:
         parser.Parse(xml, True)
-    except (expat.ExpatError, ValueError) as problem:
+    except (expat.ExpatError, ValueError, LookupError) as problem:
         raise BrandRefused(f"it is no XML: {problem}") from problem
     if doctypes != ["brand"] or not names or not names[0]:
         faults.append("it does not describe a brand")
