@@ -64,6 +64,7 @@ install() {
         rm -rf "$root/lib/deps/bin"
     fi
     put LICENSE "$PREFIX/LICENSE" 644
+    put smf/zonehookd.toml "$PREFIX/lib/zonehookd.toml" 644
     sed "s|/opt/zonehookd|$PREFIX|g" smf/zonehookd.xml >"$work/manifest"
     put "$work/manifest" "$MANIFESTDIR/zonehookd.xml" 444 root:sys
     for each in auth_attr prof_attr exec_attr; do
@@ -83,10 +84,11 @@ install() {
 
 uninstall() {
     if [ -z "$DESTDIR" ]; then
-        if [ -x "$PREFIX/bin/zonehookctl" ] && "$PREFIX/bin/zonehookctl" brand --help >/dev/null 2>&1; then
-            # The zones of a brand whose hooks lead to a program of ours could not boot without it.
-            "$PREFIX/bin/zonehookctl" brand disable || echo "uninstall: see zonehookctl brand status" >&2
-        fi
+        for each in /var/lib/zonehookd/brand/*/; do # brands whose hooks ask us get their own back
+            [ -d "$each" ] || continue
+            "$PREFIX/bin/zonehookctl" brand disable "$(basename "$each")" || failed=yes
+        done
+        [ -z "${failed:-}" ] || { echo "uninstall: not before that is mended: zonehookctl brand status" >&2; exit 1; }
         if svcs -H "$FMRI" >/dev/null 2>&1; then
             svcadm disable -s "$FMRI"
         fi

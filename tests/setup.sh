@@ -28,6 +28,7 @@ need /etc/services netbase
 need udhcpc udhcpc
 need dnsmasq dnsmasq-base
 need dhcpd isc-dhcp-server
+need xmllint libxml2-utils
 ls /usr/lib/*/libuid_wrapper.so >/dev/null 2>&1 || missing="$missing libuid-wrapper"
 [ -x .venv/bin/python ] || "$PYTHON" -c 'import ensurepip, venv' 2>/dev/null || missing="$missing python3-venv"
 if [ -n "$missing" ]; then
