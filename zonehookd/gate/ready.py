@@ -102,8 +102,12 @@ class Ready:
         if known is not None and known.trouble:
             return "unreadable", known.trouble
         if lacking and latest is not None:
-            late = (note for note in latest.notes if (note.again_after_s or 0.0) > _PATIENCE_S)
-            whys = [note.text for note in (*(each for each in latest.notes if each.kind == "refused"), *late)]
+            idle = latest.result is Result.NOOP  # and what it waits for comes too late
+            whys = [
+                note.text
+                for note in latest.notes
+                if note.kind == "refused" or (idle and (note.again_after_s or 0.0) > _PATIENCE_S)
+            ]
             if whys or latest.result is Result.STUCK:
                 return "links-missing", "; ".join(whys or (*lacking, latest.error))
         return None
