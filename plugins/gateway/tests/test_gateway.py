@@ -221,6 +221,7 @@ def test_undeclared_while_it_is_halted_it_is_cleared_when_it_runs_again(admin: A
 
 def test_its_zone_is_deleted_and_comes_again(admin: Admin, engine: Build) -> None:
     found = edge_site(admin, engine, "web1 web")
+    admin.do("zonecfg", "-z", "web1", "add attr; set name=zh.depends; set type=string; set value=no; end")
     admin.delete("edge")
     settle(found.ours)
     assert [record for record in found.ours.store.all() if record.owner.name == "edge"] == []
