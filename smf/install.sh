@@ -22,12 +22,12 @@ FMRI=svc:/site/zonehookd:default
 list=$PREFIX/lib/installed # every file, for uninstall; our own, not in packages
 root=$DESTDIR$PREFIX
 
-put() { # FILE PATH MODE [OWNER:GROUP]
+put() { # FILE PATH MODE [OWNER:GROUP]: the group is of interest where the system looks at it
     mkdir -p "$(dirname "$DESTDIR$2")"
     cp "$1" "$DESTDIR$2.new"
     chmod "$3" "$DESTDIR$2.new"
-    if [ -z "$DESTDIR" ] && [ "$(id -u)" = 0 ] && ! chown "${4:-root:bin}" "$2.new" 2>/dev/null; then
-        echo "install: $2: cannot give it to ${4:-root:bin}" >&2
+    if [ -z "$DESTDIR" ] && [ -n "${4:-}" ] && ! chown "$4" "$2.new" 2>/dev/null; then
+        echo "install: $2: cannot give it to $4" >&2
     fi
     mv -f "$DESTDIR$2.new" "$DESTDIR$2"
 }
@@ -46,7 +46,7 @@ install() {
     trap 'rm -rf "$work"' EXIT
     rm -rf "$root/lib/python"
     find zonehookd plugins \( -name __pycache__ -o -name tests \) -prune -o -type f \
-        \( -name '*.py' -o -name '*.sql' -o -name '*.j2' -o -name '*.c' \) -print >"$work/sources"
+        ! -name conftest.py \( -name '*.py' -o -name '*.sql' -o -name '*.j2' -o -name '*.c' \) -print >"$work/sources"
     while read -r file; do put "$file" "$PREFIX/lib/python/$file" 644; done <"$work/sources"
     if [ -e zonehookd/gate/gate.c ]; then
         ${CC:-cc} -O2 -o "$work/gate" zonehookd/gate/gate.c ${GATE_LIBS:-}

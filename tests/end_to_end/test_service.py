@@ -201,3 +201,84 @@ def test_one_that_runs_by_hand_is_not_disturbed(service: Service) -> None:
     assert machine.wait(pid) == 0
     machine.do("svcadm", "clear", FMRI)
     service.until("online -")
+
+
+ZONES = "svc:/system/zones:default"
+
+
+def with_autoboot(service: Service) -> None:
+    """web1 boots with the host, and its link is not there: whoever boots it too early fails."""
+    machine = service.machine
+    machine.do("svcadm", "disable", "-s", ZONES)
+    machine.zone("web1", "web1_0", "10.1.0.5/24")
+    machine.do("zonecfg", "-z", "web1", "set autoboot=true")
+    machine.do("zoneadm", "-z", "web1", "install")
+
+
+def zone_state(machine: Machine) -> str:
+    return machine.do("zoneadm", "-z", "web1", "list", "-p").split(":")[2]
+
+
+def boots(machine: Machine) -> list[int]:
+    """The exit statuses of every boot of web1."""
+    return [entry["status"] for entry in machine.journal() if entry["argv"] == ["zoneadm", "-z", "web1", "boot"]]
+
+
+def test_zones_that_boot_with_the_host_wait_for_their_links(each: Service) -> None:
+    service, machine = each, each.machine
+    with_autoboot(service)
+    machine.fault("add", "slow", "dladm create-vnic *", "--seconds", "2")
+    machine.do("svcadm", "enable", FMRI)
+    until(lambda: service.state() == "offline online", "our start method runs")
+    machine.do("svcadm", "enable", ZONES)
+    machine.do("sleep", "1")
+    assert machine.do("svcs", "-H", "-o", "state", ZONES).strip() == "offline", "they wait"
+    until(lambda: zone_state(machine) == "running", "web1 runs", 30)
+    assert boots(machine) == [0], "at the first try"
+    service.until("online -")
+
+
+@pytest.mark.parametrize("trouble", ["disabled", "maintenance"])
+def test_zones_do_not_wait_for_a_service_that_needs_an_administrator(service: Service, trouble: str) -> None:
+    machine = service.machine
+    with_autoboot(service)
+    machine.do("dladm", "create-vnic", "-l", "net0", "web1_0")
+    if trouble == "maintenance":
+        service.configure("nonsense")
+        assert service.enable().status == 3
+    machine.do("svcadm", "enable", ZONES)
+    until(lambda: zone_state(machine) == "running", "web1 runs")
+    assert service.state() == f"{trouble} -"
+
+
+def test_zones_are_not_touched_by_a_restart_of_ours(service: Service) -> None:
+    machine = service.machine
+    with_autoboot(service)
+    assert service.enable().status == 0
+    machine.do("svcadm", "enable", "-s", ZONES)
+    until(lambda: zone_state(machine) == "running", "web1 runs")
+    zoneid = machine.do("zoneadm", "-z", "web1", "list", "-p").split(":")[0]
+    before = service.pids()
+    machine.do("svcadm", "restart", FMRI)
+    service.until_restarted(before)
+    assert service.disable().status == 0
+    assert zone_state(machine) == "running" and "web1_0" in machine.links()
+    assert machine.do("zoneadm", "-z", "web1", "list", "-p").split(":")[0] == zoneid
+    assert machine.do("svcs", "-H", "-o", "state", ZONES).strip() == "online"
+
+
+def test_uninstalled_it_leaves_brands_as_their_packages_made_them(service: Service) -> None:
+    machine = service.machine
+    packaged = machine.read("/usr/lib/brand/sparse/config.xml")
+    assert service.enable().status == 0
+    done = service.ask("brand", "enable", "sparse")
+    assert done.status == 0, done
+    assert machine.read("/usr/lib/brand/sparse/config.xml") != packaged
+    compiled = machine.do("sha256sum", "/opt/zonehookd/lib/python/zonehookd/gate/gate", "/var/lib/zonehookd/gate")
+    assert len({line.split()[0] for line in compiled.splitlines()}) == 1, "the program that was installed is used"
+    service.script("uninstall")
+    assert machine.read("/usr/lib/brand/sparse/config.xml") == packaged
+    with_link = "create -b; set zonepath=/zones/web1; set brand=sparse; set ip-type=exclusive"
+    machine.do("zonecfg", "-z", "web1", with_link)
+    machine.do("zoneadm", "-z", "web1", "install")
+    machine.do("zoneadm", "-z", "web1", "boot")

@@ -69,9 +69,11 @@ def test_what_is_where(stage: Path) -> None:
     }
     python = {path.removeprefix("opt/zonehookd/lib/python/") for path in found} - {*system}
     tracked = subprocess.run(["git", "ls-files", "zonehookd", "plugins"], cwd=ROOT, capture_output=True, text=True)
-    wanted = {path for path in tracked.stdout.split() if "/tests/" not in path and not path.endswith(".md")}
-    assert wanted <= {path for path in python if "/tests/" not in path}
-    assert not [path for path in python if "__pycache__" in path or "/tests/" in path]
+    wanted = {
+        path for path in tracked.stdout.split() if "/tests/" not in path and not path.endswith((".md", "conftest.py"))
+    }
+    assert wanted <= python
+    assert not [path for path in python if "__pycache__" in path or "/tests/" in path or "conftest" in path]
 
 
 def test_what_is_installed_runs_by_itself(stage: Path, tmp_path: Path) -> None:
