@@ -166,4 +166,5 @@ def _without_files(zone: Zone, facts: Mapping[str, str]) -> list[Note]:
     if FILES_ARE_GONE not in facts:
         return []
     text = f"zone {zone.name} is restored as it was configured; what was installed in it is gone"
-    return [Note("refused", text, "needs-install", zone.name, f"zoneadm -z {zone.name} install")]
+    hint = f"zoneadm -z {zone.name} install; or mount {zone.zonepath}, then zoneadm -z {zone.name} attach -F"
+    return [Note("refused", text, "needs-install", zone.name, hint)]
