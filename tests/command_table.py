@@ -11,13 +11,13 @@ from functools import cache
 from pathlib import Path, PurePath
 from typing import Literal
 
-from zonehookd.illumos import zlogin
+from zonehookd.illumos import omapi, zlogin
 
 ROOT = Path(__file__).resolve().parents[1]
 TABLE = ROOT / "zonehookd" / "illumos" / "COMMANDS.md"
 COLUMNS = ("form", "does", "run by", "in", "needs", "rests on")
 Place = Literal["global", "zlogin"]
-_SCRIPTS = {zlogin._READ: "_READ", zlogin._WRITE: "_WRITE"}
+_SCRIPTS = {zlogin._READ: "_READ", zlogin._WRITE: "_WRITE", omapi._BEGIN: "_BEGIN"}
 _PLACES: dict[str, frozenset[Place]] = {
     "global": frozenset({"global"}),
     "zlogin": frozenset({"zlogin"}),

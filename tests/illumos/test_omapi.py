@@ -157,6 +157,15 @@ def test_what_is_no_request_is_said(text: str) -> None:
     assert done.returncode == 2 and "not a request" in done.stderr
 
 
+def test_it_finds_its_modules_wherever_they_were_installed() -> None:
+    """By an interpreter that knows nothing of us, as that of an installed service is; from a folder of nobody's."""
+    argv = omapi.burst([], [], port=PORT, key=KEY, why="test").argv
+    bare = Path(sys.base_prefix) / "bin" / "python3"
+    assert subprocess.run([bare, "-I", "-c", "import zonehookd"], capture_output=True).returncode != 0
+    done = subprocess.run([bare, *argv[1:]], input="", capture_output=True, text=True, timeout=30, cwd="/", env={})
+    assert done.returncode == 2 and "not a request" in done.stderr
+
+
 def test_a_burst_hides_its_key_and_shows_what_it_does() -> None:
     change = omapi.burst([host(1)], ["zonehookd-a_0-0123456789ab"], port=PORT, key=KEY, why="test")
     assert change.secret and KEY not in " ".join((*change.argv, *change.shows))

@@ -1,8 +1,8 @@
 """Reservations of a running ISC dhcpd, through OMAPI: added and removed without a restart (services sheet 4.4).
 
 `burst` makes the one Change that brings a server from what it has to what it should have; the rest of this file is the
-small program that carries it out, `python -m zonehookd.illumos.omapi`: one process however many hosts. It reads a JSON
-object on stdin, so that the key is in no argument list:
+small program that carries it out: one process however many hosts. It reads a JSON object on stdin, so that the key is
+in no argument list:
 
     {"port": 7911, "key": "BASE64", "remove": ["NAME", …],
      "add": [{"name": …, "mac": …, "address": …, "statements": …}, …]}
@@ -25,6 +25,7 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from ipaddress import IPv4Address
+from pathlib import Path
 from typing import Any
 
 import pypureomapi
@@ -35,6 +36,9 @@ KEY_NAME = "zonehookd"
 PREFIX = "zonehookd-"
 _NAME = re.compile(r"zonehookd-[A-Za-z0-9_.]+-[0-9a-f]{12}", re.ASCII)
 _REFUSED, _USAGE, _SILENT = 1, 2, 3
+# An interpreter of its own knows neither where an installed service keeps its modules nor what a package manager calls
+# its folders: it is told where ours come from.
+_BEGIN = "import runpy, sys; sys.path[:0] = sys.argv[2:]; runpy.run_module(sys.argv[1], run_name='__main__')"
 _ANSWER_S = 5.0  # per answer of the server, which sits on the same host
 
 
@@ -72,8 +76,10 @@ def burst(add: Sequence[Host], remove: Iterable[str], *, port: int, key: str, wh
         *(f"- host {name}" for name in names),
         *(f"+ host {each.name} {each.mac} {each.address}" for each in add),
     )
-    argv = (sys.executable, "-m", "zonehookd.illumos.omapi")
-    return Change(argv, why, stdin=json.dumps(request), secret=True, shows=shows, judge=_judge)
+    folders = (Path(__file__).parents[2], Path(pypureomapi.__file__).parent)
+    argv = (sys.executable, "-I", "-c", _BEGIN, "zonehookd.illumos.omapi", *map(str, folders))
+    label = "tell dhcpd through OMAPI"
+    return Change(argv, why, stdin=json.dumps(request), secret=True, label=label, shows=shows, judge=_judge)
 
 
 def _judge(status: int, stderr: str) -> Verdict:

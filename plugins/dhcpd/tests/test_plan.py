@@ -88,7 +88,7 @@ def test_one_burst_for_all_that_lacks_and_all_that_is_too_much() -> None:
         member(view, f"web{number}", "dmz", f"10.1.0.{100 + number}/24")
     stale = "zonehookd-gone_0-0123456789ab"
     (burst,) = changes(PLUGIN.plan(view, serving(view, there(view, hosts=frozenset({stale})))))
-    assert burst.argv[1:] == ("-m", "zonehookd.illumos.omapi") and burst.secret
+    assert "zonehookd.illumos.omapi" in burst.argv and burst.secret
     assert burst.why == "reservations of dhcpd: 39 to add, 1 to remove"
     assert burst.shows[0] == f"- host {stale}" and len(burst.shows) == 40
 
