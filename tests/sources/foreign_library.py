@@ -18,7 +18,7 @@ class _Fake(ctypes.Structure):
     _fields_ = [
         (name, ctypes.c_longlong)
         for name in (
-            *("refuse", "refuse_sub", "lose_pings", "changes", "last_words", "no_memory", "stuck"),
+            *("refuse", "refuse_sub", "lose_pings", "changes", "last_words", "no_memory", "stuck", "keep"),
             *("calls", "again", "longest_ns", "total_ns", "slow", "thrown", "dropped", "pings"),
             *("binds", "unbinds", "bound", "lists", "trespasses"),
         )

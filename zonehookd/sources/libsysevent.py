@@ -61,8 +61,10 @@ class Libsysevent(Foreign):
         """Waits for a callback that runs; none comes afterwards. Does nothing when it is not open, or was abandoned."""
         if self._calls is not None and self._channel and not self.abandoned:
             self._calls.sysevent_evc_unsubscribe(self._channel, self._id)
-            self._calls.sysevent_evc_unbind(self._channel)
+            error = self._calls.sysevent_evc_unbind(self._channel)
             self._channel = ctypes.c_void_p()
+            if error:  # it still has our callback
+                self.abandon(f"sysevent_evc_unbind: {os.strerror(error)}")
 
     def _load(self) -> tuple[ctypes.CDLL, ctypes.PyDLL, ctypes.PyDLL]:
         """Calls that wait for callbacks, and calls from within one: those keep the interpreter's lock, for each time it

@@ -34,6 +34,7 @@ struct fake {
 	long long last_words; /* callbacks that are still made while the subscriber leaves */
 	long long no_memory;  /* libsysevent: as many attribute lists cannot be had */
 	long long stuck;      /* leaving never returns */
+	long long keep;       /* libsysevent: unbind fails with this errno value */
 	long long calls, again, longest_ns, total_ns, slow, thrown, dropped, pings; /* slow: over 10 ms */
 	long long binds, unbinds, bound, lists;
 	long long trespasses; /* what is forbidden: another thread, a second handle, a handle in use */
