@@ -10,6 +10,7 @@ from zonehookd.engine.site import Site
 from zonehookd.model.attachment import Attachment
 from zonehookd.model.gateway import GLOBAL, Declaration
 from zonehookd.model.network import Network
+from zonehookd.model.zone import Zone
 
 _NAMES_MAX = 8
 
@@ -34,18 +35,30 @@ def _cut(network: Network, after: Declaration, site: Site) -> Cut | None:
     attached = [each for each in members(site.on_network.get(network.name, ())) if _living(site, each.zone)]
     now = after.networks.get(network.name)
     if now is None:
-        return _lost(network, attached, "it cannot be removed")
+        return _lost(network, attached, "it cannot be removed", site)
     if network.via and not now.via:
-        return _lost(network, attached, f"its gateway {network.via} cannot be taken away")
+        return _lost(network, attached, f"its gateway {network.via} cannot be taken away", site)
+    what = f"its range cannot become {', '.join(map(str, now.cidrs))}"
     outside = [each for each in attached if any(not now.holds(address.ip) for address in each.addresses)]
-    return _lost(network, outside, f"its range cannot become {', '.join(map(str, now.cidrs))}")
-
-
-def _lost(network: Network, attached: Collection[Attachment], what: str) -> Cut | None:
-    if not attached:
+    if not outside and all(now.holds(cidr[0]) and now.holds(cidr[-1]) for cidr in network.cidrs):
         return None
-    zones = tuple(sorted({each.zone for each in attached}))
-    return Cut(network.name, zones, f"{what}: {', '.join(_shown(attached))} would be cut off")
+    return _lost(network, outside, what, site)
+
+
+def _lost(network: Network, attached: Collection[Attachment], what: str, site: Site) -> Cut | None:
+    if attached:
+        zones = tuple(sorted({each.zone for each in attached}))
+        return Cut(network.name, zones, f"{what}: {', '.join(_shown(attached))} would be cut off")
+    unread = [zone for zone in site.zones.values() if _unread(zone) and zone.name not in (network.via, GLOBAL)]
+    if not unread:
+        return None
+    text = f"{what}: whether zone {unread[0].name} would be cut off is not known: {unread[0].trouble}"
+    return Cut(network.name, tuple(sorted(zone.name for zone in unread)), text)
+
+
+def _unread(zone: Zone) -> bool:
+    """It is in the index, and nobody can say where it is attached. Who is in our books alone has no path."""
+    return zone.config is None and bool(zone.trouble and zone.zonepath) and not zone.vanished
 
 
 def _shown(attached: Collection[Attachment]) -> Iterator[str]:

@@ -58,6 +58,8 @@ def kept(files: Files, state: Path, config: Config) -> tuple[Config, Declaration
     """`config` with the sections that were in force last, and what they declare. None: none that can be read."""
     try:
         sections = json.loads(files.read(state / NAME, _SIZE_MAX_BYTES))
+        if not isinstance(sections, dict):
+            return None
         before = Config.model_validate({**sections, "site": config.site})
         return config.model_copy(update={name: getattr(before, name) for name in _SECTIONS}), declare(before)
     except (OSError, ValueError, ValidationError, ZonehookError):

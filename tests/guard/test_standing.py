@@ -1,0 +1,145 @@
+"""The file for those who ask while the daemon is down: what is in it, how it is read, who is answered what."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from zonehookd.guard.standing import Known, Standing, alone, read, standing, written
+from zonehookd.model.guard import Dependent
+
+NOW_S = 1_000_000.0
+HEAD = "zonehookd 1\n"
+ODD = ("a", "-", "web-1.example.org", "_x", "0", "zone_" + "z" * 58)  # letters, digits, _ - . (zones sheet 4.1)
+
+
+def known(tmp_path: Path, text: str | bytes) -> Known:
+    path = tmp_path / "guard"
+    path.write_bytes(text.encode() if isinstance(text, str) else text)
+    return read(path)
+
+
+def wrote(tmp_path: Path, uninstall: str = "block", **gateways: Standing) -> Path:
+    path = tmp_path / "guard"
+    path.write_text(written(Known(uninstall, "allow", gateways)))
+    return path
+
+
+def many(count: int, networks: int = 1) -> tuple[Dependent, ...]:
+    return tuple(sorted(Dependent(f"net{n % networks:04}", f"z{n:05}", "address", "running") for n in range(count)))
+
+
+# -- writing and reading
+
+
+def test_what_is_written_is_read() -> None:
+    found = (
+        Dependent("db", "old", "link", "installed"),
+        Dependent("deep", "db1", "attribute", "running", "inner"),
+        Dependent("web", "old", "address", "installed"),
+    )
+    one = standing(found, 12.9)
+    assert one == Standing(
+        2,
+        12,
+        (
+            "  network db: old (installed)",
+            "  network deep, through zone inner: db1 (running)",
+            "  network web: old (installed)",
+        ),
+    ), "a zone on two networks is counted once"
+
+
+def test_round_trip(tmp_path: Path) -> None:
+    told = Known("record", "deny", {"edge": standing(many(3), 0.0), "inner": Standing(0, 17, ())})
+    assert known(tmp_path, written(told)) == told
+    assert known(tmp_path, written(Known("block", "allow", {}))) == Known("block", "allow", {})
+
+
+def test_odd_but_legal_names(tmp_path: Path) -> None:
+    gateways = {name: standing((Dependent("web", name, "address", "installed"),), 0.0) for name in ODD}
+    assert known(tmp_path, written(Known("block", "allow", gateways))).gateways == gateways
+
+
+def test_ten_thousand_dependents_are_a_few_lines() -> None:
+    one = standing(many(10_000), 0.0)
+    assert one.count == 10_000 and len(one.lines) == 1
+    assert one.lines[0].count("(running)") == 8 and one.lines[0].endswith("and 9992 more")
+    one = standing(many(10_000, networks=500), 0.0)
+    assert one.count == 10_000 and len(one.lines) == 21 and one.lines[-1] == "  and 480 networks more"
+    longest = tuple(Dependent("n" * 31, f"{n:05}" + "z" * 58, "address", "shutting_down") for n in range(10_000))
+    assert all(len(line) < 1000 for line in standing(longest, 0.0).lines), "a page holds it (zones sheet 5.5)"
+
+
+def test_a_thousand_gateways_are_read_whole(tmp_path: Path) -> None:
+    gateways = {f"g{n:04}": standing(many(500, networks=30), 0.0) for n in range(1000)}
+    text = written(Known("block", "allow", gateways))
+    assert len(text) < 4 << 20, "what is written can be read"
+    assert known(tmp_path, text).gateways == gateways
+
+
+# -- what is no such file
+
+
+@pytest.mark.parametrize(
+    "text", ["", "\n", "zonehookd 2\n", "zonehookd\n", " zonehookd 1\n", "ELF\0", b"\xff\xfe", b"zonehookd 1\n\xff\n"]
+)
+def test_garbage_is_no_record(tmp_path: Path, text: str | bytes) -> None:
+    with pytest.raises(ValueError):
+        known(tmp_path, text)
+    verdict = alone(tmp_path / "guard", "edge", "uninstall", NOW_S)
+    assert not verdict.allowed and "left no record" in verdict.text
+
+
+@pytest.mark.parametrize("line", ["gateway edge one 0", "gateway edge 1 later", "gateway edge 1 1.5"])
+def test_half_a_gateway_is_no_record(tmp_path: Path, line: str) -> None:
+    with pytest.raises(ValueError):
+        known(tmp_path, f"{HEAD}{line}\n")
+    assert not alone(tmp_path / "guard", "edge", "delete", NOW_S).allowed
+
+
+def test_lines_that_we_do_not_know_are_passed_over(tmp_path: Path) -> None:
+    text = f"{HEAD}|nobody's\nfuture x y z\npolicy uninstall allow\ngateway edge 1 0\n\n|  network web: z (running)\n"
+    assert known(tmp_path, text) == Known("allow", "allow", {"edge": Standing(1, 0, ("  network web: z (running)",))})
+
+
+def test_no_file_and_no_leave_to_read_are_no_record(tmp_path: Path) -> None:
+    assert not alone(tmp_path / "guard", "edge", "uninstall", NOW_S).allowed
+    (tmp_path / "guard").mkdir()
+    assert not alone(tmp_path / "guard", "edge", "uninstall", NOW_S).allowed
+
+
+# -- who is answered what
+
+
+@pytest.mark.parametrize(
+    "policy, count, allowed",
+    [("block", 0, False), ("block", 2, False), ("record", 0, True), ("record", 2, False), ("allow", 0, True),
+     ("allow", 2, True), ("nonsense", 0, False)],
+)  # fmt: skip
+@pytest.mark.parametrize("operation", ["uninstall", "delete"])
+def test_the_policy_answers(tmp_path: Path, policy: str, count: int, allowed: bool, operation: str) -> None:
+    path = wrote(tmp_path, policy, edge=standing(many(count), 0.0))
+    verdict = alone(path, "edge", operation, NOW_S)
+    assert (verdict.allowed, verdict.code) == (allowed, "no-daemon")
+    assert allowed or "svcadm enable zonehookd" in verdict.hint
+    if not allowed and count:
+        assert "  network net0000: z00000 (running), z00001 (running) (when last seen)" in verdict.lines()[0]
+
+
+def test_a_halt_is_never_held_up(tmp_path: Path) -> None:
+    assert alone(tmp_path / "guard", "edge", "halt", NOW_S).allowed
+    assert alone(wrote(tmp_path, edge=standing(many(2), 0.0)), "edge", "halt", NOW_S).allowed
+
+
+def test_who_was_no_gateway_is_free(tmp_path: Path) -> None:
+    path = wrote(tmp_path, edge=Standing(1, 0, ()))
+    assert alone(path, "web1", "uninstall", NOW_S).allowed
+    assert alone(path, "edg", "uninstall", NOW_S).allowed and alone(path, "edge2", "uninstall", NOW_S).allowed
+
+
+@pytest.mark.parametrize("until, allowed", [(NOW_S + 1, True), (NOW_S, False), (NOW_S - 1, False), (0, False)])
+def test_a_permit_outlives_the_daemon_and_ends(tmp_path: Path, until: float, allowed: bool) -> None:
+    path = wrote(tmp_path, edge=standing(many(2), until))
+    assert alone(path, "edge", "uninstall", NOW_S).allowed is allowed
