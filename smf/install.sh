@@ -71,7 +71,8 @@ install() {
         sed "s|/opt/zonehookd|$PREFIX|g" "smf/rbac/$each" >"$work/$each"
         put "$work/$each" "/etc/security/$each.d/zonehookd" 644 root:sys
     done
-    put smf/logadm.conf /etc/logadm.d/zonehookd 444 root:sys
+    sed "s|/opt/zonehookd|$PREFIX|g" smf/logadm.conf >"$work/logadm"
+    put "$work/logadm" /etc/logadm.d/zonehookd 444 root:sys
     [ -e "$DESTDIR/etc/zonehookd/zonehookd.toml" ] || put smf/zonehookd.toml /etc/zonehookd/zonehookd.toml 644 root:sys
     [ -n "$DESTDIR" ] && return
     echo "$MANIFESTDIR" >"$list"

@@ -84,6 +84,7 @@ class Daemon:
         self._context = zmq.asyncio.Context()
         self._publisher = _bound(lambda: Publisher(self._context, config.paths.run / "events.sock"), config.paths.run)
         self._beat_s = time.monotonic()
+        self._hung_up = False
         self._listeners: list[Listener] = [Lines(self._log), self._metrics, self._publisher, self._condition]
         self._dispatcher = Dispatcher(
             self._look,
@@ -150,6 +151,7 @@ class Daemon:
         loop.add_signal_handler(signal.SIGTERM, self._stop)
         loop.add_signal_handler(signal.SIGINT, self._stop)
         loop.add_signal_handler(signal.SIGHUP, self._hangup)
+        loop.add_signal_handler(signal.SIGUSR1, self._reopen)
         self._supervisor.when_lost(loop, self._orphaned)
         server = None
         if self.config.metrics.listen:
@@ -264,6 +266,9 @@ class Daemon:
 
     async def _say_ready(self) -> None:
         await self._patiently(self._dispatcher.settled)
+        if self._hung_up:
+            self._hangup()
+            await self._patiently(self._dispatcher.settled)
         self._condition.ready = True
         self._metrics.ready.set(1)
         self._supervisor.ready()
@@ -295,6 +300,9 @@ class Daemon:
         self._stop()
 
     def _hangup(self) -> None:
+        self._hung_up = self._dispatcher.survey.site is None  # whom it cuts off is known after the first look
+        if self._hung_up:
+            return
         with contextlib.suppress(ZonehookError):  # it has been logged, and status says it
             self.reload()
 
@@ -311,12 +319,16 @@ class Daemon:
             self._metrics.config_ok.set(0)
             raise
         finally:
-            try:
-                self._audit.reopen()
-            except OSError as problem:
-                self._log.error("audit log not reopened, the old one goes on", error=str(problem))
+            self._reopen()
             if self._condition.ready:
                 self._supervisor.ready()
+
+    def _reopen(self) -> None:
+        """After a rotation of the audit log, which must not take a configuration that nobody has asked us to take."""
+        try:
+            self._audit.reopen()
+        except OSError as problem:
+            self._log.error("audit log not reopened, the old one goes on", error=str(problem))
 
     def _refuse_cuts(self, checked: Checked) -> None:
         site = self._dispatcher.survey.site

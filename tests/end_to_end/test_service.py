@@ -181,6 +181,7 @@ def test_the_audit_log_is_rotated(service: Service) -> None:
     audit = "/var/log/zonehookd/audit.jsonl"
     (line,) = [each for each in machine.read("/etc/logadm.d/zonehookd").splitlines() if not each.startswith("#")]
     assert line.split()[0] == audit
+    service.configure("[half written")
     machine.do("mv", audit, f"{audit}.0")
     machine.do("sh", "-c", line.partition(" -a ")[2].strip().strip("'"))
     until(lambda: machine.run("test", "-e", audit).status == 0, "a new log")
@@ -188,6 +189,7 @@ def test_the_audit_log_is_rotated(service: Service) -> None:
     machine.zone("web1", "web1_0", "10.1.0.5/24")
     until(lambda: "create-vnic" in machine.read(audit), "commands are written into it")
     assert machine.do("stat", "-c", "%s", f"{audit}.0") == size
+    assert not service.status()["config_error"], "nobody asked for the configuration that is being written"
 
 
 def test_one_that_runs_by_hand_is_not_disturbed(service: Service) -> None:

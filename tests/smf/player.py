@@ -39,6 +39,9 @@ def wait(seconds: float) -> None:
         if signal.SIGHUP in told:
             told.remove(signal.SIGHUP)
             write("hangup")
+        if signal.SIGUSR1 in told:
+            told.remove(signal.SIGUSR1)
+            write("reopen")
         if select.select(leash, [], [], 0.02)[0]:
             write("lost")
             sys.exit(0)
@@ -46,6 +49,7 @@ def wait(seconds: float) -> None:
 
 faulthandler.enable()
 signal.signal(signal.SIGTERM, lambda number, _: told.append(number))
+signal.signal(signal.SIGUSR1, lambda number, _: told.append(number))
 signal.signal(signal.SIGHUP, lambda number, _: told.append(number))
 write(f"born {os.getpid()} {os.getppid()}")
 write(f"watchdog {os.environ.get('WATCHDOG_USEC', 'none')}")

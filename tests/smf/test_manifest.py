@@ -122,11 +122,11 @@ def test_rbac_lines_have_their_fields() -> None:
 
 
 def test_the_log_line_is_what_logadm_takes_over() -> None:
-    """One line per log, its name first; the post-command makes the daemon open the new file."""
+    """One line per log, its name first; the post-command makes the daemon open the new file, and is no refresh."""
     lines = [line for line in (SMF / "logadm.conf").read_text().splitlines() if not line.startswith("#")]
     (line,) = lines
     assert line.startswith("/var/log/zonehookd/audit.jsonl ") and "\\" not in line
-    assert line.endswith("-a '/usr/sbin/svcadm refresh svc:/site/zonehookd:default'")
+    assert line.endswith("-a '/opt/zonehookd/lib/zonehookd-warden reopen'")
 
 
 @pytest.mark.parametrize("script", ["svc-zonehookd", "install.sh", "packaging/package.sh", "packaging/postinstall",

@@ -198,6 +198,13 @@ def test_reload_is_a_hangup_and_other_words_wait_for_a_restart(play: Play) -> No
     until(lambda: play.lines().count("hangup") == 2)
 
 
+def test_reopen_is_a_word_for_a_daemon_that_is_ready(play: Play) -> None:
+    assert play.warden("reopen") == 0, "logadm needs no daemon"
+    assert play.start() == 0
+    assert play.warden("reopen") == 0
+    until(lambda: "reopen" in play.lines())
+
+
 def test_a_flood_of_words_does_not_feed_the_watchdog(play: Play) -> None:
     assert play.start("--watchdog", "0.5") == 0
     _, warden = play.pids()

@@ -1,4 +1,4 @@
-"""`python -m zonehookd.warden start|stop|reload`: what the method script of our service runs (smf/svc-zonehookd)."""
+"""`python -m zonehookd.warden`: what the method script of our service runs (smf/svc-zonehookd), and logadm."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from zonehookd.warden.folder import RELOAD, STOP, Folder
+from zonehookd.warden.folder import RELOAD, REOPEN, STOP, Folder
 from zonehookd.warden.watch import ABORT_S, EXIT_AGAIN, EXIT_CONFIG, EXIT_OK, Limits, Warden, say
 
 RUN = Path("/var/run/zonehookd")
@@ -63,6 +63,12 @@ def reload(folder: Folder, command: Sequence[str]) -> int:
     return EXIT_OK
 
 
+def reopen(folder: Folder) -> int:
+    """The daemon opens its audit log anew, and reads no configuration. Nothing to do where no daemon is."""
+    folder.tell(**{REOPEN: "1"})
+    return EXIT_OK
+
+
 def _gone(folder: Folder) -> bool:
     try:
         lock = folder.lock()
@@ -75,13 +81,13 @@ def _gone(folder: Folder) -> bool:
 
 
 def main(argv: Sequence[str]) -> int:
-    """`VERB [OPTION ...] -- DAEMON [ARGUMENT ...]`; stop needs no daemon."""
+    """`VERB [OPTION ...] -- DAEMON [ARGUMENT ...]`; stop and reopen need no daemon."""
     at = argv.index("--") if "--" in argv else len(argv)
     words, command = argv[:at], argv[at + 1 :]
     parser = argparse.ArgumentParser(
-        prog="zonehookd-warden", usage="%(prog)s start|stop|reload [options] -- DAEMON ...", description=__doc__
+        prog="zonehookd-warden", usage="%(prog)s start|stop|reload|reopen [options] -- DAEMON ...", description=__doc__
     )
-    parser.add_argument("verb", choices=("start", "stop", "reload"))
+    parser.add_argument("verb", choices=("start", "stop", "reload", "reopen"))
     parser.add_argument("--run", type=Path, default=RUN, help="the run folder")
     for name, default in vars(Limits()).items():
         parser.add_argument(f"--{name}", type=float, default=default, metavar="SECONDS")
@@ -89,6 +95,8 @@ def main(argv: Sequence[str]) -> int:
     folder, limits = Folder(said.run), Limits(said.ready, said.watchdog, said.grace)
     if said.verb == "stop":
         return stop(folder, limits)
+    if said.verb == "reopen":
+        return reopen(folder)
     if not command:
         parser.error("which daemon?")
     return reload(folder, command) if said.verb == "reload" else start(folder, command, limits)

@@ -10,7 +10,11 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-STOP, RELOAD = "ZONEHOOKD_STOP", "ZONEHOOKD_RELOAD"  # words of ours, beside those of sd_notify
+STOP, RELOAD, REOPEN = (
+    "ZONEHOOKD_STOP",
+    "ZONEHOOKD_RELOAD",
+    "ZONEHOOKD_REOPEN",
+)  # words of ours, beside those of sd_notify
 _WORD_MAX = 8192
 
 

@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from zonehookd.warden.folder import RELOAD, STOP, Folder, heard
+from zonehookd.warden.folder import RELOAD, REOPEN, STOP, Folder, heard
 
 EXIT_OK, EXIT_AGAIN, EXIT_CONFIG = 0, 1, 96  # for SMF: 1 is tried again, 96 is maintenance (services sheet 3.7)
 DAEMON_CONFIG = 78  # the daemon's exit status when its configuration is wrong; see zonehookd/__main__.py
@@ -147,6 +147,8 @@ class Warden:
             self._stop(daemon, "")
         if RELOAD in words:
             self._reload(daemon, words[RELOAD])
+        if REOPEN in words and self._phase == "ready":  # before that it would die of the signal
+            daemon.send_signal(signal.SIGUSR1)
         if words.get("READY") == "1" and self._phase == "starting":
             self._phase = "ready"
             self._tell(b"R")
