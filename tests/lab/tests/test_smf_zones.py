@@ -31,10 +31,11 @@ def script(machine: Machine, text: str, *options: str) -> list[str]:
     return machine.script(PRELUDE + ZONES + text, *options).splitlines()
 
 
-def test_a_stop_and_a_start(ours: Machine) -> None:
+@pytest.mark.parametrize("who", ["ours", "ordinary"])
+def test_a_stop_and_a_start(request: pytest.FixtureRequest, who: str) -> None:
     """Zones that boot by themselves do, the others' sysboot hook runs, configured ones are left alone."""
     lines = script(
-        ours,
+        request.getfixturevalue(who),
         """
         zone web1 true; zone db1 false; zone raw true; zoneadm -z raw uninstall -F
         zoneadm -z web1 boot; zoneadm -z db1 boot
@@ -148,12 +149,12 @@ def test_a_veto_of_halt_does_not_hang_the_stop(ours: Machine) -> None:
     lines = script(
         ours,
         """
-        zone web1 true; zone db1 true; limit 4
+        zone web1 true; zone db1 true; limit 8
         hook prestate '[ "$1" = db1 ] || [ "$4" != 4 ]'
         svcadm disable -st system/zones; svcadm enable -st system/zones; states
         svcadm disable -t system/zones
-        for try in $(seq 100); do [ "$(svcs -H -o state system/zones)" = maintenance ] && break; sleep 0.1; done
-        echo $((try < 80)); states; svcs -x system/zones | sed -n 's/^Reason: //p'
+        for try in $(seq 200); do [ "$(svcs -H -o state system/zones)" = maintenance ] && break; sleep 0.1; done
+        echo $((try < 190)); states; svcs -x system/zones | sed -n 's/^Reason: //p'
         grep '^still up' /var/svc/log/system-zones:default.log
         hook prestate 'exit 0'; zoneadm -z web1 halt; states
         """,
@@ -169,14 +170,15 @@ def test_a_veto_of_halt_does_not_hang_the_stop(ours: Machine) -> None:
 
 
 def test_a_hanging_hook_is_cut_off_by_the_timeout(ours: Machine) -> None:
+    """Three tries of the stop method, each ended after its three seconds."""
     lines = script(
         ours,
         """
         zone web1 true; limit 3; zoneadm -z web1 boot
         hook prestate '[ "$4" != 4 ] || while [ ! -e /tmp/go ]; do sleep 0.05; done'
         svcadm disable -t system/zones
-        for try in $(seq 100); do [ "$(svcs -H -o state system/zones)" = maintenance ] && break; sleep 0.1; done
-        echo $((try < 90)); touch /tmp/go
+        for try in $(seq 200); do [ "$(svcs -H -o state system/zones)" = maintenance ] && break; sleep 0.1; done
+        echo $((try < 190)); touch /tmp/go
         for try in $(seq 100); do [ "$(states)" = "web1 installed " ] && break; sleep 0.1; done; states
         """,
     )
