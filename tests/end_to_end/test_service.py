@@ -133,6 +133,21 @@ def test_what_a_killed_daemon_had_started_is_waited_for(service: Service, grace_
     until(lambda: "web1_0" in machine.links(), "the link is there in either case")
 
 
+def test_a_stop_ends_although_a_command_hangs(service: Service) -> None:
+    machine = service.machine
+    service.set(grace_s=2)
+    assert service.enable().status == 0
+    machine.fault("add", "slow", "dladm create-vnic *", "--seconds", "50")
+    machine.zone("web1", "web1_0", "10.1.0.5/24")
+    until(lambda: machine.run("pgrep", "-f", "dladm create-vnic").status == 0, "the slow step")
+    began = time.monotonic()
+    assert service.disable().status == 0
+    assert time.monotonic() - began < 25
+    assert service.state() == "disabled -", "not maintenance"
+    assert "the daemon does not stop: killing it" in service.log()
+    assert "killing what the daemon has left behind" in service.log()
+
+
 def test_five_quick_crashes_are_maintenance(service: Service) -> None:
     assert service.enable().status == 0
     for _ in range(4):

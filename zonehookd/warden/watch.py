@@ -48,6 +48,7 @@ class Warden:
         self._report = report
         self._phase = "starting"  # then ready, stopping, aborted, killed
         self._asked = False  # somebody wants us to stop
+        self._waited = False  # asked to stop, the daemon has had all its time, and so has what it had started
         self._status = ""
         self._until = time.monotonic() + limits.ready
 
@@ -94,8 +95,7 @@ class Warden:
             status = self._watch(daemon, channel, woken)
             if self._phase == "starting" and status == DAEMON_CONFIG:
                 self._tell(b"C")
-            if not self._asked:
-                self._leftovers(channel, woken)
+            self._leftovers(channel, woken)
             self._tell(b"F")
             return EXIT_OK if self._asked and status == 0 else EXIT_AGAIN
         finally:
@@ -189,6 +189,7 @@ class Warden:
         else:
             if self._phase != "killed":
                 say("the daemon does not stop: killing it")
+            self._waited = self._waited or self._phase == "stopping"
             self._phase, self._until = "killed", now + ABORT_S
             daemon.kill()
 
@@ -208,9 +209,9 @@ class Warden:
     # when it has died -----------------------------------------------------------------------------------------------
 
     def _leftovers(self, channel: socket.socket, woken: socket.socket) -> None:
-        """Commands of the daemon that still run are waited for, and killed in the end; told to stop, we leave them to
-        SMF, which waits for them itself."""
-        until, said = time.monotonic() + self._limits.grace, False
+        """Commands of the daemon that still run are waited for, and killed in the end. At once, if they have had their
+        time while the daemon was asked to stop: SMF itself would kill them too, but call that maintenance."""
+        until, said = time.monotonic() + (0 if self._waited else self._limits.grace), False
         while others := _others_in_contract():
             if not said:
                 say(f"waiting for what the daemon has left behind: processes {', '.join(map(str, others))}")
@@ -220,12 +221,11 @@ class Warden:
                 for pid in others:
                     with contextlib.suppress(ProcessLookupError):
                         os.kill(pid, signal.SIGKILL)
-            told = _received(woken)  # our own questions are children too, and have just ended
+            _received(woken)  # our own questions were children too
             self._until = time.monotonic() + 0.5
             self._wait(channel, woken)
-            told += _received(woken)
-            if {signal.SIGTERM, signal.SIGINT} & {*told} or any(STOP in words for words in heard(channel)):
-                return
+            for _ in heard(channel):
+                pass  # told to stop: that is what we do
 
 
 def _others_in_contract() -> list[int]:
