@@ -58,11 +58,6 @@ class Truth:
         """(network, zone, through) of every zone that can be read."""
         return set(self._behind(gateway, ()))
 
-    def attached(self, gateway: str) -> set[str]:
-        """Zones whose configuration puts them on a network of this gateway itself."""
-        mine = [name for name, wire in self.wires.items() if wire.via == gateway]
-        return {zone for zone in self._others(gateway) for name in mine if self._says(zone, name)}
-
     def _behind(self, gateway: str, seen: tuple[str, ...]) -> Iterator[tuple[str, str, str]]:
         mine = {name: wire for name, wire in self.wires.items() if wire.via == gateway}
         for name, wire in mine.items():

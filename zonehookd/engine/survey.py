@@ -17,6 +17,7 @@ from pathlib import Path
 from zonehookd.engine.attach import PROVISIONED, Attached, attach_zone
 from zonehookd.engine.dependents import depends, members, permitted
 from zonehookd.engine.look import Look
+from zonehookd.engine.on_links import on_links
 from zonehookd.engine.pools import Lease, declared_pools
 from zonehookd.engine.site import LINK, Claim, Site, settle
 from zonehookd.errors import CannotObserve
@@ -88,8 +89,9 @@ class Survey:
                 placed = (None, Attached())
             alone[name] = placed
         for name in missing:
-            if zones[name].absent and (others := _behind(declared, name, zones, alone)) and _is_kept(look, name):
-                zones[name] = _vanished(name, others)
+            if zones[name].absent and _is_kept(look, name):
+                others = _behind(declared, name, zones, alone) or await self._on_links(look, declared, name, zones)
+                zones[name] = _vanished(name, others) if others else zones[name]
         changed = frozenset(name for name, zone in zones.items() if not last or last.site.zones.get(name) != zone)
         leaving = _still_leaving(look, alone)
         same = last is not None and last.declared is declared and last.leaving == leaving and not changed
@@ -128,6 +130,15 @@ class Survey:
             return bool(read and read.config and look.files.stamp(self._folder / f"{name}.xml") == read.stamp)
         except OSError:
             return False
+
+    async def _on_links(self, look: Look, declared: Declaration, name: str, zones: Mapping[str, Zone]) -> list[str]:
+        """Zones that no configuration puts behind this gateway, and that have a link on one of its networks."""
+        gateway = declared.gateways.get(name)
+        etherstubs = {network.link for network in gateway.networks.values()} if gateway else set()
+        holders = self._last.site.holders if self._last else {}
+        found = await on_links(look, zones, holders, etherstubs)
+        others = {other for every in found.values() for other in every} - {name, GLOBAL}
+        return sorted(other for other in others if other in zones and depends(zones[other]))
 
     def _index(self, look: Look) -> Mapping[str, zonefiles.Indexed]:
         path = self._folder / "index"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -13,12 +13,13 @@ from typing import Protocol
 from zonehookd.config import GuardSection
 from zonehookd.engine.dependents import dependents, permitted
 from zonehookd.engine.look import Look
+from zonehookd.engine.on_links import on_links
 from zonehookd.engine.site import Site
 from zonehookd.engine.survey import Survey, Taken
 from zonehookd.errors import CannotObserve, ZonehookError
 from zonehookd.guard import standing
 from zonehookd.host.doors import Files
-from zonehookd.illumos import dladm, smf
+from zonehookd.illumos import smf
 from zonehookd.model import subject
 from zonehookd.model.attachment import Attachment
 from zonehookd.model.event import Event
@@ -138,38 +139,10 @@ class Guard:
         dispatcher = self._tools.dispatcher
         look = self._tools.make_look()
         taken = await dispatcher.survey.take(look, dispatcher.declared, time.monotonic())
-        on_link = await self._on_links(look, taken.site)
+        etherstubs = {network.link for network in taken.site.networks.values() if network.internal}
+        on_link = await on_links(look, taken.site.zones, taken.site.holders, etherstubs)
         gone = taken.missing_since_s.keys()
         return taken, dependents(taken.site, gateway, on_link, gone, list(_refused_for(taken)) if gone else ())
-
-    async def _on_links(self, look: Look, site: Site) -> Mapping[str, Collection[str]]:
-        """Lower link -> zones that have a VNIC over it: named by their configuration, or lent to them.
-
-        Our books are asked of zones that cannot be read only: what they say of others is old, and may be a ghost.
-        """
-        vnics = await look.ask(dladm.vnics(look.dialect))
-        etherstubs = {network.link for network in site.networks.values() if network.internal}
-        named: dict[str, set[str]] = {}
-        for each in site.zones.values():
-            for nic in each.config.nics if each.config else ():
-                named.setdefault(nic.link, set()).add(each.name)
-        lent: Mapping[str, dladm.Protection] | None = None
-        found: dict[str, set[str]] = {}
-        for name, vnic in vnics.items():
-            if vnic.over not in etherstubs:
-                continue
-            zones = {*named.get(name, ()), *([vnic.zone] if vnic.zone else ())}
-            if not zones:
-                record = look.store.one("vnic", name)
-                owner = site.zones.get(record.owner.name if record else site.holders.get(name, ""))
-                if owner is not None and owner.config is None and not owner.absent:
-                    zones.add(owner.name)
-                elif vnic.zone is None and (record is None or (owner is not None and owner.state.in_kernel)):
-                    # Only the link itself knows (network sheet 2.6); that walk is long, so asked when it must be.
-                    lent = lent if lent is not None else await look.ask(dladm.protections())
-                    zones.update([lent[name].zone] if name in lent and lent[name].zone else [])
-            found.setdefault(vnic.over, set()).update(zones)
-        return found
 
     async def _zones_are_stopping(self) -> bool:
         """The host goes down, or cannot say: then nothing may be held up (zones sheet 3.11, trap 28)."""
