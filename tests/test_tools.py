@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-PYTHON = ["zonehookd", "plugins", "tests"]
+PYTHON = ["zonehookd", "plugins", "smf", "tests"]
 
 
 @pytest.mark.parametrize(
@@ -20,6 +20,7 @@ PYTHON = ["zonehookd", "plugins", "tests"]
         ["mypy", "-p", "zonehookd"],
         ["mypy", "-p", "lab"],
         ["mypy", "-p", "bench"],
+        ["mypy", "smf/packaging/lists.py"],
         ["mypy", *(str(each) for each in sorted((ROOT / "plugins").glob("*/plugin.py")))],
     ],
     ids=lambda argv: " ".join(argv[:3]),

@@ -29,6 +29,7 @@ def service(machine: Machine) -> Service:
 def test_enabled_means_ready_and_nothing_is_left_of_it(each: Service) -> None:
     service, machine = each, each.machine
     machine.do("svccfg", "validate", "/lib/svc/manifest/site/zonehookd.xml")
+    until(lambda: "Zonehookd Operator:" in machine.read("/etc/security/exec_attr"), "the profiles are merged")
     machine.zone("web1", "web1_0", "10.1.0.5/24")
     assert service.enable().status == 0
     status = service.status()
