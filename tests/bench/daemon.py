@@ -144,6 +144,11 @@ class Daemon:
         lines = Path(f"/proc/{self.pid}/status").read_text().splitlines()
         return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS:")) / 1024
 
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.wait(_START_MAX_S)
+        self._notified.close()
+
     def stop(self) -> None:
         self._process.send_signal(signal.SIGCONT)
         self._process.terminate()
