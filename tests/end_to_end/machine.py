@@ -177,6 +177,12 @@ class Daemon:
     def audit(self) -> list[dict[str, Any]]:
         return [json.loads(line) for line in self.machine.read("/var/log/zonehookd/audit.jsonl").splitlines()]
 
+    def may_lose(self, *networks: str) -> None:
+        """Leave to take these networks away from the zones that are on them."""
+        named = [word for network in networks for word in ("--network", network)]
+        done = self.ask("guard", "permit", *named, "--for", "10m", "--reason", "the test takes them away")
+        assert done.status == 0, done
+
     def settle(self) -> None:
         done = self.ask("apply")
         assert done.status in (0, 1), done

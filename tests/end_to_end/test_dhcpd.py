@@ -359,6 +359,7 @@ def test_the_gateway_zone_reboots_and_serves_again(world: World) -> None:
 
 def test_nothing_is_left_when_nothing_is_declared(world: World) -> None:
     host, daemon = world
+    daemon.may_lose("wan", "lan", "web", "db")
     daemon.configure(PLUGINS)
     host.signal(daemon.pid, signal.SIGHUP)
     soon(daemon, lambda: state(host) == "disabled" and state(host, "edge") == "disabled", "as before us")

@@ -185,6 +185,7 @@ def test_a_foreign_flush_is_repaired_and_counted(world: World) -> None:
 
 def test_all_is_gone_after_delete(world: World) -> None:
     host, daemon = world
+    daemon.may_lose("wan", "web", "db")
     daemon.configure("")
     host.signal(daemon.pid, signal.SIGHUP)
     until(

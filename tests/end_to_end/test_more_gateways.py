@@ -156,6 +156,7 @@ def test_the_global_zone_is_a_gateway_for_a_host_with_one_address(either: Machin
     host.serve("web1", "serve", "tcp", "80")
     until(lambda: calls(host, "outside", "tcp", "192.0.2.2", 8080), "the way in")
 
+    daemon.may_lose("web", "db")
     daemon.configure(GLOBAL.replace("[network.db]\ncidr", "[network.late]\ncidr") + FORWARD)  # one goes, one comes
     host.signal(daemon.pid, signal.SIGHUP)
     until(lambda: "global_db0" not in host.links() and "global_late0" in host.links(), "in any order")

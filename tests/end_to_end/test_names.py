@@ -270,6 +270,7 @@ def test_what_it_does_not_come_up_with_is_taken_back(here: Here) -> None:
 
 
 def test_nothing_is_left(here: Here) -> None:
+    here.daemon.may_lose("wan", "web", "back", "lan")
     here.reconfigure("")
     for where in ("edge", "global"):
         until(lambda where=where: here.service(where)[0] == "disabled", f"disabled again in {where}")  # type: ignore[misc]
@@ -367,6 +368,7 @@ def test_a_lease_gives_nobody_a_name(leased: Here) -> None:
 
 
 def test_what_was_there_before_stays_byte_for_byte(leased: Here) -> None:
+    leased.daemon.may_lose("web", "back", "lan")
     leased.reconfigure("")
     until(lambda: leased.host.read(leased.main) == FOREIGN, "our block is out")
     until(lambda: leased.service("global")[0] == "disabled", "as it was")

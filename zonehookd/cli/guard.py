@@ -70,19 +70,20 @@ def check(context: click.Context, zone: str, operation: str, as_json: bool) -> N
 
 @guard.command()
 @click.argument("zone", required=False)
-@click.option("--network", metavar="NAME", help="Leave to remove or shrink this network, instead of a zone.")
+@click.option("--network", "networks", metavar="NAME", multiple=True, help="Leave to remove or shrink it, instead.")
 @click.option("--for", "for_s", type=Duration(), required=True, metavar="TIME", help="Such as 10m; at most a day.")
 @click.option("--reason", required=True, help="Goes into the audit log, with the zones that are cut off.")
 @json_option
 @click.pass_context
 def permit(
-    context: click.Context, zone: str | None, network: str | None, for_s: float, reason: str, as_json: bool
+    context: click.Context, zone: str | None, networks: tuple[str, ...], for_s: float, reason: str, as_json: bool
 ) -> None:
     """Leave to delete or halt gateway ZONE, dependents or not, for a time."""
-    if (zone is None) == (network is None):
+    if (zone is None) == (not networks):
         raise click.UsageError("give a ZONE, or --network NAME")
     settings = settings_of(context, as_json)
-    settings.show(settings.ask("guard-permit", zone, network=network, for_s=for_s, reason=reason), _permitted)
+    for network in networks or (None,):
+        settings.show(settings.ask("guard-permit", zone, network=network, for_s=for_s, reason=reason), _permitted)
 
 
 @guard.command()
