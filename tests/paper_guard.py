@@ -15,6 +15,7 @@ from zonehookd.guard.guard import Guard, Tools
 from zonehookd.model.event import Event
 from zonehookd.model.gateway import Declaration
 from zonehookd.model.guard import Verdict
+from zonehookd.model.outcome import Result
 
 
 class Guarded:
@@ -48,8 +49,11 @@ class Guarded:
         self.hints.append(event)
 
     async def settled(self) -> None:
-        await self.ours._apply()
-        self.looked()
+        for _ in range(10):
+            applied = await self.ours._apply()
+            self.looked()
+            if all(each.result is Result.NOOP for each in applied.values()):
+                return
 
     # -- what the daemon does
 

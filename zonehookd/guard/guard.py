@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import time
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
@@ -160,7 +161,7 @@ class Guard:
 
     def grant(self, name: str, seconds: float, reason: str, cut: Collection[str]) -> float:
         """Until when, unix seconds. `name`: a gateway zone, or ``network/NETWORK``."""
-        until = time.time() + seconds
+        until = float(math.ceil(time.time() + seconds))  # whole seconds, for gate.c reads it too
         owner = subject.network(name.partition("/")[2]) if "/" in name else subject.gateway(name)
         facts = {"until": f"{until:.0f}", "reason": reason, "cut": ",".join(sorted(cut))}
         self._tools.store.remember(Record(PERMIT, name, owner, "guard", facts))

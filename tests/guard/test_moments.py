@@ -1,0 +1,387 @@
+"""The guard's answers about a host at one moment: between two looks, half read, half gone, going down."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from pathlib import Path
+
+import pytest
+from fixtures import Admin, Build
+from lab.faults import Fault
+from lab.world import Dialect
+from paper import PaperCommands, T
+from paper_gateway import DB, EDGE, WAN, WEB, member, wish
+from paper_guard import Guarded
+
+from zonehookd.bus.messages import GuardReply, GuardStatusReply, PermitReply, Request
+from zonehookd.engine.survey import Survey
+from zonehookd.errors import CommandTimedOut, ZonehookError
+from zonehookd.guard.guard import Guard
+from zonehookd.guard.standing import read
+from zonehookd.host.process import Finished
+from zonehookd.model.command import Change, Query
+from zonehookd.model.record import KEPT, PERMIT, RESTORE
+from zonehookd.model.subject import Subject
+
+DEEP = {"cidr": "10.97.0.0/24", "via": "inner"}
+INNER = {"outside": "web", "address": "10.99.0.9", "dhcp": "none", "dns": "none"}
+NEVER_S = 3600.0
+
+
+@pytest.fixture
+def guarded(admin: Admin, engine: Build) -> Guarded:
+    """Gateway edge with networks web and db, and network deep behind inner, which is not there; halts are guarded."""
+    gateways = {"edge": EDGE, "inner": INNER}
+    ours = engine({"gateway": gateways}, wan=WAN, web=WEB, db=DB, deep=DEEP)
+    member(admin, "edge")
+    guarded = Guarded(ours, halt="deny")
+    guarded.converge()
+    return guarded
+
+
+def doubts(guarded: Guarded) -> None:
+    """From now on nobody is believed to be gone."""
+    site = guarded.ours.survey._last
+    guarded.ours.survey = Survey(guarded.ours.config.paths.zones, NEVER_S)
+    if site is not None:
+        guarded.ours.survey.keep(site)
+
+
+def asked(guarded: Guarded, operation: str = "uninstall", zone: str = "edge") -> tuple[bool, str, list[str]]:
+    verdict = guarded.check(zone, operation)
+    return verdict.allowed, verdict.code, [f"{each.network}/{each.zone}" for each in verdict.dependents]
+
+
+def held(admin: Admin) -> list[str]:
+    return [name for name in admin.links() if name.startswith("edge_")]
+
+
+class Silent(PaperCommands):
+    """One command hangs, until it is killed at its time limit."""
+
+    silent: tuple[str, ...] = ()
+
+    async def run(self, query_or_change: Query[T] | Change, *, why: str, subject: Subject | None) -> Finished:
+        if query_or_change.argv[: len(self.silent)] == self.silent:
+            raise CommandTimedOut(query_or_change.argv, "was killed after 30 s")
+        return await super().run(query_or_change, why=why, subject=subject)
+
+
+def silence(guarded: Guarded, *command: str) -> None:
+    guarded.ours.commands = commands = Silent(guarded.ours.world)
+    commands.silent = command
+
+
+FREE = (True, "no-dependents", [])
+
+
+# -- between two looks
+
+
+def test_nobody_but_the_gateway_is_on_its_networks(guarded: Guarded, admin: Admin) -> None:
+    assert len(held(admin)) == 3, "its links are there"
+    assert asked(guarded) == asked(guarded, "delete") == asked(guarded, "halt") == FREE
+
+
+def test_a_nic_that_was_taken_away_does_not_block_while_its_link_is_still_there(guarded: Guarded, admin: Admin) -> None:
+    member(admin, "web1", "web")
+    guarded.converge()
+    admin.do("zonecfg", "-z", "web1", "remove net physical=web1_0; remove attr name=zh.net0")
+    assert "web1_0" in admin.links() and guarded.ours.store.one("vnic", "web1_0") is not None
+    assert asked(guarded) == FREE, "our books are old"
+    admin.world.faults.add(Fault("busy", "dladm delete-vnic web1_0", times=100))
+    guarded.look()
+    assert asked(guarded) == FREE, "and may stay so, because somebody holds the link"
+
+
+def test_a_nic_that_was_taken_away_counts_while_the_zone_still_has_it(guarded: Guarded, admin: Admin) -> None:
+    member(admin, "web1", "web")
+    guarded.converge()
+    admin.do("zoneadm", "-z", "web1", "boot")
+    admin.do("zonecfg", "-z", "web1", "remove net physical=web1_0; remove attr name=zh.net0")
+    assert asked(guarded) == (False, "dependents", ["web/web1"]) == asked(guarded, "halt")
+    admin.do("zoneadm", "-z", "web1", "halt")
+    assert asked(guarded) == FREE
+
+
+@pytest.mark.parametrize("seen", [True, False])
+def test_a_renamed_zone_depends_by_its_new_name_at_once(guarded: Guarded, admin: Admin, seen: bool) -> None:
+    doubts(guarded)
+    member(admin, "web1", "web 10.99.0.7", state="configured")
+    admin.by_address("db1", "db1_0", "10.98.0.7/24", state="configured")
+    guarded.converge()
+    admin.do("zonecfg", "-z", "web1", "set zonename=web2")
+    admin.do("zonecfg", "-z", "db1", "set zonename=db2")
+    if seen:
+        guarded.look()
+    assert asked(guarded) == (False, "dependents", ["db/db2", "web/web2"])
+    admin.do("dladm", "delete-vnic", "web1_0")
+    assert asked(guarded) == (False, "dependents", ["db/db2", "web/web2"])
+
+
+def test_a_deleted_zone_is_no_ghost_while_nobody_believes_it(guarded: Guarded, admin: Admin) -> None:
+    doubts(guarded)
+    member(admin, "web1", "web")
+    guarded.converge()
+    admin.do("zonecfg", "-z", "web1", "delete", "-F")
+    assert asked(guarded) == FREE
+    guarded.look()
+    assert "web1_0" in admin.links() and asked(guarded) == FREE
+
+
+def test_an_inner_gateway_comes_and_goes(guarded: Guarded, admin: Admin) -> None:
+    member(admin, "db1", "deep")
+    guarded.converge()
+    assert asked(guarded) == FREE, "no way leads from there to here"
+    assert asked(guarded, zone="inner") == (False, "dependents", ["deep/db1"]), "though its zone is not there"
+    member(admin, "inner", state="configured")
+    assert asked(guarded) == (False, "dependents", ["deep/db1", "web/inner"])
+    admin.do("zonecfg", "-z", "inner", "delete", "-F")
+    assert asked(guarded) == FREE
+
+
+def test_a_link_that_somebody_made_and_lent(guarded: Guarded, admin: Admin) -> None:
+    admin.zone("odd")
+    admin.do("zoneadm", "-z", "odd", "boot")
+    admin.do("dladm", "create-vnic", "-l", "web0", "own0")
+    assert asked(guarded) == FREE, "the global zone has it"
+    admin.do("dladm", "set-linkprop", "-t", "-p", "zone=odd", "own0")
+    assert asked(guarded, "halt") == (False, "dependents", ["web/odd"])
+    walks = [argv for argv in guarded.ours.commands.looks if argv[:2] == ("dladm", "show-linkprop")]
+    assert bool(walks) is (admin.world.dialect is Dialect.VANILLA), "on OmniOS show-vnic says it"
+
+
+def test_an_answer_costs_two_commands_for_any_number_of_zones(guarded: Guarded, admin: Admin) -> None:
+    for number in range(20):
+        member(admin, f"web{number}", "web", state="configured")
+    guarded.converge()
+    before = len(guarded.ours.commands.looks)
+    assert len(asked(guarded)[2]) == 20
+    assert [argv[:2] for argv in guarded.ours.commands.looks[before:]] == [("zoneadm", "list"), ("dladm", "show-vnic")]
+    changes = len(guarded.ours.commands.changes)
+    assert asked(guarded, zone="web1") == (True, "not-guarded", [])
+    assert len(guarded.ours.commands.looks) == before + 2 and len(guarded.ours.commands.changes) == changes
+
+
+# -- what cannot be seen
+
+
+@pytest.mark.parametrize("text", ["<zone", None])
+def test_a_zone_that_cannot_be_read(guarded: Guarded, admin: Admin, text: str | None) -> None:
+    member(admin, "web1", "web", state="configured")
+    path = admin.world.path("/etc/zones/web1.xml")
+    whole = path.read_text()
+    path.unlink() if text is None else path.write_text(text)
+    assert asked(guarded) == (False, "cannot-look", [])
+    assert "whether zone web1 depends on it is not known: cannot read" in guarded.check("edge").text
+    assert asked(guarded, "halt") == FREE, "a halt is not held up by what is not seen"
+    guarded.guard.grant("edge", 60.0, "it is broken", [])
+    assert asked(guarded) == (True, "permitted", [])
+    guarded.guard.grant("edge", -1.0, "it is broken", [])
+    member(admin, "web2", "web", state="configured")
+    assert asked(guarded) == (False, "dependents", ["web/web2"]), "who is known is said"
+    path.write_text(whole.replace(">", "><!-- read -->", 1))
+    guarded.converge()
+    path.write_text("<zone")
+    guarded.look()
+    assert asked(guarded)[2] == ["web/web1", "web/web2"], "it had a link there when it was last read"
+
+
+def test_the_gateways_own_file_says_nothing_of_others(guarded: Guarded, admin: Admin) -> None:
+    admin.world.path("/etc/zones/edge.xml").write_text("<zone")
+    assert asked(guarded) == FREE
+    assert asked(guarded, zone="inner") == (False, "cannot-look", [])
+
+
+@pytest.mark.parametrize("command", [("zoneadm", "list"), ("dladm", "show-vnic")])
+def test_a_command_that_does_not_answer(guarded: Guarded, command: tuple[str, ...]) -> None:
+    before = guarded.ours.commands
+    silence(guarded, *command)
+    for operation, allowed in (("uninstall", False), ("delete", False), ("halt", True)):
+        assert asked(guarded, operation) == (allowed, "cannot-look", [])
+    assert "was killed after 30 s" in guarded.check("edge").text
+    guarded.ours.commands = before
+    assert asked(guarded) == FREE, "it answers again"
+
+
+def test_half_an_index_is_not_believed(guarded: Guarded, admin: Admin) -> None:
+    member(admin, "web1", "web")
+    index = admin.world.path("/etc/zones/index")
+    text = index.read_text()
+    index.write_text(text.replace("global", "globa"))
+    assert asked(guarded) == (False, "cannot-look", [])
+    index.write_text(text)
+    assert asked(guarded) == (False, "dependents", ["web/web1"])
+
+
+def test_a_host_that_goes_down_is_not_held_up(guarded: Guarded, admin: Admin) -> None:
+    member(admin, "web1", "web")
+    guarded.converge()
+    admin.do("zoneadm", "-z", "web1", "boot")
+    assert asked(guarded, "halt") == (False, "dependents", ["web/web1"])
+    before = guarded.ours.commands
+    silence(guarded, "svcs")
+    assert asked(guarded, "halt") == (True, "not-guarded", []), "it cannot say whether it goes down"
+    guarded.ours.commands = before
+    admin.do("svcadm", "disable", "-t", "svc:/system/zones:default")
+    assert asked(guarded, "halt") == (True, "not-guarded", [])
+    assert asked(guarded) == (False, "dependents", ["web/web1"]), "nothing is uninstalled by a shutdown"
+    admin.do("svcadm", "enable", "-t", "svc:/system/zones:default")
+    admin.sh("zoneadm", "-z", "web1", "boot")
+    assert asked(guarded, "halt") == (False, "dependents", ["web/web1"])
+    guarded.policy = guarded.policy.model_copy(update={"halt": "allow"})
+    before = len(guarded.ours.commands.looks)
+    assert asked(guarded, "halt") == (True, "not-guarded", [])
+    assert len(guarded.ours.commands.looks) == before, "and where halts are allowed nothing is asked"
+
+
+def test_there_is_no_other_operation(guarded: Guarded) -> None:
+    with pytest.raises(ZonehookError, match="no operation 'reboot'"):
+        guarded.check("edge", "reboot")
+    assert [verdict.code for verdict in guarded.heard] == []
+    guarded.check("edge", "halt")
+    assert [(verdict.zone, verdict.operation) for verdict in guarded.heard] == [("edge", "halt")]
+
+
+# -- a gateway that was deleted
+
+
+@pytest.mark.parametrize("how", ["attribute", "link"])
+def test_a_deleted_gateway_is_missed_and_keeps_what_it_has(guarded: Guarded, admin: Admin, how: str) -> None:
+    if how == "link":
+        admin.do("dladm", "create-vnic", "-l", "web0", "own0")
+        admin.zone("web1", "set physical=own0")
+    else:
+        member(admin, "web1", "web")
+    guarded.converge()
+    links = admin.links()
+    admin.do("zonecfg", "-z", "edge", "delete", "-F")
+    guarded.converge()
+    site = guarded.ours.survey.site
+    assert site is not None and site.zones["edge"].vanished and "web1" in site.zones["edge"].trouble
+    assert admin.links() == links
+    assert guarded.lost[-1] == {"edge"}
+    assert asked(guarded) == (False, "dependents", ["web/web1"])
+    admin.delete("web1")
+    guarded.converge()
+    assert held(admin) == []
+    assert not list(guarded.ours.store.of_kind(KEPT)) and guarded.lost[-1] == set()
+
+
+def test_leave_lets_a_deleted_gateway_go_for_good(guarded: Guarded, admin: Admin) -> None:
+    member(admin, "web1", "web")
+    guarded.converge()
+    guarded.guard.grant("edge", 60.0, "because", ["web1"])
+    admin.do("zonecfg", "-z", "edge", "delete", "-F")
+    guarded.converge()
+    assert held(admin) == [] and "web1_0" in admin.links()
+    guarded.guard.grant("edge", -1.0, "because", ["web1"])
+    guarded.converge()
+    site = guarded.ours.survey.site
+    assert site is not None and "edge" not in {name for name, zone in site.zones.items() if zone.vanished}
+    assert guarded.ours.store.one(PERMIT, "edge") is None, "what has run out is forgotten"
+
+
+@pytest.mark.parametrize("policy", ["ask", "auto"])
+def test_it_is_had_back_when_somebody_asks_or_by_itself(guarded: Guarded, admin: Admin, policy: str) -> None:
+    member(admin, "web1", "web")
+    guarded.converge()
+    guarded.policy = guarded.policy.model_copy(update={"restore": policy})
+    before = admin.do("zonecfg", "-z", "edge", "export")
+    admin.do("zonecfg", "-z", "edge", "delete", "-F")
+    guarded.converge()
+    if policy == "auto":
+        assert guarded.ours.store.one(RESTORE, "edge") is not None
+        guarded.converge()
+    else:
+        reply = asyncio.run(guarded.answers.restore(Request(verb="guard-restore", zone="edge")))
+        assert reply.model_dump()["state"] == "installed"
+        assert guarded.said == [("restore", "edge", "asked for", ())]
+    assert admin.do("zonecfg", "-z", "edge", "export") == before
+    assert guarded.lost[-1] == set() and asked(guarded)[1:] == ("dependents", ["web/web1"])
+    with pytest.raises(ZonehookError, match="nothing to restore"):
+        asyncio.run(guarded.answers.restore(Request(verb="guard-restore", zone="edge")))
+
+
+# -- leave, and what is written down
+
+
+def test_leave_is_given_with_a_reason_and_a_time(guarded: Guarded, admin: Admin) -> None:
+    member(admin, "web1", "web")
+    guarded.converge()
+
+    def ask(**how: object) -> PermitReply:
+        request = Request.model_validate({"verb": "guard-permit", "zone": "edge", "reason": "x", **how})
+        reply = asyncio.run(guarded.answers.permit(request))
+        assert isinstance(reply, PermitReply)
+        return reply
+
+    for wrong in ({"for_s": 0}, {"for_s": -1}, {"for_s": 90_000}, {"for_s": 5, "reason": " \n"}, {},
+                  {"for_s": 5, "zone": "web1"}, {"for_s": 5, "zone": None, "network": "wb"}):  # fmt: skip
+        with pytest.raises(ZonehookError):
+            ask(**wrong)
+    assert asked(guarded)[1] == "dependents" and not guarded.said
+    now = time.time()
+    reply = ask(for_s=0.2, reason="moving\nto edge2")
+    assert reply.cuts_off == ["web1"] and now + 0.2 <= reply.until <= now + 1.3, "never shorter than was asked for"
+    assert asked(guarded)[1] == "permitted"
+    assert guarded.said == [("permit", "edge", "moving to edge2 (for 0 s)", {"web1"})]
+    assert ask(for_s=5, zone=None, network="web").cuts_off == ["web1"]
+
+
+def test_who_asks_is_told_what_is_so(guarded: Guarded, admin: Admin) -> None:
+    member(admin, "web1", "web")
+    guarded.converge()
+    check = asyncio.run(guarded.answers.check(Request(verb="guard-check", zone="edge", operation="delete")))
+    assert isinstance(check, GuardReply) and not check.allowed and check.lines[1] == "  network web: web1 (installed)"
+    with pytest.raises(ZonehookError, match="there is no zone 'edgy'"):
+        asyncio.run(guarded.answers.check(Request(verb="guard-check", zone="edgy", operation="delete")))
+    status = asyncio.run(guarded.answers.status(Request(verb="guard-status")))
+    assert isinstance(status, GuardStatusReply)
+    assert [(row.name, row.state, row.kept, len(row.dependents)) for row in status.gateways] == [
+        ("edge", "installed", True, 1), ("inner", "absent", False, 0)]  # fmt: skip
+
+
+def test_what_is_written_down_is_what_would_be_said(guarded: Guarded, admin: Admin) -> None:
+    member(admin, "inner")
+    member(admin, "web1", "web")
+    member(admin, "db1", "deep", "db")
+    guarded.converge()
+    site = guarded.ours.survey.site
+    assert site is not None
+    path = Path(guarded.state / "guard")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(guarded.guard.standing(site))
+    known = read(path).gateways
+    for name in ("edge", "inner"):
+        verdict = guarded.check(name)
+        assert known[name].lines == verdict.lines()[1:-1]
+        assert known[name].count == len({each.zone for each in verdict.dependents})
+
+
+def test_until_the_declaration_is_known_the_last_record_answers(guarded: Guarded, admin: Admin) -> None:
+    member(admin, "web1", "web")
+    guarded.converge()
+    begins = Guard(guarded.tools)
+
+    async def story() -> None:
+        verdict = await begins.check("edge", "uninstall")
+        assert (verdict.allowed, verdict.code) == (False, "no-daemon") and "left no record" in verdict.text
+        asking = asyncio.create_task(begins.check("edge", "uninstall"))
+        await asyncio.sleep(0.05)
+        assert not asking.done(), "it waits as long as it may"
+        begins.begin()
+        assert (await asking).code == "dependents"
+
+    asyncio.run(story())
+
+
+def test_depends_is_read_anew_each_time(guarded: Guarded, admin: Admin) -> None:
+    member(admin, "web1", "web")
+    guarded.converge()
+    attr = wish(0, "no").replace("zh.net0", "zh.depends")
+    admin.do("zonecfg", "-z", "web1", attr)
+    assert asked(guarded) == FREE
+    admin.do("zonecfg", "-z", "web1", 'select attr name=zh.depends; set value="nope"; end')
+    assert asked(guarded) == (False, "dependents", ["web/web1"])
