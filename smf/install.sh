@@ -33,7 +33,7 @@ put() { # FILE PATH MODE [OWNER:GROUP]: the group is of interest where the syste
 }
 
 launcher() { # PATH MODULE ARGUMENTS
-    sed -e "s|@PYTHON@|$python|; s|@PREFIX@|$PREFIX|g; s|@MODULE@|$2|; s|@ARGUMENTS@|$3|" smf/launcher.in >"$work/launcher"
+    sed "s|@PYTHON@|$python|; s|@PREFIX@|$PREFIX|g; s|@MODULE@|$2|; s|@ARGUMENTS@|$3|" smf/launcher.in >"$work/launcher"
     put "$work/launcher" "$PREFIX/$1" 755
 }
 
