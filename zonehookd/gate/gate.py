@@ -22,9 +22,10 @@ from zonehookd.gate.program import Program
 from zonehookd.gate.ready import Ready
 from zonehookd.gate.server import Answered, GateServer, Word
 from zonehookd.host.doors import Commands
+from zonehookd.model.event import Event
 from zonehookd.model.guard import Operation, Verdict
 
-_CHECK_S = 60.0
+_CHECK_S = 10.0  # a few stats; without its program the gate lets nothing through
 _FIRST_LOOK_S, _FIRST_LOOK_TRIES = 0.1, 50
 
 
@@ -87,6 +88,8 @@ class Gate:
 
     def heard(self, zone: str, hook: str, state: int | None, command: int | None) -> None:
         self._keeper.heard(zone)
+        if hook == "poststatechange":  # so that a change is heard of also while the kernel's channel is not to be had
+            self._tools.dispatcher.hint(Event("gate", "told", zone=zone))
 
     # -- now and then
 

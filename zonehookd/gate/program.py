@@ -9,7 +9,7 @@ import hashlib
 import os
 from pathlib import Path
 
-from zonehookd.errors import CommandNotFound, ZonehookError
+from zonehookd.errors import CommandError, CommandNotFound, ZonehookError
 from zonehookd.host.doors import Commands
 from zonehookd.host.files import put_like, read_bounded, write_atomically
 from zonehookd.model.command import Change
@@ -18,6 +18,7 @@ SOURCE = Path(__file__).with_name("gate.c")
 COMPILED = Path(__file__).with_name("gate")
 _COMPILERS = ("cc", "gcc")
 _LIBRARIES = ((), ("-lsocket", "-lnsl"))  # where sockets are not in libc
+_USAGE = 64  # what it says without arguments
 _SIZE_MAX_BYTES = 16 << 20
 
 
@@ -39,15 +40,26 @@ class Program:
         """Raises ZonehookError; what was there before is there still."""
         if self.current():
             return
+        made = self.path.with_name("gate.new")
         try:
             if COMPILED.exists():
-                content = read_bounded(COMPILED, _SIZE_MAX_BYTES)
+                put_like(made, read_bounded(COMPILED, _SIZE_MAX_BYTES), self.path.parent.stat(), times=False)
             else:
-                content = await self._compiled()
-            put_like(self.path, content, self.path.parent.stat(), times=False)  # root's, 0700, as the folder is
+                await self._compile(made)
+            made.chmod(0o700)
+            await self._try(made)
+            made.rename(self.path)
             write_atomically(self._of, self._digest(), 0o600)
-        except (OSError, ValueError) as problem:
+        except (OSError, ValueError, CommandError) as problem:
             raise ZonehookError(f"the gate program cannot be put at {self.path}: {problem}") from problem
+        finally:
+            made.unlink(missing_ok=True)
+
+    async def _try(self, made: Path) -> None:
+        """It runs here: another machine's program does not, and none does where the file system forbids it."""
+        done = await self._commands.run(Change((str(made),), why := "does it run here"), why=why, subject=None)
+        if done.reply.status != _USAGE:
+            raise ZonehookError(f"the gate program does not run in {made.parent}: {done.reply.stderr.strip()}")
 
     def _digest(self) -> str:
         if not self._ours:
@@ -55,21 +67,17 @@ class Program:
             self._ours = hashlib.sha256(read_bounded(made_of, _SIZE_MAX_BYTES)).hexdigest()
         return self._ours
 
-    async def _compiled(self) -> bytes:
-        made = self.path.with_name("gate.new")
+    async def _compile(self, into: Path) -> None:
         said = ""
         for compiler in _COMPILERS:
             for libraries in _LIBRARIES:
-                argv = (compiler, "-O2", "-o", str(made), str(SOURCE), *libraries)
+                argv = (compiler, "-O2", "-o", str(into), str(SOURCE), *libraries)
                 try:
                     done = await self._commands.run(Change(argv, why := "the gate program"), why=why, subject=None)
                 except CommandNotFound:
                     break
                 if done.reply.status == 0:
-                    try:
-                        return read_bounded(made, _SIZE_MAX_BYTES)
-                    finally:
-                        made.unlink()
+                    return
                 said = done.reply.stderr.strip() or f"{compiler} exited {done.reply.status}"
         raise ZonehookError(
             f"the gate program cannot be compiled: {said or 'there is neither cc nor gcc'}",
