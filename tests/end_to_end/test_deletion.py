@@ -204,6 +204,21 @@ def test_a_halt_may_be_refused_too_and_never_holds_up_the_host(guarded: World) -
     until(lambda: guarded.daemon.ask("guard", "check", "edge", "halt").status == 0, "nobody runs behind it")
 
 
+def test_a_host_that_goes_down_is_never_held_up(guarded: World) -> None:
+    """Its zones are shut down by SMF; one that does not follow is halted at three quarters of the limit."""
+    host = guarded.host
+    zones = "svc:/system/zones"
+    host.do("svccfg", "-s", zones, "setprop", "stop/timeout_seconds", "=", "count:", "12")
+    host.do("svcadm", "refresh", f"{zones}:default")
+    host.fault("add", "fail", "zoneadm -z edge shutdown*", "--status", "1")
+    assert host.run("zoneadm", "-z", "edge", "halt").status != 0, "while the host stays up"
+    stopped = host.run("svcadm", "disable", "-st", f"{zones}:default", timeout_s=40.0)
+    assert stopped.status == 0, stopped
+    assert (guarded.state(), guarded.state("web1")) == ("installed", "installed")
+    halts = [each["status"] for each in host.journal() if each["argv"][:4] == ["zoneadm", "-z", "edge", "halt"]]
+    assert halts[0] != 0 and halts[-1] == 0, f"it took a halt, which was allowed: {halts}"
+
+
 def test_with_restore_auto_it_is_back_by_itself(machine: Machine) -> None:
     world = World(machine, RESTORED_AT_ONCE)
     for argv in (("halt",), ("uninstall", "-F")):
