@@ -337,6 +337,14 @@ def test_what_cannot_have_the_gate_is_refused_with_the_reason(host: Machine, dae
     done = daemon_of.ask("brand", "enable", "sparse")
     assert done.status == 1 and "prestatechange is more than plain words" in done.err and BRAND in done.err, done
     assert look(host) == before
+    folder = "/usr/lib/brand/ipkg"
+    host.do("mount", "--bind", folder, folder)
+    host.do("mount", "-o", "remount,bind,ro", folder)
+    done = daemon_of.ask("brand", "enable", "ipkg")
+    assert done.status == 1 and "Read-only file system" in done.err and "there is no gate" in done.err, done
+    assert not daemon_of.ctl("brand", "status", "ipkg")["brands"][0]["enabled"]
+    host.do("umount", folder)
+    assert daemon_of.ask("brand", "enable", "ipkg").status == 0
     assert daemon_of.ask("brand", "enable", "nobody").status == 1
     assert daemon_of.ask("brand", "status", "nobody").status == 1
     assert daemon_of.ask("brand", "status").status == 0

@@ -98,7 +98,8 @@ class Gate:
         try:
             for each in alone.taken(self._tools.state):
                 self._tools.alone(each.word, each.allowed)
-                self._log.warning(
+                say = self._log.info if each.allowed else self._log.warning
+                say(
                     "the gate decided alone",
                     zone=each.zone, word=each.word, allowed=each.allowed, why=each.why, when=each.when,
                 )  # fmt: skip

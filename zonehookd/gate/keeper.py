@@ -92,10 +92,16 @@ class BrandKeeper:
             if name_of(bare) != name:
                 raise BrandRefused(f"it says that it is brand {name_of(bare)!r}")
             self._leaving(name).unlink(missing_ok=True)
-            if self._read_kept(name) != bare:
+            before = self._read_kept(name)
+            if before != bare:
                 self._keep(name, bare, like)
             if disk != wanted:
-                self._put(name, wanted, like)
+                try:
+                    self._put(name, wanted, like)
+                except BaseException:
+                    if before is None:
+                        shutil.rmtree(self._kept / name, ignore_errors=True)
+                    raise
                 self._note_old_hooks(name, running)
             self._settle(name, "in place")
 
