@@ -74,6 +74,11 @@ class Guarded:
     def check(self, zone: str, operation: str = "uninstall") -> Verdict:
         return asyncio.run(self.guard.check(zone, operation))
 
-    def who(self, zone: str, operation: str = "uninstall") -> list[str]:
-        """NETWORK/ZONE of each dependent, as the verdict lists them."""
-        return [f"{each.network}/{each.zone}" for each in self.check(zone, operation).dependents]
+
+def asked(guarded: Guarded, operation: str = "uninstall", zone: str = "edge") -> tuple[bool, str, list[str]]:
+    """Whether it is allowed, the code, and NETWORK/ZONE of each dependent."""
+    verdict = guarded.check(zone, operation)
+    return verdict.allowed, verdict.code, [f"{each.network}/{each.zone}" for each in verdict.dependents]
+
+
+FREE = (True, "no-dependents", [])

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -23,7 +23,7 @@ from zonehookd.engine.site import LINK, Claim, Site, settle
 from zonehookd.errors import CannotObserve
 from zonehookd.host.files import Stamp
 from zonehookd.illumos import ipadm, zoneadm, zonefiles
-from zonehookd.model.gateway import GLOBAL, Declaration
+from zonehookd.model.gateway import GLOBAL, Declaration, Gateway
 from zonehookd.model.record import ADDRESS, KEPT, PERMIT
 from zonehookd.model.zone import Zone, ZoneConfig, ZoneState
 
@@ -88,10 +88,8 @@ class Survey:
                 zones[name] = replace(zone, trouble=f"cannot be placed: internal error: {problem!r}")
                 placed = (None, Attached())
             alone[name] = placed
-        for name in missing:
-            if zones[name].absent and _is_kept(look, name):
-                others = _behind(declared, name, zones, alone) or await self._on_links(look, declared, name, zones)
-                zones[name] = _vanished(name, others) if others else zones[name]
+        while lost := await self._lost(look, declared, missing, zones, alone):
+            zones.update(lost)  # and a gateway that is missed may itself be behind another
         changed = frozenset(name for name, zone in zones.items() if not last or last.site.zones.get(name) != zone)
         leaving = _still_leaving(look, alone)
         same = last is not None and last.declared is declared and last.leaving == leaving and not changed
@@ -131,14 +129,29 @@ class Survey:
         except OSError:
             return False
 
-    async def _on_links(self, look: Look, declared: Declaration, name: str, zones: Mapping[str, Zone]) -> list[str]:
-        """Zones that no configuration puts behind this gateway, and that have a link on one of its networks."""
-        gateway = declared.gateways.get(name)
-        etherstubs = {network.link for network in gateway.networks.values()} if gateway else set()
-        holders = self._last.site.holders if self._last else {}
-        found = await on_links(look, zones, holders, etherstubs)
-        others = {other for every in found.values() for other in every} - {name, GLOBAL}
-        return sorted(other for other in others if other in zones and depends(zones[other]))
+    async def _lost(
+        self,
+        look: Look,
+        declared: Declaration,
+        missing: Collection[str],
+        zones: Mapping[str, Zone],
+        alone: Mapping[str, tuple[ZoneConfig | None, Attached]],
+    ) -> Mapping[str, Zone]:
+        """Gateways that are gone, and missed by others: by their configuration, else by a link on their network."""
+        lost = {}
+        for name in missing:
+            gateway = declared.gateways.get(name)
+            if gateway is None or not zones[name].absent or not _is_kept(look, name):
+                continue
+            others = _behind(gateway, name, zones, alone)
+            if not others:
+                holders = self._last.site.holders if self._last else {}
+                found = await on_links(look, zones, holders, {network.link for network in gateway.networks.values()})
+                linked = {other for every in found.values() for other in every} - {name, GLOBAL}
+                others = sorted(other for other in linked if other in zones and depends(zones[other]))
+            if others:
+                lost[name] = _vanished(name, others)
+        return lost
 
     def _index(self, look: Look) -> Mapping[str, zonefiles.Indexed]:
         path = self._folder / "index"
@@ -198,12 +211,9 @@ def _zone(line: zonefiles.Indexed, listed: zoneadm.Listed | None, read: _Read) -
 
 
 def _behind(
-    declared: Declaration, name: str, zones: Mapping[str, Zone], alone: Mapping[str, tuple[ZoneConfig | None, Attached]]
+    gateway: Gateway, name: str, zones: Mapping[str, Zone], alone: Mapping[str, tuple[ZoneConfig | None, Attached]]
 ) -> list[str]:
     """Zones on the networks of a gateway whose zone is missing."""
-    gateway = declared.gateways.get(name)
-    if gateway is None:
-        return []
     return sorted(
         other
         for other, (_, attached) in alone.items()

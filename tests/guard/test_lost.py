@@ -1,0 +1,148 @@
+"""A gateway that was deleted behind our back: missed, kept, had back or let go; leave, and the record."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from pathlib import Path
+
+import pytest
+from fixtures import Admin
+from paper_gateway import member
+from paper_guard import Guarded, asked
+
+from zonehookd.bus.messages import GuardReply, GuardStatusReply, PermitReply, Request
+from zonehookd.errors import ZonehookError
+from zonehookd.guard.standing import read
+from zonehookd.model.record import KEPT, PERMIT, RESTORE
+
+
+def held(admin: Admin) -> list[str]:
+    return [name for name in admin.links() if name.startswith("edge_")]
+
+
+@pytest.mark.parametrize("how", ["attribute", "link"])
+def test_a_deleted_gateway_is_missed_and_keeps_what_it_has(guarded: Guarded, admin: Admin, how: str) -> None:
+    if how == "link":
+        admin.do("dladm", "create-vnic", "-l", "web0", "own0")
+        admin.zone("web1", "set physical=own0")
+    else:
+        member(admin, "web1", "web")
+    guarded.converge()
+    links = admin.links()
+    admin.do("zonecfg", "-z", "edge", "delete", "-F")
+    guarded.converge()
+    site = guarded.ours.survey.site
+    assert site is not None and site.zones["edge"].vanished and "web1" in site.zones["edge"].trouble
+    assert admin.links() == links
+    assert guarded.lost[-1] == {"edge"}
+    assert asked(guarded) == (False, "dependents", ["web/web1"])
+    admin.delete("web1")
+    guarded.converge()
+    assert held(admin) == []
+    assert not list(guarded.ours.store.of_kind(KEPT)) and guarded.lost[-1] == set()
+
+
+def test_gateways_in_a_row_are_missed_together(guarded: Guarded, admin: Admin) -> None:
+    member(admin, "inner", state="configured")
+    member(admin, "db1", "deep")
+    guarded.converge()
+    links = admin.links()
+    for name in ("edge", "inner"):
+        admin.do("zonecfg", "-z", name, "delete", "-F")
+    guarded.converge()
+    assert admin.links() == links and guarded.lost[-1] == {"edge", "inner"}
+    admin.delete("db1")
+    guarded.converge()
+    assert set(admin.links()) == {"db0", "deep0", "net0", "web0"} and guarded.lost[-1] == set()
+
+
+def test_leave_lets_a_deleted_gateway_go_for_good(guarded: Guarded, admin: Admin) -> None:
+    member(admin, "web1", "web")
+    guarded.converge()
+    guarded.guard.grant("edge", 60.0, "because", ["web1"])
+    admin.do("zonecfg", "-z", "edge", "delete", "-F")
+    guarded.converge()
+    assert held(admin) == [] and "web1_0" in admin.links()
+    guarded.guard.grant("edge", -1.0, "because", ["web1"])
+    guarded.converge()
+    site = guarded.ours.survey.site
+    assert site is not None and "edge" not in {name for name, zone in site.zones.items() if zone.vanished}
+    assert guarded.ours.store.one(PERMIT, "edge") is None, "what has run out is forgotten"
+
+
+@pytest.mark.parametrize("policy", ["ask", "auto"])
+def test_it_is_had_back_when_somebody_asks_or_by_itself(guarded: Guarded, admin: Admin, policy: str) -> None:
+    member(admin, "web1", "web")
+    guarded.converge()
+    guarded.policy = guarded.policy.model_copy(update={"restore": policy})
+    before = admin.do("zonecfg", "-z", "edge", "export")
+    admin.do("zonecfg", "-z", "edge", "delete", "-F")
+    guarded.converge()
+    if policy == "auto":
+        assert guarded.ours.store.one(RESTORE, "edge") is not None
+        guarded.converge()
+    else:
+        reply = asyncio.run(guarded.answers.restore(Request(verb="guard-restore", zone="edge")))
+        assert reply.model_dump()["state"] == "installed"
+        assert guarded.said == [("restore", "edge", "asked for", ())]
+    assert admin.do("zonecfg", "-z", "edge", "export") == before
+    assert guarded.lost[-1] == set() and asked(guarded)[1:] == ("dependents", ["web/web1"])
+    with pytest.raises(ZonehookError, match="nothing to restore"):
+        asyncio.run(guarded.answers.restore(Request(verb="guard-restore", zone="edge")))
+
+
+# -- leave, and what is written down
+
+
+def test_leave_is_given_with_a_reason_and_a_time(guarded: Guarded, admin: Admin) -> None:
+    member(admin, "web1", "web")
+    guarded.converge()
+
+    def ask(**how: object) -> PermitReply:
+        request = Request.model_validate({"verb": "guard-permit", "zone": "edge", "reason": "x", **how})
+        reply = asyncio.run(guarded.answers.permit(request))
+        assert isinstance(reply, PermitReply)
+        return reply
+
+    for wrong in ({"for_s": 0}, {"for_s": -1}, {"for_s": 90_000}, {"for_s": 5, "reason": " \n"}, {},
+                  {"for_s": 5, "zone": "web1"}, {"for_s": 5, "zone": None, "network": "wb"}):  # fmt: skip
+        with pytest.raises(ZonehookError):
+            ask(**wrong)
+    assert asked(guarded)[1] == "dependents" and not guarded.said
+    now = time.time()
+    reply = ask(for_s=0.2, reason="moving\nto edge2")
+    assert reply.cuts_off == ["web1"] and now + 0.2 <= reply.until <= now + 1.3, "never shorter than was asked for"
+    assert asked(guarded)[1] == "permitted"
+    assert guarded.said == [("permit", "edge", "moving to edge2 (for 0 s)", {"web1"})]
+    assert ask(for_s=5, zone=None, network="web").cuts_off == ["web1"]
+
+
+def test_who_asks_is_told_what_is_so(guarded: Guarded, admin: Admin) -> None:
+    member(admin, "web1", "web")
+    guarded.converge()
+    check = asyncio.run(guarded.answers.check(Request(verb="guard-check", zone="edge", operation="delete")))
+    assert isinstance(check, GuardReply) and not check.allowed and check.lines[1] == "  network web: web1 (installed)"
+    with pytest.raises(ZonehookError, match="there is no zone 'edgy'"):
+        asyncio.run(guarded.answers.check(Request(verb="guard-check", zone="edgy", operation="delete")))
+    status = asyncio.run(guarded.answers.status(Request(verb="guard-status")))
+    assert isinstance(status, GuardStatusReply)
+    assert [(row.name, row.state, row.kept, len(row.dependents)) for row in status.gateways] == [
+        ("edge", "installed", True, 1), ("inner", "absent", False, 0)]  # fmt: skip
+
+
+def test_what_is_written_down_is_what_would_be_said(guarded: Guarded, admin: Admin) -> None:
+    member(admin, "inner")
+    member(admin, "web1", "web")
+    member(admin, "db1", "deep", "db")
+    guarded.converge()
+    site = guarded.ours.survey.site
+    assert site is not None
+    path = Path(guarded.state / "guard")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(guarded.guard.standing(site))
+    known = read(path).gateways
+    for name in ("edge", "inner"):
+        verdict = guarded.check(name)
+        assert known[name].lines == verdict.lines()[1:-1]
+        assert known[name].count == len({each.zone for each in verdict.dependents})
