@@ -104,6 +104,18 @@ run zoneadm -z web2 boot
 patiently zlogin web2 ping -c 1 -W 1 198.51.100.1
 run zlogin web2 ping -c 1 198.51.100.1 || exit 1
 
+say "The gateway is not deleted by mistake: the gate in the brand's hooks asks the guard first."
+ctl brand enable sparse
+run zoneadm -z edge halt
+run zoneadm -z edge uninstall -F && exit 1
+say "zonecfg asks nobody. What it deleted is noticed, said, and comes back by one command."
+run zonecfg -z edge delete -F
+patiently sh -c 'zonehookctl --config /etc/zonehookd.toml guard status | grep -q lost'
+ctl guard status
+ctl guard restore edge || exit 1
+patiently zlogin web1 ping -c 1 -W 1 198.51.100.1
+run zlogin web1 ping -c 1 198.51.100.1 || exit 1
+
 say "Why is it so?"
 ctl explain web2
 

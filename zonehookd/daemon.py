@@ -118,7 +118,7 @@ class Daemon:
         )
         self._guard = Guard(tools)
         self._listeners.append(self._guard)
-        guarding = GuardAnswers(self._guard, tools, self._given_leave)
+        guarding = GuardAnswers(self._guard, tools, self._given_leave, lambda brand: self._gate.stands_in(brand))
         gate = GateTools(
             self._dispatcher,
             self._look,

@@ -277,11 +277,13 @@ class PermitReply(BaseModel):
 
 
 class GuardedRow(BaseModel):
-    """A gateway. `state`: of its zone, or ``lost``; `kept`: its configuration can be restored."""
+    """A gateway. `state`: of its zone, or ``lost``; `kept`: its configuration can be restored; `gate`: the hooks of its
+    brand ask first (None: there is no brand to tell)."""
 
     name: str
     state: str
     kept: bool
+    gate: bool | None
     permit_until: float | None
     permit_reason: str
     dependents: list[DependentRow]

@@ -119,8 +119,10 @@ def _permitted(out: Console, answer: dict[str, Any]) -> None:
 
 
 def _gateways(out: Console, rows: list[dict[str, Any]]) -> None:
-    columns = ("GATEWAY", "STATE", "KEPT", "DEPENDENTS", "PERMIT", "")
+    columns = ("GATEWAY", "STATE", "KEPT", "GATE", "DEPENDENTS", "PERMIT", "")
     tables.table(out, columns, (_cells(row) for row in rows), "no gateway zones are declared")
+    if any(row["gate"] is False for row in rows):
+        out.print("GATE no: nobody is asked before such a zone is uninstalled; see zonehookctl brand enable")
 
 
 def _cells(row: dict[str, Any]) -> tuple[Text | str, ...]:
@@ -130,7 +132,8 @@ def _cells(row: dict[str, Any]) -> tuple[Text | str, ...]:
         networks.setdefault(each["network"], []).append(each["zone"])
     shown = "; ".join(f"{network}: {', '.join(zones)}" for network, zones in networks.items())
     until = f"until {_clock(row['permit_until'])}: {row['permit_reason']}" if row["permit_until"] else "-"
-    return row["name"], state, "yes" if row["kept"] else Text("no", "yellow"), shown or "-", until, row["text"]
+    marks = {True: Text("yes"), False: Text("no", "yellow"), None: Text("-")}
+    return row["name"], state, marks[row["kept"]], marks[row["gate"]], shown or "-", until, row["text"]
 
 
 def _clock(seconds: float) -> str:

@@ -73,6 +73,10 @@ class Gate:
     def close(self) -> None:
         self._server.close()
 
+    def stands_in(self, brand: str) -> bool:
+        """Whether the hooks of this brand ask us, as far as the last check knows."""
+        return brand in self._keeper.enabled() and self._keeper.known(brand)[0] in ("in place", "remade")
+
     # -- Doorkeeper
 
     async def before_ready(self, zone: str) -> Word:

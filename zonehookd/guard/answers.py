@@ -25,9 +25,10 @@ Said = Callable[[str, str, str, Collection[str]], None]  # permit | restore, of 
 
 
 class GuardAnswers:
-    """`said` is told what somebody was given leave to do, for the audit log."""
+    """`said` is told what leave was given, for the audit log; `asked`: whether the hooks of a brand ask us."""
 
-    def __init__(self, guard: Guard, tools: Tools, said: Said) -> None:
+    def __init__(self, guard: Guard, tools: Tools, said: Said, asked: Callable[[str], bool]) -> None:
+        self._asked = asked
         self._guard = guard
         self._tools = tools
         self._said = said
@@ -124,6 +125,7 @@ class GuardAnswers:
                     name=name,
                     state="lost" if zone and zone.vanished else zone.state.value if zone else "absent",
                     kept=kept is not None,
+                    gate=self._asked(zone.config.brand) if zone and zone.config else None,
                     permit_until=float(permit.facts["until"]) if permit and valid else None,
                     permit_reason=permit.facts.get("reason", "") if permit and valid else "",
                     dependents=dependent_rows(found),
