@@ -127,6 +127,23 @@ def test_another_etherstub_moves_the_zones_with_it() -> None:
     assert cut(ONE, declared(web={**WEB, "etherstub": "other0"})) == []
 
 
+def test_a_link_that_is_named_moves_with_nobody() -> None:
+    nic = Nic("z_0", 0, global_nic="web0")
+    at = site(Zone("z", ZoneState.INSTALLED, zonepath="/zones/z", config=ZoneConfig("lipkg", True, (nic,))))
+    assert cut(at, declared()) == []
+    after = declared(web={**WEB, "etherstub": "other0"})
+    assert "it cannot become so, for z_0 would be somewhere else: zone z" in str(cuts(BEFORE, after, at)[0])
+
+
+def test_a_zone_that_would_be_refused_is_cut_off() -> None:
+    hidden = declared(web={**WEB, "isolated": True})
+    assert "10.99.0.200/24 is in no declared network: zone z (10.99.0.200)" in str(cuts(BEFORE, hidden, ONE)[0])
+    assert cut(site(zone("z", "", zh_net0="web 10.99.0.200")), hidden) == [], "it names the network"
+    its_address = declared(web={**WEB, "gateway": ["10.99.0.200", "fd00:99::1"]})
+    assert "10.99.0.200 is the gateway address of network web: zone z" in str(cuts(BEFORE, its_address, ONE)[0])
+    assert cut(site(zone("z", "10.99.0.201/24")), its_address) == []
+
+
 def test_two_networks_are_two_lines() -> None:
     at = site(zone("z", "10.99.0.200/24", "10.98.0.7/24"), zone("y", "10.98.0.8/24"))
     assert cut(at, declared(web=None, db=None)) == [("web", ("z",)), ("db", ("y", "z"))]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
+from zonehookd.engine.attach import attach_zone
 from zonehookd.engine.dependents import depends, members
 from zonehookd.engine.site import Site
 from zonehookd.model.attachment import Attachment
@@ -40,9 +41,24 @@ def _cut(network: Network, after: Declaration, site: Site) -> Cut | None:
         return _lost(network, attached, f"its gateway {network.via} cannot be taken away", site)
     what = f"its range cannot become {', '.join(map(str, now.cidrs))}"
     outside = [each for each in attached if any(not now.holds(address.ip) for address in each.addresses)]
-    if not outside and all(now.holds(cidr[0]) and now.holds(cidr[-1]) for cidr in network.cidrs):
+    if outside or not all(now.holds(cidr[0]) and now.holds(cidr[-1]) for cidr in network.cidrs):
+        return _lost(network, outside, what, site)
+    reasons = {each.zone: why for each in attached if (why := _refused(each, site.zones[each.zone], after))}
+    if not reasons:
         return None
-    return _lost(network, outside, what, site)
+    refused = [each for each in attached if each.zone in reasons]
+    return _lost(network, refused, f"it cannot become so, for {next(iter(reasons.values()))}", site)
+
+
+def _refused(before: Attachment, zone: Zone, after: Declaration) -> str:
+    """Why this NIC would not be on its network any more. A gateway's follow the declaration, for nobody asked them."""
+    if before.found_by == "gateway":
+        return ""
+    placed = attach_zone(zone, after)
+    if any(each.link == before.link and each.network.name == before.network.name for each in placed.attachments):
+        return ""
+    refusals = (refusal.text for refusal in placed.refusals if refusal.object == before.link)
+    return next(refusals, f"{before.link} would be somewhere else")
 
 
 def _lost(network: Network, attached: Collection[Attachment], what: str, site: Site) -> Cut | None:
