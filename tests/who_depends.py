@@ -7,7 +7,7 @@ finds it; a gateway has a NIC on its outer network without anybody writing it; a
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from lab.world import LinkClass, World
@@ -33,11 +33,13 @@ class Wire:
 
 @dataclass
 class Truth:
-    """`wires` by network, `outside`: gateway -> the network of its outer side; both as they are declared now."""
+    """`wires` by network, `outside`: gateway -> the network of its outer side; both as they are declared now.
+    `missed`: gateways that are not there and can be had back."""
 
     world: World
     wires: Mapping[str, Wire]
     outside: Mapping[str, str]
+    missed: Collection[str] = ()
     _configs: dict[str, ZoneConfig | None] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -65,7 +67,8 @@ class Truth:
                 if self._says(zone, name) or self._wired(zone, wire.stub):
                     yield name, zone, ""
         for inner, outside in self.outside.items():
-            if outside in mine and inner in self._configs and inner not in (gateway, *seen):
+            there = inner in self._configs or inner in self.missed
+            if outside in mine and there and inner not in (gateway, *seen):
                 for name, zone, through in self._behind(inner, (*seen, gateway)):
                     if zone != gateway:
                         yield name, zone, through or inner

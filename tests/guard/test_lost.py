@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from fixtures import Admin
 from paper_gateway import member
-from paper_guard import Guarded, asked
+from paper_guard import FREE, Guarded, asked
 
 from zonehookd.bus.messages import GuardReply, GuardStatusReply, PermitReply, Request
 from zonehookd.errors import ZonehookError
@@ -55,6 +55,18 @@ def test_gateways_in_a_row_are_missed_together(guarded: Guarded, admin: Admin) -
     admin.delete("db1")
     guarded.converge()
     assert set(admin.links()) == {"db0", "deep0", "net0", "web0"} and guarded.lost[-1] == set()
+
+
+def test_a_lost_gateway_leaves_nobody_free_to_take_away_the_one_before_it(guarded: Guarded, admin: Admin) -> None:
+    member(admin, "inner")
+    member(admin, "db1", "deep")
+    guarded.converge()
+    admin.do("zonecfg", "-z", "inner", "delete", "-F")
+    assert asked(guarded) == (False, "dependents", ["deep/db1"]), "before anybody believes that it is gone"
+    guarded.converge()
+    assert asked(guarded) == (False, "dependents", ["deep/db1"])
+    guarded.guard.grant("inner", 60.0, "because", ["db1"])
+    assert asked(guarded) == FREE, "let go, it leads nowhere"
 
 
 def test_leave_lets_a_deleted_gateway_go_for_good(guarded: Guarded, admin: Admin) -> None:

@@ -292,7 +292,8 @@ class Stories(RuleBasedStateMachine):
     def truth(self) -> Truth:
         hidden = {"web": "edge", "deep": self.deep_via, "free": ""}
         wires = {name: Wire(f"{name}0", hidden[name], tuple(RANGES[name])) for name in RANGES}
-        return Truth(self.admin.world, wires, {"edge": "wan", "inner": "web"})
+        missed = [name for name in GATEWAYS if self.ours.store.one(KEPT, name) and not self.leave[name]]
+        return Truth(self.admin.world, wires, {"edge": "wan", "inner": "web"}, missed)
 
     def is_missed(self, gateway: str) -> bool:
         """It was deleted without leave, it is kept, and zones that can be read are on its networks."""

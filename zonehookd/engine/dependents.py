@@ -28,10 +28,12 @@ def dependents(
     on_link: Mapping[str, Collection[str]] = _NOTHING,
     gone: Collection[str] = (),
     refused: Collection[Attachment] = (),
+    missed: Collection[str] = (),
 ) -> tuple[Dependent, ...]:
     """By network and zone. `on_link`: lower link -> zones that have a VNIC over it; `gone`: zones no longer there;
-    `refused`: NICs that are refused only because of one of those."""
-    return tuple(sorted(_of(_Now(site, on_link, gone, refused), gateway, frozenset())))
+    `refused`: NICs that are refused only because of one of those; `missed`: gateways among them that can be had back,
+    so whoever is behind one is still behind those further out."""
+    return tuple(sorted(_of(_Now(site, on_link, gone, refused, missed), gateway, frozenset())))
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,13 @@ class _Now:
     on_link: Mapping[str, Collection[str]]
     gone: Collection[str]
     refused: Collection[Attachment]
+    missed: Collection[str]
+
+    def there(self, name: str) -> bool:
+        """This inner gateway leads somewhere, or will again."""
+        zone = self.site.zones.get(name)
+        here = zone is not None and not zone.absent and name not in self.gone
+        return name == GLOBAL or here or name in self.missed
 
     def attached(self, network: Network) -> Mapping[str, str]:
         """Zone -> how it was found on this network."""
@@ -64,8 +73,7 @@ def _of(now: _Now, gateway: str, seen: frozenset[str]) -> Iterator[Dependent]:
     for inner in site.gateways.values():
         if inner.outside is None or inner.outside.name not in declared.networks or inner.name in seen | {gateway}:
             continue
-        zone_of_it = site.zones.get(inner.name)
-        if inner.name != GLOBAL and (zone_of_it is None or zone_of_it.absent or inner.name in now.gone):
+        if not now.there(inner.name):
             continue
         for each in _of(now, inner.name, seen | {gateway}):
             if each.zone != gateway:

@@ -141,7 +141,7 @@ class Survey:
         lost = {}
         for name in missing:
             gateway = declared.gateways.get(name)
-            if gateway is None or not zones[name].absent or not _is_kept(look, name):
+            if gateway is None or not zones[name].absent or not is_kept(look, name):
                 continue
             others = _behind(gateway, name, zones, alone)
             if not others:
@@ -223,7 +223,7 @@ def _behind(
     )
 
 
-def _is_kept(look: Look, name: str) -> bool:
+def is_kept(look: Look, name: str) -> bool:
     """It was there, its configuration is kept, and nobody was given leave to delete it."""
     return look.store.one(KEPT, name) is not None and not permitted(look.store.one(PERMIT, name), time.time())
 

@@ -16,7 +16,7 @@ from zonehookd.engine.dependents import dependents, permitted
 from zonehookd.engine.look import Look
 from zonehookd.engine.on_links import on_links
 from zonehookd.engine.site import Site
-from zonehookd.engine.survey import Survey, Taken
+from zonehookd.engine.survey import Survey, Taken, is_kept
 from zonehookd.errors import CannotObserve, ZonehookError
 from zonehookd.guard import standing
 from zonehookd.host.doors import Files
@@ -143,7 +143,9 @@ class Guard:
         etherstubs = {network.link for network in taken.site.networks.values() if network.internal}
         on_link = await on_links(look, taken.site.zones, taken.site.holders, etherstubs)
         gone = taken.missing_since_s.keys()
-        return taken, dependents(taken.site, gateway, on_link, gone, list(_refused_for(taken)) if gone else ())
+        refused = list(_refused_for(taken)) if gone else ()
+        missed = [name for name in gone if is_kept(look, name)]
+        return taken, dependents(taken.site, gateway, on_link, gone, refused, missed)
 
     async def _zones_are_stopping(self) -> bool:
         """The host goes down, or cannot say: then nothing may be held up (zones sheet 3.11, trap 28)."""
