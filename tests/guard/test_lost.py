@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import time
-from pathlib import Path
 
 import pytest
 from fixtures import Admin
+from lab.faults import Fault
 from paper_gateway import member
 from paper_guard import FREE, Guarded, asked
 
 from zonehookd.bus.messages import GuardReply, GuardStatusReply, PermitReply, Request
 from zonehookd.errors import ZonehookError
-from zonehookd.guard.standing import read
+from zonehookd.guard.standing import NAME, Standing, read
 from zonehookd.model.record import KEPT, PERMIT, RESTORE
 
 
@@ -143,18 +143,60 @@ def test_who_asks_is_told_what_is_so(guarded: Guarded, admin: Admin) -> None:
         ("edge", "installed", True, 1), ("inner", "absent", False, 0)]  # fmt: skip
 
 
-def test_what_is_written_down_is_what_would_be_said(guarded: Guarded, admin: Admin) -> None:
+def written(guarded: Guarded) -> dict[str, Standing]:
+    """What the guard writes down by itself, once."""
+
+    async def once() -> None:
+        keeping = asyncio.create_task(guarded.guard.run())
+        guarded.guard.refresh()
+        await asyncio.sleep(0.15)
+        keeping.cancel()
+
+    asyncio.run(once())
+    return dict(read(guarded.state / NAME).gateways)
+
+
+@pytest.mark.parametrize("policy", ["block", "record"])
+def test_what_is_written_down_is_what_would_be_said(guarded: Guarded, admin: Admin, policy: str) -> None:
+    guarded.policy = guarded.policy.model_copy(update={"without_daemon": policy})
     member(admin, "inner")
     member(admin, "web1", "web")
     member(admin, "db1", "deep", "db")
+    for lose in (False, True):
+        guarded.converge()
+        known = written(guarded)
+        for name in ("edge", "inner"):
+            verdict = guarded.check(name)
+            assert known[name].lines == verdict.lines()[1:-1]
+            assert known[name].count == len({each.zone for each in verdict.dependents})
+        if not lose:
+            admin.do("zonecfg", "-z", "inner", "delete", "-F")
+
+
+def test_where_the_number_decides_links_made_by_hand_are_counted(guarded: Guarded, admin: Admin) -> None:
+    guarded.policy = guarded.policy.model_copy(update={"without_daemon": "record"})
+    admin.zone("odd", "set physical=own0")
+    guarded.look()
+    assert written(guarded)["edge"].count == 0
+    admin.do("dladm", "create-vnic", "-l", "web0", "own0")
+    guarded.look()
+    assert written(guarded)["edge"] == Standing(1, 0, ("  network web: odd (installed)",))
+
+
+def test_who_cannot_be_read_is_counted_where_nobody_else_is(guarded: Guarded, admin: Admin) -> None:
+    member(admin, "db1", "db", state="configured")
     guarded.converge()
-    site = guarded.ours.survey.site
-    assert site is not None
-    path = Path(guarded.state / "guard")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(guarded.guard.standing(site))
-    known = read(path).gateways
-    for name in ("edge", "inner"):
-        verdict = guarded.check(name)
-        assert known[name].lines == verdict.lines()[1:-1]
-        assert known[name].count == len({each.zone for each in verdict.dependents})
+    admin.world.path("/etc/zones/db1.xml").write_text("<zone")
+    guarded.look()
+    assert written(guarded)["edge"].lines == ("  network db: db1 (unknown)",), "it has a link there"
+    assert written(guarded)["inner"].count == 1
+    assert written(guarded)["inner"].lines[0].startswith("  whether zone db1 depends on it is not known: cannot read")
+
+
+def test_a_nic_that_was_taken_away_is_not_written_down(guarded: Guarded, admin: Admin) -> None:
+    member(admin, "web1", "web")
+    guarded.converge()
+    admin.do("zonecfg", "-z", "web1", "remove net physical=web1_0; remove attr name=zh.net0")
+    admin.world.faults.add(Fault("busy", "dladm delete-vnic web1_0", times=100))
+    guarded.look()
+    assert guarded.ours.store.one("vnic", "web1_0") is not None and written(guarded)["edge"].count == 0

@@ -257,9 +257,7 @@ class Stories(RuleBasedStateMachine):
         gateway, unread = said.zone, truth.unreadable() - {said.zone}
         named = {(each.network, each.zone, each.through): each.state for each in said.dependents}
         real = {each: truth.state(each[1]) for each in truth.dependents(gateway)}
-        if (
-            said.operation == "halt"
-        ):  # takes nothing from a zone that does not run, and is not held up by what is unseen
+        if said.operation == "halt":  # who does not run loses nothing, and what is unseen holds nothing up
             real = {each: state for each, state in real.items() if state in RUNNING}
             unread = set()
         leave = self.leave[gateway]

@@ -51,6 +51,15 @@ def test_what_is_written_is_read() -> None:
     ), "a zone on two networks is counted once"
 
 
+def test_zones_that_may_depend_count_where_nobody_is_known_to() -> None:
+    unread = {"a": "cannot read it:\n no\nsuch", "b": "x" * 1000}
+    assert standing((), 0.0, unread) == Standing(
+        2, 0, ("  whether zone a depends on it is not known: cannot read it: no such",)
+    )
+    assert standing(many(1), 0.0, unread) == standing(many(1), 0.0)
+    assert len(standing((), 0.0, {"b": "x" * 1000}).lines[0]) < 400
+
+
 def test_round_trip(tmp_path: Path) -> None:
     told = Known("record", "deny", {"edge": standing(many(3), 0.0), "inner": Standing(0, 17, ())})
     assert known(tmp_path, written(told)) == told

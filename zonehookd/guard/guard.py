@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import math
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -71,6 +71,7 @@ class Guard:
         self._changed = asyncio.Event()
         self._written = ""
         self._lost: frozenset[str] = frozenset()
+        self._linked: Mapping[str, Collection[str]] | None = None  # lower link -> zones, as last seen
 
     # -- asking
 
@@ -140,12 +141,16 @@ class Guard:
         dispatcher = self._tools.dispatcher
         look = self._tools.make_look()
         taken = await dispatcher.survey.take(look, dispatcher.declared, time.monotonic())
-        etherstubs = {network.link for network in taken.site.networks.values() if network.internal}
-        on_link = await on_links(look, taken.site.zones, taken.site.holders, etherstubs)
+        on_link = await self._on_links(look, taken.site)
         gone = taken.missing_since_s.keys()
         refused = list(_refused_for(taken)) if gone else ()
         missed = [name for name in gone if is_kept(look, name)]
         return taken, dependents(taken.site, gateway, on_link, gone, refused, missed)
+
+    @staticmethod
+    async def _on_links(look: Look, site: Site) -> Mapping[str, Collection[str]]:
+        etherstubs = {network.link for network in site.networks.values() if network.internal}
+        return await on_links(look, site.zones, site.holders, etherstubs)
 
     async def _zones_are_stopping(self) -> bool:
         """The host goes down, or cannot say: then nothing may be held up (zones sheet 3.11, trap 28)."""
@@ -191,7 +196,7 @@ class Guard:
 
     def looked(self, site: Site, seconds: float, full: bool, planned: int, unannounced: int) -> None:
         self._drop_expired()
-        if site is not self._site:
+        if site is not self._site or full:  # who makes a link by hand tells nobody
             self._site = site
             self._changed.set()
         lost = frozenset(name for name, zone in site.zones.items() if zone.vanished)
@@ -224,6 +229,7 @@ class Guard:
             await self._changed.wait()
             self._changed.clear()
             if self._site is not None:
+                await self._see_links(self._site)
                 text = self.standing(self._site)
                 if text != self._written:
                     with contextlib.suppress(OSError):  # the disk is full: tried again with the next change
@@ -232,19 +238,39 @@ class Guard:
                         self._written = text
             await asyncio.sleep(_PAUSE_S)
 
+    async def _see_links(self, site: Site) -> None:
+        """Links that others made are asked for only where the number of dependents will decide."""
+        if self._tools.policy().without_daemon != "record":
+            self._linked = None
+            return
+        with contextlib.suppress(CannotObserve):  # then what was seen last stands
+            self._linked = await self._on_links(self._tools.make_look(), site)
+
     def standing(self, site: Site) -> str:
-        on_link: dict[str, set[str]] = {}
-        for record in self._tools.store.of_kind("vnic"):
-            if record.owner.kind == "zone" and "over" in record.facts:
-                on_link.setdefault(record.facts["over"], set()).add(record.owner.name)
+        on_link = self._linked if self._linked is not None else self._by_our_books(site)
+        lost = [name for name, zone in site.zones.items() if zone.vanished]
         gateways = {}
         for name in site.gateways:
             if name != GLOBAL:
                 permit = self.permit(name)
                 until = float(permit.facts["until"]) if permit else 0.0
-                gateways[name] = standing.standing(dependents(site, name, on_link), until)
+                unread = [
+                    zone for zone in site.zones.values() if zone.trouble and not zone.vanished and zone.name != name
+                ]
+                found = dependents(site, name, on_link, lost, (), lost)
+                gateways[name] = standing.standing(found, until, {zone.name: zone.trouble for zone in unread})
         policy = self._tools.policy()
         return standing.written(standing.Known(policy.without_daemon, policy.boot, gateways))
+
+    def _by_our_books(self, site: Site) -> Mapping[str, Collection[str]]:
+        on_link: dict[str, set[str]] = {}
+        for record in self._tools.store.of_kind("vnic"):
+            zone = site.zones.get(record.owner.name) if record.owner.kind == "zone" else None
+            if zone is None or "over" not in record.facts:
+                continue
+            if zone.config is None or zone.state.in_kernel or any(nic.link == record.name for nic in zone.config.nics):
+                on_link.setdefault(record.facts["over"], set()).add(zone.name)
+        return on_link
 
 
 def _refused_for(taken: Taken) -> Iterator[Attachment]:

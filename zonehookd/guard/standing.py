@@ -3,7 +3,7 @@
     zonehookd 1
     policy uninstall block        block, record or allow: [guard] without_daemon
     policy boot allow             allow or deny: [guard] boot
-    gateway NAME COUNT UNTIL      COUNT dependents; a permit until UNTIL (unix seconds, 0: none)
+    gateway NAME COUNT UNTIL      COUNT dependents, or zones that may be; a permit until UNTIL (unix seconds, 0: none)
     |text                         lines to show for it
 
 Zone names have no blanks (zones sheet 4.1), so blanks separate.
@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from zonehookd.model.guard import Dependent, Verdict
 
@@ -21,7 +22,9 @@ NAME = "guard"  # below [paths] state
 _HEAD = "zonehookd 1"
 _SHOWN_MAX = 20  # lines per gateway; the gate's message must fit into a page (zones sheet 5.5)
 _NAMES_MAX = 8
+_TEXT_MAX = 300
 _SIZE_MAX_BYTES = 4 << 20
+_NOBODY: Mapping[str, str] = MappingProxyType({})
 _START = "start zonehookd (svcadm enable zonehookd), or see [guard] without_daemon"
 
 
@@ -41,8 +44,9 @@ class Known:
     gateways: Mapping[str, Standing]
 
 
-def standing(dependents: tuple[Dependent, ...], until: float) -> Standing:
-    """As much of it as is shown: network -> zones, bounded."""
+def standing(dependents: tuple[Dependent, ...], until: float, unread: Mapping[str, str] = _NOBODY) -> Standing:
+    """As much of it as is shown: network -> zones, bounded. `unread`: zones of which nobody knows whether they depend
+    -> why; they count where nobody is known to."""
     networks: dict[tuple[str, str], list[str]] = {}
     for each in dependents:
         networks.setdefault((each.network, each.through), []).append(f"{each.zone} ({each.state})")
@@ -53,7 +57,10 @@ def standing(dependents: tuple[Dependent, ...], until: float) -> Standing:
         lines.append(f"  network {network}{way}: {', '.join(zones[:_NAMES_MAX])}{more}")
     if len(lines) > _SHOWN_MAX:
         lines = [*lines[:_SHOWN_MAX], f"  and {len(lines) - _SHOWN_MAX} networks more"]
-    return Standing(len({each.zone for each in dependents}), int(until), tuple(lines))
+    if not dependents and unread:
+        name, why = next(iter(unread.items()))
+        lines = [f"  whether zone {name} depends on it is not known: {' '.join(why.split())[:_TEXT_MAX]}"]
+    return Standing(len({each.zone for each in dependents}) or len(unread), int(until), tuple(lines))
 
 
 def written(record: Known) -> str:
