@@ -225,27 +225,33 @@ def test_a_halt_is_refused_only_where_it_harms_nobody(host: Machine) -> None:
     assert state(host, "edge") == "running", "nobody who runs depends on it"
 
 
-def test_an_update_of_the_brand_gets_the_gate_again(host: Machine, daemon_of: Daemon) -> None:
-    enable(daemon_of)
-    update = look(host).replace("/sbin/init", "/sbin/init2").split("\n", 1)[1]
+def test_an_update_of_the_brand_gets_the_gate_again(machine: Machine, plain: Daemon) -> None:
+    enable(plain)
+    update = look(machine).replace("/sbin/init", "/sbin/init2").split("\n", 1)[1]
     update = re.sub(rf"{STATE}/gate \S+ \w+ %z (-- |-added)", "", update).replace(
         "  <preuninstall></preuninstall>\n", ""
     )
     assert STATE not in update
     install = f"cat > {BRAND}.new; chmod 444 {BRAND}.new; touch -d @1700000000.5 {BRAND}.new; mv {BRAND}.new {BRAND}"
-    host.do("sh", "-c", install, stdin=update)
-    packaged = look(host)
-    host.zone("web1", "web1_0", "10.1.0.5/24")
-    row = daemon_of.ctl("brand", "status", "sparse")["brands"][0]
+    machine.do("sh", "-c", install, stdin=update)
+    packaged = look(machine)
+    machine.zone("web1", "web1_0", "10.1.0.5/24")
+    row = plain.ctl("brand", "status", "sparse")["brands"][0]
     assert row["gate"] == "remade" and "an update of its package" in row["text"], row
-    assert f"{STATE}/gate" in look(host)
-    assert host.run("zoneadm", "-z", "web1", "install").status == 0, "the brand is good"
-    daemon_of.stop(signal.SIGKILL)
-    host.do("sh", "-c", install, stdin=update)
-    daemon_of.start()
-    until(lambda: f"{STATE}/gate" in look(host), "made anew at its start")
-    assert daemon_of.ask("brand", "disable", "sparse").status == 0
-    assert look(host) == packaged
+    assert f"{STATE}/gate" in look(machine)
+    assert machine.run("zoneadm", "-z", "web1", "install").status == 0, "the brand is good"
+    plain.stop(signal.SIGKILL)
+    machine.do("sh", "-c", install, stdin=update)
+    plain.start()
+    until(lambda: f"{STATE}/gate" in look(machine), "made anew at its start")
+    assert plain.ask("brand", "disable", "sparse").status == 0
+    assert look(machine) == packaged
+
+
+@pytest.fixture
+def plain(daemon: Daemon) -> Daemon:
+    daemon.start()
+    return daemon
 
 
 @pytest.fixture
@@ -255,45 +261,45 @@ def daemon_of(host: Machine) -> Daemon:
     return daemon
 
 
-def test_disabled_it_is_what_the_package_made_it(host: Machine, daemon_of: Daemon) -> None:
-    before = look(host)
-    enable(daemon_of)
-    assert look(host) != before
-    host.zone("web1", "web1_0", "10.1.0.5/24")
-    host.do("zoneadm", "-z", "web1", "install")
-    host.do("zoneadm", "-z", "web1", "boot")
-    done = daemon_of.ask("brand", "disable", "sparse")
+def test_disabled_it_is_what_the_package_made_it(machine: Machine, plain: Daemon) -> None:
+    before = look(machine)
+    enable(plain)
+    assert look(machine) != before
+    machine.zone("web1", "web1_0", "10.1.0.5/24")
+    machine.do("zoneadm", "-z", "web1", "install")
+    machine.do("zoneadm", "-z", "web1", "boot")
+    done = plain.ask("brand", "disable", "sparse")
     assert done.status == 0 and "as its package left it" in done.out and "web1: up" in done.out, done
-    assert look(host) == before
-    host.do("zoneadm", "-z", "web1", "halt")  # by the hooks it was booted with
-    host.do("zoneadm", "-z", "web1", "boot")
-    assert metric(host, 'zonehookd_gate_answers_total{answer="allow",code="not-guarded",word="halt"}') == 1
-    enable(daemon_of)
-    daemon_of.machine.signal(daemon_of.pid, signal.SIGSTOP)
-    done = daemon_of.ask("--timeout", "1", "brand", "disable", "sparse")
+    assert look(machine) == before
+    machine.do("zoneadm", "-z", "web1", "halt")  # by the hooks it was booted with
+    machine.do("zoneadm", "-z", "web1", "boot")
+    assert metric(machine, 'zonehookd_gate_answers_total{answer="allow",code="not-guarded",word="halt"}') == 1
+    enable(plain)
+    plain.machine.signal(plain.pid, signal.SIGSTOP)
+    done = plain.ask("--timeout", "1", "brand", "disable", "sparse")
     assert done.status == 1 and "is running already" in done.err, done
-    daemon_of.machine.signal(daemon_of.pid, signal.SIGCONT)
-    daemon_of.stop(signal.SIGKILL)
-    done = daemon_of.ask("brand", "disable", "sparse")
+    plain.machine.signal(plain.pid, signal.SIGCONT)
+    plain.stop(signal.SIGKILL)
+    done = plain.ask("brand", "disable", "sparse")
     assert done.status == 0 and "as its package left it" in done.out, done
-    assert look(host) == before
-    assert daemon_of.ask("brand", "enable", "sparse").status == 3
+    assert look(machine) == before
+    assert plain.ask("brand", "enable", "sparse").status == 3
 
 
-def test_lost_books_and_a_lost_program(host: Machine, daemon_of: Daemon) -> None:
-    before = look(host)
-    enable(daemon_of)
-    daemon_of.stop(signal.SIGKILL)
-    host.do("rm", "-r", f"{STATE}/brand", f"{STATE}/gate")
-    daemon_of.start()
-    until(lambda: host.run("test", "-x", f"{STATE}/gate").status == 0, "the program is there again")
-    row = daemon_of.ctl("brand", "status", "sparse")["brands"][0]
+def test_lost_books_and_a_lost_program(machine: Machine, plain: Daemon) -> None:
+    before = look(machine)
+    enable(plain)
+    plain.stop(signal.SIGKILL)
+    machine.do("rm", "-r", f"{STATE}/brand", f"{STATE}/gate")
+    plain.start()
+    until(lambda: machine.run("test", "-x", f"{STATE}/gate").status == 0, "the program is there again")
+    row = plain.ctl("brand", "status", "sparse")["brands"][0]
     assert row["enabled"] and row["gate"] == "in place", row
-    host.zone("web1", "web1_0", "10.1.0.5/24")
-    host.do("zoneadm", "-z", "web1", "install")
-    host.do("zoneadm", "-z", "web1", "boot")
-    assert daemon_of.ask("brand", "disable", "sparse").status == 0
-    assert look(host).split("\n", 1)[1] == before.split("\n", 1)[1]
+    machine.zone("web1", "web1_0", "10.1.0.5/24")
+    machine.do("zoneadm", "-z", "web1", "install")
+    machine.do("zoneadm", "-z", "web1", "boot")
+    assert plain.ask("brand", "disable", "sparse").status == 0
+    assert look(machine).split("\n", 1)[1] == before.split("\n", 1)[1]
 
 
 def test_what_the_brand_says_and_how_it_ends_is_its_own(host: Machine, daemon_of: Daemon) -> None:
@@ -310,41 +316,41 @@ def test_what_the_brand_says_and_how_it_ends_is_its_own(host: Machine, daemon_of
     assert killed.status == 1 and "unexpectedly terminated due to signal 9" in killed.err, killed
 
 
-def test_zones_that_were_up_have_it_from_their_next_boot_on(host: Machine, daemon_of: Daemon) -> None:
+def test_zones_that_were_up_have_it_from_their_next_boot_on(machine: Machine, plain: Daemon) -> None:
     for name, address in (("web1", "10.1.0.5/24"), ("web2", "10.1.0.6/24")):
-        host.zone(name, f"{name}_0", address)
-        until(lambda name=name: f"{name}_0" in host.links(), "its link")  # type: ignore[misc]
-        host.do("zoneadm", "-z", name, "install")
-        host.do("zoneadm", "-z", name, "boot")
-    daemon_of.settle()
-    enable(daemon_of)
+        machine.zone(name, f"{name}_0", address)
+        until(lambda name=name: f"{name}_0" in machine.links(), "its link")  # type: ignore[misc]
+        machine.do("zoneadm", "-z", name, "install")
+        machine.do("zoneadm", "-z", name, "boot")
+    plain.settle()
+    enable(plain)
 
     def old() -> list[str]:
-        rows: list[str] = daemon_of.ctl("brand", "status", "sparse")["brands"][0]["old_hooks"]
+        rows: list[str] = plain.ctl("brand", "status", "sparse")["brands"][0]["old_hooks"]
         return rows
 
     assert old() == ["web1", "web2"]
-    host.do("zoneadm", "-z", "web1", "halt")
+    machine.do("zoneadm", "-z", "web1", "halt")
     until(lambda: old() == ["web2"], "web1 is down")
-    host.do("zoneadm", "-z", "web1", "boot")
-    assert metric(host, 'zonehookd_gate_answers_total{answer="allow",code="ready",word="ready"}') == 1
+    machine.do("zoneadm", "-z", "web1", "boot")
+    assert metric(machine, 'zonehookd_gate_answers_total{answer="allow",code="ready",word="ready"}') == 1
     assert old() == ["web2"]
 
 
-def test_what_cannot_have_the_gate_is_refused_with_the_reason(host: Machine, daemon_of: Daemon) -> None:
-    host.do("sed", "-i", "s|/sparse/prestate %z %R</p|/sparse/prestate %z \\&amp;\\&amp; true</p|", BRAND)
-    before = look(host)
-    done = daemon_of.ask("brand", "enable", "sparse")
+def test_what_cannot_have_the_gate_is_refused_with_the_reason(machine: Machine, plain: Daemon) -> None:
+    machine.do("sed", "-i", "s|/sparse/prestate %z %R</p|/sparse/prestate %z \\&amp;\\&amp; true</p|", BRAND)
+    before = look(machine)
+    done = plain.ask("brand", "enable", "sparse")
     assert done.status == 1 and "prestatechange is more than plain words" in done.err and BRAND in done.err, done
-    assert look(host) == before
+    assert look(machine) == before
     folder = "/usr/lib/brand/ipkg"
-    host.do("mount", "--bind", folder, folder)
-    host.do("mount", "-o", "remount,bind,ro", folder)
-    done = daemon_of.ask("brand", "enable", "ipkg")
+    machine.do("mount", "--bind", folder, folder)
+    machine.do("mount", "-o", "remount,bind,ro", folder)
+    done = plain.ask("brand", "enable", "ipkg")
     assert done.status == 1 and "Read-only file system" in done.err and "there is no gate" in done.err, done
-    assert not daemon_of.ctl("brand", "status", "ipkg")["brands"][0]["enabled"]
-    host.do("umount", folder)
-    assert daemon_of.ask("brand", "enable", "ipkg").status == 0
-    assert daemon_of.ask("brand", "enable", "nobody").status == 1
-    assert daemon_of.ask("brand", "status", "nobody").status == 1
-    assert daemon_of.ask("brand", "status").status == 0
+    assert not plain.ctl("brand", "status", "ipkg")["brands"][0]["enabled"]
+    machine.do("umount", folder)
+    assert plain.ask("brand", "enable", "ipkg").status == 0
+    assert plain.ask("brand", "enable", "nobody").status == 1
+    assert plain.ask("brand", "status", "nobody").status == 1
+    assert plain.ask("brand", "status").status == 0
