@@ -119,8 +119,27 @@ def test_a_gateway_that_is_taken_away() -> None:
 
 def test_another_gateway_is_a_way_out_too() -> None:
     two = {"edge": EDGE, "edge2": {"outside": "wan", "address": "192.0.2.11"}}
-    assert cut(ONE, declared(two, web={**WEB, "via": "edge2"})) == []
-    assert cut(ONE, declared({"edge2": two["edge2"]}, web={**WEB, "via": "edge2"}, db=None)) == []
+    at = site(zone("z", "10.99.0.200/24"), zone("edge2"))
+    assert cut(at, declared(two, web={**WEB, "via": "edge2"})) == []
+    assert cut(at, declared({"edge2": two["edge2"]}, web={**WEB, "via": "edge2"}, db=None)) == []
+
+
+def test_a_gateway_without_a_zone_is_no_way_out() -> None:
+    two = {"edge": EDGE, "edge2": {"outside": "wan", "address": "192.0.2.11"}}
+    after = declared(two, web={**WEB, "via": "edge2"})
+    (found,) = cuts(BEFORE, after, ONE)
+    assert "its gateway cannot become edge2, for there is no such zone: zone z (10.99.0.200)" in str(found)
+    assert cut(site(zone("z", "10.99.0.200/24"), Zone("edge2", ZoneState.ABSENT)), after) == [("web", ("z",))]
+    assert cut(site(zone("edge")), after) == [], "nobody is on it yet"
+    host = declared({"edge": EDGE, "global": {"outside": "wan"}}, web={**WEB, "via": "global"})
+    assert cut(ONE, host) == [], "the host is there"
+
+
+def test_an_address_of_the_pool_is_not_taken_away_for_the_gateway() -> None:
+    pooled = site(zone("z", "", zh_net0="web"))
+    (found,) = cuts(BEFORE, declared(web={**WEB, "gateway": "10.99.0.2"}), pooled)
+    assert "its gateway address cannot become 10.99.0.2: zone z (10.99.0.2)" in str(found)
+    assert cut(pooled, declared(web={**WEB, "gateway": "10.99.0.3"})) == []
 
 
 def test_another_etherstub_moves_the_zones_with_it() -> None:

@@ -39,15 +39,20 @@ def _cut(network: Network, after: Declaration, site: Site) -> Cut | None:
         return _lost(network, attached, "it cannot be removed", site)
     if network.via and not now.via:
         return _lost(network, attached, f"its gateway {network.via} cannot be taken away", site)
+    if now.via not in ("", network.via, GLOBAL) and not _there(site, now.via):
+        return _lost(network, attached, f"its gateway cannot become {now.via}, for there is no such zone", site)
     what = f"its range cannot become {', '.join(map(str, now.cidrs))}"
     outside = [each for each in attached if any(not now.holds(address.ip) for address in each.addresses)]
     if outside or not all(now.holds(cidr[0]) and now.holds(cidr[-1]) for cidr in network.cidrs):
         return _lost(network, outside, what, site)
     reasons = {each.zone: why for each in attached if (why := _refused(each, site.zones[each.zone], after))}
-    if not reasons:
+    if reasons:
+        refused = [each for each in attached if each.zone in reasons]
+        return _lost(network, refused, f"it cannot become so, for {next(iter(reasons.values()))}", site)
+    taken = [each for each in attached if any(address.ip in now.gateways for address in each.addresses)]
+    if not taken:
         return None
-    refused = [each for each in attached if each.zone in reasons]
-    return _lost(network, refused, f"it cannot become so, for {next(iter(reasons.values()))}", site)
+    return _lost(network, taken, f"its gateway address cannot become {', '.join(map(str, now.gateways))}", site)
 
 
 def _refused(before: Attachment, zone: Zone, after: Declaration) -> str:
@@ -83,6 +88,11 @@ def _shown(attached: Collection[Attachment]) -> Iterator[str]:
         yield f"zone {name}{f' ({each.addresses[0].ip})' if each.addresses else ''}"
     if len(each_zone) > _NAMES_MAX:
         yield f"{len(each_zone) - _NAMES_MAX} more"
+
+
+def _there(site: Site, name: str) -> bool:
+    zone = site.zones.get(name)
+    return zone is not None and not zone.absent
 
 
 def _living(site: Site, name: str) -> bool:
