@@ -23,6 +23,7 @@ from zonehookd.gate.server import Word
 from zonehookd.host.process import Finished
 from zonehookd.model import subject
 from zonehookd.model.event import Event
+from zonehookd.model.record import RESTORE, Record
 from zonehookd.model.subject import Subject
 
 NETWORKS: dict[str, object] = {"dmz": {"cidr": "10.1.0.0/24"}, "back": {"cidr": "10.2.0.0/24"}}
@@ -345,5 +346,34 @@ def test_a_gateway_has_all_its_sides_before_it_boots(stage: Stage, tmp_path: Pat
         named = [line.split()[1] for line in stage.admin.do("zonecfg", "-z", "edge", "info", "net").splitlines()
                  if "physical:" in line]  # fmt: skip
         assert len(named) == 2 and set(named) <= set(stage.admin.links())
+
+    stage.play(scene)
+
+
+def test_a_gateway_that_was_had_back_is_waited_for_at_its_next_boot(stage: Stage) -> None:
+    networks = {"wan": {"cidr": "192.0.2.0/24", "uplink": "net0"}, "web": {"cidr": "10.9.0.0/24", "via": "edge"}}
+    edge = {"outside": "wan", "address": "192.0.2.10", "dhcp": "none", "dns": "none"}
+    stage.engine.redeclare(networks, {"edge": edge})
+    ours: list[bool] = []
+
+    async def scene(dispatcher: Dispatcher, ready: Ready) -> None:
+        async def gate(line: str) -> None:
+            if line == "zoneadm -z edge boot":
+                ours.append(dispatcher.boots("edge"))
+
+        stage.admin.zone("edge")
+        stage.admin.by_address("web1", "web1_0", "10.9.0.5/24")
+        await dispatcher.settled()
+        stage.admin.do("zoneadm", "-z", "edge", "boot")
+        await dispatcher.settled()
+        stage.admin.do("zoneadm", "-z", "edge", "halt")
+        stage.admin.do("zonecfg", "-z", "edge", "delete", "-F")
+        stage.engine.store.remember(Record(RESTORE, "edge", subject.gateway("edge"), "keeper", {"why": "asked for"}))
+        stage.commands.before = gate
+        while stage.engine.store.one(RESTORE, "edge") is not None:
+            await dispatcher.settled()
+            await asyncio.sleep(0.02)
+        stage.commands.before = None
+        assert ours == [True] and not dispatcher.boots("edge")
 
     stage.play(scene)

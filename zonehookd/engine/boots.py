@@ -7,7 +7,8 @@ the zone after that boot began, the boot was *missed*: it would go well now. Wit
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from zonehookd.model.zone import Zone, ZoneState
@@ -48,10 +49,15 @@ class Boots:
         self._last_s.pop(zone, None)
         return zone in self._again
 
-    def again(self, zone: str) -> None:
-        """This is the second chance, however it ends; until `made`."""
+    @contextmanager
+    def again(self, zone: str) -> Iterator[None]:
+        """Within, it is we who boot it: its second chance, or a gateway that was lost."""
         self._attempts.pop(zone, None)
         self._again.add(zone)
+        try:
+            yield
+        finally:
+            self._again.discard(zone)
 
     def heard(self, zone: str, kind: str, now_s: float, *, at_rest: bool) -> None:
         """`kind` is the new state of a kernel event. `at_rest`: the last look found nothing to do for this zone, so
@@ -68,7 +74,6 @@ class Boots:
 
     def made(self, zone: str, well: bool = True) -> None:
         """Its steps are over. `well`: something was made for this zone just now."""
-        self._again.discard(zone)
         if well and zone in self._attempts:
             self._attempts[zone].mended = True
 

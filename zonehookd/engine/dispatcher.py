@@ -307,9 +307,9 @@ class Dispatcher:
         try:
             if needs:
                 await asyncio.wait(needs)
-            if any(getattr(each.step, "lane", "") == "boot" for each in plan.steps):
-                self._boots.again(name)
-            applied = await self._applier.apply(plan.subject, plan.steps)
+            boots = any(getattr(each.step, "lane", "") == "boot" for each in plan.steps)
+            with self._boots.again(name) if boots else contextlib.nullcontext():
+                applied = await self._applier.apply(plan.subject, plan.steps)
         except Exception as problem:
             applied = Applied(Result.FAILED, (), f"{plan.subject}: {problem!r}")
         finally:
