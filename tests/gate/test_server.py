@@ -181,6 +181,20 @@ def test_whoever_says_nothing_is_not_waited_for(served: Served, monkeypatch: pyt
     assert not served.rig.alone()
 
 
+def test_who_has_given_up_is_not_looked_after(served: Served) -> None:
+    """A daemon that was stopped for a while finds questions that nobody waits for."""
+
+    async def scene(served: Served) -> None:
+        for word in ("ready", "uninstall", "note"):
+            _, writer = await asyncio.open_unix_connection(str(served.rig.socket))
+            writer.write(f"1 {word} gone poststatechange 4 4\n".encode())
+            writer.close()
+        assert (await served.ready()).status == 0
+
+    served.play(scene)
+    assert served.keeper.asked == [("heard", "gone", "poststatechange", 4, 4), ("ready", "web1")]
+
+
 def test_many_at_once(served: Served) -> None:
     served.keeper.seconds = 0.2
 

@@ -17,6 +17,7 @@
  * Plain POSIX.1-2008. Descriptors 0 to 2 may be anything here, also closed (5.5): none of ours is ever below 3.
  */
 #define _XOPEN_SOURCE 700
+#define __EXTENSIONS__ 1	/* illumos: with what else its headers have */
 
 #include <errno.h>
 #include <fcntl.h>

@@ -113,6 +113,8 @@ class GateServer:
         if request.word == "note":
             self._doorkeeper.heard(request.zone, request.hook, request.state, request.command)
             return
+        if _gone(connection):  # it gave up while we could not hear it, and decided alone
+            return
         word: Word | None = None
         try:
             async with asyncio.timeout(_ANSWER_MAX_S):
@@ -141,6 +143,13 @@ class _Request:
     hook: str
     state: int | None
     command: int | None
+
+
+def _gone(connection: socket.socket) -> bool:
+    try:
+        return connection.recv(1, socket.MSG_PEEK) == b""
+    except BlockingIOError:
+        return False
 
 
 async def _read(connection: socket.socket) -> _Request | None:
