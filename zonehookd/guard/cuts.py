@@ -28,6 +28,8 @@ class Cut:
 
 def cuts(before: Declaration, after: Declaration, site: Site, permitted: Collection[str] = ()) -> list[Cut]:
     """`site`: as zones are attached by `before`; `permitted`: networks for which there is a permit."""
+    if before == after:
+        return []
     found = [_cut(network, after, site) for name, network in before.networks.items() if name not in permitted]
     return [each for each in found if each is not None]
 
