@@ -50,6 +50,16 @@ def test_the_environment_is_ours_alone(folder: Path, monkeypatch: pytest.MonkeyP
     assert names - {"PWD", "SHLVL", "_", "OLDPWD"} == {"PATH", "LC_ALL", "LANG", "TZ"}
 
 
+def test_what_a_command_makes_is_readable_whatever_our_umask(folder: Path) -> None:
+    script(folder, "make", f"umask; echo nameserver >{folder}/resolv.conf")
+    before = os.umask(0o077)
+    try:
+        assert run(folder, "make").reply.stdout == "0022\n"
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((folder / "resolv.conf").stat().st_mode) == 0o644
+
+
 def test_arguments_are_never_seen_by_a_shell(folder: Path) -> None:
     script(folder, "show", 'printf "%s|" "$@"')
     assert run(folder, "show", "a b", "$(id)", ";", "'").reply.stdout == "a b|$(id)|;|'|"

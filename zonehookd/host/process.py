@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from zonehookd.errors import CommandError, CommandNotFound, CommandTimedOut
 from zonehookd.model.command import Lane, Reply
 
+_UMASK = 0o022  # ours is stricter; what zoneadmd, its hooks and `route -p` make is for everybody to read
 _GRACE_S = 5.0
 _CHUNK_BYTES = 1 << 16
 _INSIDE_MAX_BYTES = 16 << 20  # whoever is root in a zone writes what is read here, and reading takes our time
@@ -88,6 +89,7 @@ class Processes:
                 env=self._environ,
                 cwd="/",
                 start_new_session=True,
+                umask=_UMASK,
             )
             try:
                 async with asyncio.timeout(timeout_s):
