@@ -47,8 +47,9 @@ class Store:
         pending = self._database.execute("SELECT why FROM reclaim").fetchone()
         self.rebuilt = pending[0] if pending else ""
         self._of: dict[Subject, dict[tuple[str, str], Record]] = {}
+        self._of_kind: dict[str, dict[str, Record]] = {}
         for record in self._records.values():
-            self._of.setdefault(record.owner, {})[(record.kind, record.name)] = record
+            self._file(record)
 
     def _open(self) -> sqlite3.Connection:
         database = sqlite3.connect(self.path, isolation_level=None)
@@ -104,7 +105,7 @@ class Store:
         return list(self._records.values())
 
     def of_kind(self, kind: str) -> Iterable[Record]:
-        return [record for record in self._records.values() if record.kind == kind]
+        return list(self._of_kind.get(kind, {}).values())
 
     def owners(self) -> set[Subject]:
         return {owner for owner, records in self._of.items() if records}
@@ -120,16 +121,21 @@ class Store:
         )
         self._drop(record.kind, record.name)
         self._records[(record.kind, record.name)] = record
-        self._of.setdefault(record.owner, {})[(record.kind, record.name)] = record
+        self._file(record)
 
     def forget(self, kind: str, name: str) -> None:
         """Forgetting what is not there is no error."""
         self._database.execute("DELETE FROM record WHERE kind = ? AND name = ?", (kind, name))
         self._drop(kind, name)
 
+    def _file(self, record: Record) -> None:
+        self._of.setdefault(record.owner, {})[(record.kind, record.name)] = record
+        self._of_kind.setdefault(record.kind, {})[record.name] = record
+
     def _drop(self, kind: str, name: str) -> None:
         old = self._records.pop((kind, name), None)
         if old is not None:
+            del self._of_kind[kind][name]
             owned = self._of[old.owner]
             owned.pop((kind, name), None)
             if not owned:
