@@ -153,10 +153,11 @@ class BrandKeeper:
         if seen is None:
             self._known[name] = _Known("missing", "the brand is not installed", old_hooks=self._known_old(name))
             return ""
-        for half in self._file(name).parent.glob(".config.xml.*"):  # of ours, when we were killed while we wrote it
-            half.unlink()
         disk, like = self._read(name)
         kept = self._read_kept(name)
+        if kept is not None:
+            for half in self._file(name).parent.glob(f".config.xml.{'?' * 8}"):  # we were killed while we wrote it
+                half.unlink()
         bare = ungated(disk)
         if kept is None:
             if disk == bare or disk != gated(bare, self._gate, self._run):
