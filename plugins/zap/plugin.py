@@ -28,12 +28,10 @@ from zonehookd.plugin import (
     Remember,
     RemoveFile,
     WriteFile,
-    Zone,
     nothing,
 )
 
 KIND = "zap"  # name: the gateway; facts: path, zones
-_NO = ("no", "false", "off", "0")
 _AGAIN_S = 30.0  # what could not be read is tried again
 _GONE_S = 5.0  # that a zone's link is gone is no event of the gateway's
 
@@ -110,7 +108,7 @@ class Zap(GatewayPlugin[Seen]):
         if not seen.zap or gateway.gateway is None or gateway.zone is None or seen.permitted_s:
             return ()
         names = {each.zone for every in gateway.members.values() for each in every} - {GLOBAL, gateway.name}
-        return sorted({*seen.still, *(name for name in names if _depends(gateway.zones[name]))})
+        return sorted({*seen.still, *(name for name in names if gateway.zones[name].depends)})
 
     def _told(self, gateway: GatewayView, seen: Seen, zones: Sequence[str], path: Path) -> list[Remember | WriteFile]:
         facts = {"path": str(path), "zones": " ".join(zones)}
@@ -134,11 +132,6 @@ class Zap(GatewayPlugin[Seen]):
 
     def _file(self, gateway: str) -> Path:
         return self.options.folder / zap.children_file(gateway)
-
-
-def _depends(zone: Zone) -> bool:
-    """A zone says by an attribute that it does not."""
-    return zone.config is None or zone.config.attrs.get("zh.depends", "").strip().lower() not in _NO
 
 
 def _unread(gateway: GatewayView, record: Record | None, host: HostReader) -> tuple[str, ...]:

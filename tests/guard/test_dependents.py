@@ -11,7 +11,7 @@ import pytest
 from zonehookd.config import Config
 from zonehookd.declaration import declare
 from zonehookd.engine.attach import attach_zone
-from zonehookd.engine.dependents import dependents, depends, permitted
+from zonehookd.engine.dependents import dependents, permitted
 from zonehookd.engine.site import Site, settle
 from zonehookd.errors import ConfigError
 from zonehookd.model import subject
@@ -210,7 +210,7 @@ def test_an_inner_gateway_that_does_not_depend_speaks_for_itself_alone() -> None
 
 def test_who_cannot_be_read_depends_until_somebody_has_read_otherwise() -> None:
     blind = Zone("z", ZoneState.UNKNOWN, trouble="cannot read it")
-    assert depends(blind) and not depends(Zone("z", ZoneState.ABSENT))
+    assert blind.depends and not Zone("z", ZoneState.ABSENT).depends
     assert found(site(blind)) == [], "where it is attached cannot be told; that is said with another word"
     assert found(site(blind), on_link={"web0": {"z"}}) == ["web/z link"]
 

@@ -31,12 +31,11 @@ from zonehookd.model import subject
 from zonehookd.model.attachment import Attachment, Refusal
 from zonehookd.model.gateway import GLOBAL, Declaration, Gateway
 from zonehookd.model.network import Ip, Network
-from zonehookd.model.zone import Address, Nic, Zone
+from zonehookd.model.zone import DEPENDS, NO, Address, Nic, Zone
 
 ATTRIBUTE = "zh.net"
-PROVISION, PROVISIONED, DEPENDS = "zh.provision", "zh.provisioned", "zh.depends"
+PROVISION, PROVISIONED = "zh.provision", "zh.provisioned"
 _YES = ("yes", "true", "on", "1")
-NO = ("", "no", "false", "off", "0")
 _OURS = re.compile(r"zh[.-]", re.IGNORECASE)  # whatever begins so was meant for us, and is refused if we do not know it
 
 

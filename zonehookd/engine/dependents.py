@@ -10,14 +10,12 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
-from zonehookd.engine.attach import DEPENDS, NO
 from zonehookd.engine.site import Site
 from zonehookd.model.attachment import Attachment
 from zonehookd.model.gateway import GLOBAL
 from zonehookd.model.guard import Dependent
 from zonehookd.model.network import Network
 from zonehookd.model.record import Record
-from zonehookd.model.zone import Zone
 
 _NOTHING: Mapping[str, Collection[str]] = MappingProxyType({})
 
@@ -68,7 +66,7 @@ def _of(now: _Now, gateway: str, seen: frozenset[str]) -> Iterator[Dependent]:
     for network in declared.networks.values():
         for name, found_by in now.attached(network).items():
             living = site.zones.get(name)
-            if living is not None and name not in (gateway, GLOBAL) and name not in now.gone and depends(living):
+            if living is not None and name not in (gateway, GLOBAL) and name not in now.gone and living.depends:
                 yield Dependent(network.name, name, found_by, living.state.value)
     for inner in site.gateways.values():
         if inner.outside is None or inner.outside.name not in declared.networks or inner.name in seen | {gateway}:
@@ -83,12 +81,6 @@ def _of(now: _Now, gateway: str, seen: frozenset[str]) -> Iterator[Dependent]:
 def members(attachments: Collection[Attachment]) -> Iterator[Attachment]:
     """Those that a network serves; a gateway's inner side serves it."""
     return (each for each in attachments if each.role != "inside")
-
-
-def depends(zone: Zone) -> bool:
-    """A zone that cannot be read depends, until somebody has read otherwise."""
-    said = zone.config.attrs.get(DEPENDS, "") if zone.config else ""
-    return not zone.absent and (not said or said.strip().lower() not in NO)
 
 
 def permitted(permit: Record | None, now_s: float) -> bool:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from zonehookd.engine.attach import PROVISIONED, Attached, attach_zone
-from zonehookd.engine.dependents import depends, members, permitted
+from zonehookd.engine.dependents import members, permitted
 from zonehookd.engine.look import Look
 from zonehookd.engine.on_links import on_links
 from zonehookd.engine.pools import Lease, declared_pools
@@ -148,7 +148,7 @@ class Survey:
                 holders = self._last.site.holders if self._last else {}
                 found = await on_links(look, zones, holders, {network.link for network in gateway.networks.values()})
                 linked = {other for every in found.values() for other in every} - {name, GLOBAL}
-                others = sorted(other for other in linked if other in zones and depends(zones[other]))
+                others = sorted(other for other in linked if other in zones and zones[other].depends)
             if others:
                 lost[name] = _vanished(name, others)
         return lost
@@ -218,7 +218,7 @@ def _behind(
         other
         for other, (_, attached) in alone.items()
         if other not in (name, GLOBAL)
-        and depends(zones[other])
+        and zones[other].depends
         and any(each.network.name in gateway.networks for each in members(attached.attachments))
     )
 

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from zonehookd.engine.attach import attach_zone
-from zonehookd.engine.dependents import depends, members
+from zonehookd.engine.dependents import members
 from zonehookd.engine.site import Site
 from zonehookd.model.attachment import Attachment
 from zonehookd.model.gateway import GLOBAL, Declaration
@@ -99,4 +99,4 @@ def _there(site: Site, name: str) -> bool:
 
 def _living(site: Site, name: str) -> bool:
     zone = site.zones.get(name)
-    return name != GLOBAL and zone is not None and depends(zone)
+    return name != GLOBAL and zone is not None and zone.depends

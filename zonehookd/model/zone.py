@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Interface, IPv6Interface
 
 Address = IPv4Interface | IPv6Interface
+DEPENDS = "zh.depends"  # attribute of a zone: ``no`` lets its gateway go without asking after it
+NO = ("", "no", "false", "off", "0")  # how an attribute says no
 
 
 class ZoneState(enum.StrEnum):
@@ -79,3 +81,9 @@ class Zone:
     @property
     def absent(self) -> bool:
         return self.state is ZoneState.ABSENT
+
+    @property
+    def depends(self) -> bool:
+        """It counts among those who depend on their gateway. One that cannot be read does, until it is read."""
+        said = self.config.attrs.get(DEPENDS, "") if self.config else ""
+        return not self.absent and (not said or said.strip().lower() not in NO)
