@@ -279,3 +279,27 @@ def test_it_is_quick(rig: Rig) -> None:
     each = (time.monotonic() - began) / 50
     print(f"{each * 1000:.2f} ms a hook, the start of the process included")
     assert each < 0.02
+
+
+@pytest.mark.parametrize("hook, words, stream", [("prestatechange", ("2", "0"), 1), ("preuninstall", ("-F",), 2)])
+def test_who_reads_nothing_holds_up_the_zone_no_longer_than_who_says_nothing(
+    rig: Rig, hook: str, words: tuple[str, ...], stream: int
+) -> None:
+    reader, writer = os.pipe()
+    streams: dict[str, int] = {"stdout": writer if stream == 1 else subprocess.DEVNULL}
+    streams["stderr"] = writer if stream == 2 else subprocess.DEVNULL
+    os.set_blocking(writer, False)
+    while True:  # somebody has filled it
+        try:
+            os.write(writer, b"x" * 4096)
+        except BlockingIOError:
+            break
+    os.set_blocking(writer, True)
+    argv: list[str | Path] = [rig.gate, rig.run, hook, "web1", "-", *words]
+    with rig.says("deny dependents\nzonehookd: no\n"):
+        began = time.monotonic()
+        done = subprocess.run(argv, stdin=subprocess.DEVNULL, timeout=10, check=False, **streams)
+        took_s = time.monotonic() - began
+    os.close(reader)
+    os.close(writer)
+    assert done.returncode == 1 and 1.9 < took_s < 3.0

@@ -38,6 +38,7 @@ enum {
 	ASK_MS = 2000,
 	NOTE_MS = 20,
 	PAUSE_MS = 5,
+	PIECE = 512,
 	ANSWER_MAX = 64 * 1024,
 	LOG_MAX = 64 * 1024,
 	GUARD_MAX = 4 * 1024 * 1024,
@@ -75,11 +76,31 @@ left_ms(int limit_ms)
 	return (left < 0 ? 0 : left > limit_ms ? limit_ms : (int)left);
 }
 
+static int
+ready_for(int fd, short what, int limit_ms)
+{
+	struct pollfd one;
+
+	for (;;) {
+		int got;
+
+		one.fd = fd;
+		one.events = what;
+		one.revents = 0;
+		got = poll(&one, 1, left_ms(limit_ms));
+		if (got > 0)
+			return (1);
+		if (got == 0 || errno != EINTR)
+			return (0);
+	}
+}
+
+/* Never longer than is left of our time: who asked for this may read nothing, and holds the zone's lock. */
 static void
 put(int fd, const char *text, size_t length)
 {
-	while (length > 0) {
-		ssize_t done = write(fd, text, length);
+	while (length > 0 && ready_for(fd, POLLOUT, ASK_MS)) {
+		ssize_t done = write(fd, text, length < PIECE ? length : PIECE);	/* so much fits when any does */
 
 		if (done < 0 && errno == EINTR)
 			continue;
@@ -181,25 +202,6 @@ is_zone_name(const char *name)
 }
 
 /* ---- asking ---- */
-
-static int
-ready_for(int fd, short what, int limit_ms)
-{
-	struct pollfd one;
-
-	for (;;) {
-		int got;
-
-		one.fd = fd;
-		one.events = what;
-		one.revents = 0;
-		got = poll(&one, 1, left_ms(limit_ms));
-		if (got > 0)
-			return (1);
-		if (got == 0 || errno != EINTR)
-			return (0);
-	}
-}
 
 /* A connected descriptor; or -1, and `why` says what is the matter. */
 static int
