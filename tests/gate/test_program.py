@@ -286,8 +286,7 @@ def test_who_reads_nothing_holds_up_the_zone_no_longer_than_who_says_nothing(
     rig: Rig, hook: str, words: tuple[str, ...], stream: int
 ) -> None:
     reader, writer = os.pipe()
-    streams: dict[str, int] = {"stdout": writer if stream == 1 else subprocess.DEVNULL}
-    streams["stderr"] = writer if stream == 2 else subprocess.DEVNULL
+    out, err = (writer if stream == each else subprocess.DEVNULL for each in (1, 2))
     os.set_blocking(writer, False)
     while True:  # somebody has filled it
         try:
@@ -298,7 +297,7 @@ def test_who_reads_nothing_holds_up_the_zone_no_longer_than_who_says_nothing(
     argv: list[str | Path] = [rig.gate, rig.run, hook, "web1", "-", *words]
     with rig.says("deny dependents\nzonehookd: no\n"):
         began = time.monotonic()
-        done = subprocess.run(argv, stdin=subprocess.DEVNULL, timeout=10, check=False, **streams)
+        done = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=out, stderr=err, timeout=10, check=False)
         took_s = time.monotonic() - began
     os.close(reader)
     os.close(writer)
