@@ -79,6 +79,9 @@ class Condition:
     def source_down(self, name: str, reason: str, final: bool) -> None:
         self.sources[name] = SourceRow(name=name, up=False, text=reason)
 
+    def hears(self, source: str) -> bool:
+        return source in self.sources and self.sources[source].up
+
 
 class Answers:
     def __init__(

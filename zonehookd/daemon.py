@@ -129,6 +129,7 @@ class Daemon:
             self._guard.check,
             self._metrics.gate_answered,
             self._metrics.gate_alone,
+            lambda: not self._condition.hears(ZoneChannel.name),
         )
         self._gate = _bound(lambda: Gate(gate), config.paths.run)
         handlers = {**answers.handlers(), **more.handlers(), **guarding.handlers(), **self._gate.handlers()}

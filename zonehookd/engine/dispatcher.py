@@ -130,13 +130,13 @@ class Dispatcher:
     async def attended(self, zone: str) -> None:
         """Returns when a look that began after this call has seen to `zone`, steps included, its boot apart. Raises
         CannotObserve."""
+        self.hint(Event("gate", "asked", zone=zone))
         if not self.boots(zone):
             self._urgent.set()
             await self._waiters.for_one(subject.zone(zone), time.monotonic())
 
     def boots(self, zone: str) -> bool:
         """Its gate has asked. True: we ourselves boot it, and hold up what we wait for."""
-        self.hint(Event("gate", "asked", zone=zone))
         return self._boots.asked(zone)
 
     async def dry_run(self, declared: Declaration | None = None) -> tuple[Site, list[SubjectPlan]]:

@@ -32,7 +32,8 @@ _FIRST_LOOK_S, _FIRST_LOOK_TRIES = 0.1, 50
 @dataclass(frozen=True, slots=True)
 class Tools:
     """What of the daemon the gate needs. `state`, `run`: [paths]; `boot`: [guard] boot; `judge`: the guard;
-    `answered`: what was said to the gate; `alone`: word and answer of each decision it took without us."""
+    `answered`: what was said to the gate; `alone`: word and answer of each decision it took without us; `deaf`: the
+    kernel's channel is not to be had, so what hooks tell is news."""
 
     dispatcher: Dispatcher
     make_look: Callable[[], Look]
@@ -43,6 +44,7 @@ class Tools:
     judge: Callable[[str, Operation], Awaitable[Verdict]]
     answered: Answered
     alone: Callable[[str, bool], None]
+    deaf: Callable[[], bool]
     brands: Path = BRANDS
 
 
@@ -92,7 +94,7 @@ class Gate:
 
     def heard(self, zone: str, hook: str, state: int | None, command: int | None) -> None:
         self._keeper.heard(zone)
-        if hook == "poststatechange":  # so that a change is heard of also while the kernel's channel is not to be had
+        if hook == "poststatechange" and self._tools.deaf():
             self._tools.dispatcher.hint(Event("gate", "told", zone=zone))
 
     # -- now and then

@@ -63,8 +63,8 @@ def test_a_second_chance_is_given_once() -> None:
         kept.heard("web1", word, 0.0, at_rest=False)
     kept.made("web1")
     assert kept.motion(1.0).missed == {"web1"}
-    kept.again("web1")
-    kept.made("web1")
+    with kept.again("web1"):
+        kept.made("web1")
     assert kept.motion(1.0).missed == frozenset()
 
 
@@ -126,7 +126,6 @@ def test_a_gate_that_asks_has_no_boot_before_it() -> None:
 
 def test_a_gate_that_asks_for_our_own_boot_is_told_so() -> None:
     kept = failed()
-    kept.again("web1")
-    assert kept.asked("web1"), "who waited for our steps here would wait for himself"
-    kept.made("web1")
+    with kept.again("web1"):
+        assert kept.asked("web1"), "who waited for our steps here would wait for himself"
     assert not kept.asked("web1")
