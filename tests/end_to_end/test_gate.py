@@ -354,3 +354,16 @@ def test_what_cannot_have_the_gate_is_refused_with_the_reason(machine: Machine, 
     assert plain.ask("brand", "enable", "nobody").status == 1
     assert plain.ask("brand", "status", "nobody").status == 1
     assert plain.ask("brand", "status").status == 0
+
+
+def test_without_the_kernels_channel_the_hooks_tell(machine: Machine) -> None:
+    """What must follow a boot follows at once, though nobody else says that there was one."""
+    machine.do("rm", "/usr/lib/libzonecfg.so.1")
+    daemon = Daemon(machine, extra="[timing]\npoll_s = 600\nfull_look_s = 600\nfiles_s = 60\n")
+    daemon.start()
+    enable(daemon)
+    member(machine, "web1", "dmz 10.1.0.5")
+    machine.do("zoneadm", "-z", "web1", "boot")
+    allowed = ("dladm", "show-linkprop", "-c", "-o", "value", "-p", "allowed-ips", "web1_0")
+    until(lambda: machine.do(*allowed).strip() == "10.1.0.5/32", "protected once it runs")
+    assert metric(machine, 'zonehookd_events_received_total{kind="told",source="gate"}') >= 2
