@@ -43,6 +43,7 @@ class Keeper(GatewayPlugin[Seen]):
     after = ("gateway",)
     asks_each = True
     beside = True
+    apart = True
 
     class Options(PluginOptions):
         zones: Path = Path("/etc/zones")

@@ -54,6 +54,7 @@ class Zap(GatewayPlugin[Seen]):
     name = "zap"
     after = ("keeper",)
     beside = True
+    apart = True
 
     class Options(PluginOptions):
         folder: Path = zap.RECORDS

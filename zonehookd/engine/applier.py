@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from zonehookd.engine.reconciler import PlannedStep
 from zonehookd.errors import CommandError, CommandFailed
@@ -37,9 +37,14 @@ class Applier:
         self._store = store
 
     async def apply(self, subject: Subject, steps: Sequence[PlannedStep]) -> Applied:
-        """Stops at the first step that fails: what comes after may rest on it, and the next look plans it again."""
+        """Stops at the first step that fails: what comes after may rest on it, and the next look plans it again. Steps
+        apart rest on those of their own plugin only, and no others on them."""
         results: list[StepResult] = []
+        failed: dict[str, Applied] = {}  # by whose steps end there: a plugin, or nothing for all that are not apart
         for planned in steps:
+            whose = planned.plugin if planned.apart else ""
+            if whose in failed:
+                continue
             if self._stopping():
                 return Applied(
                     Result.CHANGED if results else Result.NOOP, tuple(results), "stopped before the next step"
@@ -50,7 +55,9 @@ class Applier:
             results.append(StepResult(planned.plugin, planned.step, ok, time.monotonic() - began, error))
             if verdict is not None and not verdict.done:
                 result = Result.BUSY if verdict.busy else Result.FAILED if verdict.again else Result.STUCK
-                return Applied(result, tuple(results), error)
+                failed[whose] = Applied(result, (), error)
+        if failed:
+            return replace(next(iter(failed.values())), steps=tuple(results))
         return Applied(Result.CHANGED if results else Result.NOOP, tuple(results))
 
     async def _carry_out(self, planned: PlannedStep, subject: Subject) -> tuple[Verdict | None, str]:

@@ -36,8 +36,11 @@ Called = Callable[[str, str, str, int], None]  # plugin, verb, result (ok|blind|
 
 @dataclass(frozen=True, slots=True)
 class PlannedStep:
+    """`apart`: it goes on where another plugin's step has failed, and none waits for it."""
+
     plugin: str
     step: Step
+    apart: bool = False
 
 
 @dataclass(slots=True)
@@ -51,6 +54,17 @@ class SubjectPlan:
     failed: str = ""
     needs: frozenset[Subject] = frozenset()  # subjects of the same look whose steps come first
     trouble: str = ""  # of a gateway: why nothing goes through it now
+
+    @property
+    def stopped(self) -> bool:
+        """Nothing more is planned for it in this look."""
+        return bool(self.blind or self.failed)
+
+    def add(self, apart: SubjectPlan) -> None:
+        """What stands by itself, and comes first: nothing that the others could not see takes it away."""
+        self.steps[:0] = apart.steps
+        self.notes += apart.notes
+        self.blind, self.failed = self.blind or apart.blind, self.failed or apart.failed
 
     @property
     def without_steps(self) -> Result:
@@ -117,14 +131,16 @@ class Reconciler:
                 view = views.zone_view(site, zone, motion, trouble, shut)
             else:
                 continue
+            aside: list[SubjectPlan] = []
             for plugin in self.plugins:
-                if plugin.kind != each.kind or not _concerns(plugin, view, readers[plugin.name]):
+                into = SubjectPlan(each) if plugin.apart else plan
+                if plugin.kind != each.kind or into.stopped or not _concerns(plugin, view, readers[plugin.name]):
                     continue
                 seen = asked.get((plugin.name, each))
-                good = await _plan_one(plugin, view, readers[plugin.name], plan, claims, seen)
-                calls[(plugin.name, "ok" if good else "blind" if plan.blind else "failed")] += 1
-                if not good:
-                    break
+                good = await _plan_one(plugin, view, readers[plugin.name], into, claims, seen)
+                calls[(plugin.name, "ok" if good else "blind" if into.blind else "failed")] += 1
+                if plugin.apart:
+                    aside.append(into)
             if each.kind == "network":
                 stopped = [note.text for note in plan.notes if note.kind == "refused"] or [plan.blind or plan.failed]
                 if stopped[0]:
@@ -136,6 +152,8 @@ class Reconciler:
                 shut.pop(each.name, None)
                 if plan.trouble:
                     shut[each.name] = plan.trouble
+            for apart in reversed(aside):
+                plan.add(apart)
             plans.append(plan)
         for (name, result), times in calls.items():
             self._called(name, "plan", result, times)
@@ -245,7 +263,7 @@ async def _plan_one(
     if into.blind or into.failed:
         into.steps.clear()
         return False
-    into.steps += [PlannedStep(plugin.name, step) for step in plan.steps]
+    into.steps += [PlannedStep(plugin.name, step, plugin.apart) for step in plan.steps]
     into.notes += plan.notes
     return True
 

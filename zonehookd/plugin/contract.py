@@ -141,6 +141,10 @@ class _Plugin:
     # Of a gateway: packets pass whatever it has still to do. Else its steps shut the gateway for the zones behind it.
     beside: ClassVar[bool] = False
 
+    # Its steps stand by themselves: carried out whatever the others cannot see or do, and none waits for them. For what
+    # is needed most when nothing else goes.
+    apart: ClassVar[bool] = False
+
     # Set by the loader. Ours wait for nothing but commands, which have limits; others get one of their own, and at ten
     # thousand zones a timer each would be a tenth of the look.
     bundled: bool = False

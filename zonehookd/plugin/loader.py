@@ -27,7 +27,7 @@ from zonehookd.plugin.contract import API, AnyPlugin, GatewayPlugin, NetworkPlug
 _BASES = (ZonePlugin, NetworkPlugin, GatewayPlugin)
 _METHODS = {"observe": 3, "plan": 3, "reclaim": 3, "concerns": 3}  # parameters, self included
 _OPTIONAL, _PLAIN = ("reclaim", "concerns"), ("plan", "concerns")
-_ATTRIBUTES = {"name", "after", "api", "kind", "Options", "options", "bundled", "asks_each", "beside"}
+_ATTRIBUTES = {"name", "after", "api", "kind", "Options", "options", "bundled", "asks_each", "beside", "apart"}
 
 
 def bundled_folder() -> Path:

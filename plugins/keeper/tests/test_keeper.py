@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import pytest
 from fixtures import Admin, Build
+from lab.faults import Fault
 from paper_gateway import EDGE, WAN, WEB, Site, edge_site, member, rules, said, settle
 
 from zonehookd.model import subject
@@ -173,3 +174,18 @@ def test_the_global_zone_is_nobodys_to_delete(admin: Admin, engine: Build) -> No
     found = Site(admin, engine, networks, {"global": {"outside": "wan", "dhcp": "none", "dns": "none"}})
     found.ours.look()
     assert list(found.ours.store.of_kind(KEPT)) == []
+
+
+def test_a_gateway_that_nobody_can_see_into_is_kept_all_the_same(admin: Admin, engine: Build) -> None:
+    """Also the first time: it may hang from its first boot on, and be deleted because of that."""
+    member(admin, "edge", state="running")
+    admin.world.faults.add(Fault("kill", "zlogin *edge *", times=10_000))
+    found = Site(admin, engine)
+    for _ in range(5):
+        found.ours.look()
+    (plan,) = [each for each in found.ours.plan() if each.subject == subject.gateway("edge")]
+    assert plan.blind, "and that is so"
+    assert kept(found)["active"] == "yes"
+    admin.do("zonecfg", "-z", "edge", 'set bootargs="-m verbose"')
+    found.ours.look()
+    assert 'set bootargs="-m verbose"\n' in kept(found)["export"]
