@@ -246,6 +246,8 @@ class Daemon:
         """A declaration that was edited while we were down cuts off nobody either: then the one before stays."""
         last = in_force.kept(self._files, self.config.paths.state, self.config)
         if last is None:
+            if self._files.stamp(file := self.config.paths.state / in_force.NAME) is not None:
+                self._log.error("declaration before not readable: nobody knows what this one cuts off", file=str(file))
             self._keep_declaration()
             return
         config, before = last

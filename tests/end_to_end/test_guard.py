@@ -160,3 +160,12 @@ def test_without_a_daemon_the_record_and_the_policy_answer(host: Machine, policy
     assert asked(daemon, "edge", "halt")[0] == 0
     host.do("rm", "/var/lib/zonehookd/guard")
     assert asked(daemon, "edge")[0] == 1, "no record is no leave"
+
+
+def test_a_record_of_the_declaration_that_cannot_be_read_is_said(daemon: Daemon) -> None:
+    file = "/var/lib/zonehookd/declared.json"
+    assert daemon.stop() == 0
+    daemon.machine.write(file, "{")
+    daemon.start()
+    assert [each["file"] for each in daemon.lines() if "declaration before not readable" in each["event"]] == [file]
+    assert '"web"' in daemon.machine.read(file), "and from now on it is known again"
