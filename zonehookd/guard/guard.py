@@ -118,7 +118,8 @@ class Guard:
                 f"{taken.site.zones[unread[0]].trouble}"
             )
             return Verdict(zone, operation, False, "cannot-look", text, hint=hint)
-        return Verdict(zone, operation, True, "no-dependents", f"no zone depends on zone {zone}")
+        nobody = "no zone that runs" if operation == "halt" else "no zone"
+        return Verdict(zone, operation, True, "no-dependents", f"{nobody} depends on zone {zone}")
 
     def _without_a_look(self, zone: str, operation: str) -> Verdict | None:
         """Most zones are nobody's gateway, and most hosts let gateways halt: these questions cost nothing."""
