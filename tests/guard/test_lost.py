@@ -83,6 +83,24 @@ def test_leave_lets_a_deleted_gateway_go_for_good(guarded: Guarded, admin: Admin
     assert guarded.ours.store.one(PERMIT, "edge") is None, "what has run out is forgotten"
 
 
+def test_leave_is_for_the_gateway_that_was_there(guarded: Guarded, admin: Admin) -> None:
+    member(admin, "web1", "web")
+    guarded.converge()
+    guarded.guard.grant("edge", 3600.0, "because", ["web1"])
+    admin.do("zoneadm", "-z", "edge", "uninstall", "-F")
+    guarded.converge()
+    assert asked(guarded)[1] == "permitted", "it may still be deleted"
+    admin.do("zonecfg", "-z", "edge", "delete", "-F")
+    guarded.converge()
+    assert guarded.ours.store.one(PERMIT, "edge") is None
+    member(admin, "edge")
+    guarded.converge()
+    assert asked(guarded) == (False, "dependents", ["web/web1"])
+    guarded.guard.grant("network/db", 3600.0, "because", [])
+    guarded.converge()
+    assert guarded.ours.store.one(PERMIT, "network/db") is not None, "a network's has its time"
+
+
 @pytest.mark.parametrize("policy", ["ask", "auto"])
 def test_it_is_had_back_when_somebody_asks_or_by_itself(guarded: Guarded, admin: Admin, policy: str) -> None:
     member(admin, "web1", "web")

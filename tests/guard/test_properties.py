@@ -27,6 +27,7 @@ from who_depends import RUNNING, Truth, Wire
 from zonehookd.engine.survey import Survey
 from zonehookd.model.guard import Verdict
 from zonehookd.model.record import KEPT
+from zonehookd.model.zone import ZoneState
 
 WAN = {"cidr": "192.0.2.0/24", "uplink": "net0", "gateway": "192.0.2.1"}
 RANGES = {"web": ["10.99.0.0/24", "fd00:99::/64"], "deep": ["10.98.0.0/24"], "free": ["10.97.0.0/24"]}
@@ -215,6 +216,10 @@ class Stories(RuleBasedStateMachine):
         for name, before in missed.items():
             assert site.zones[name].vanished or self.absence_s, f"{name} was deleted, and that is said"
             assert before <= self.held(name), f"{name} was deleted, and what it has stays"
+        for name in GATEWAYS:  # leave ends with the gateway that it was for
+            zone = site.zones.get(name)
+            gone = zone is None or zone.state is ZoneState.ABSENT
+            self.leave[name] = self.leave[name] and not (gone and self.ours.store.one(KEPT, name) is None)
         for name in let_go:
             assert name not in site.zones or not site.zones[name].vanished, f"nobody misses {name}"
 

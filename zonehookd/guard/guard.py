@@ -177,10 +177,14 @@ class Guard:
         self._tools.dispatcher.hint(Event("guard", "permit", everything=True))
         return until
 
-    def _drop_expired(self) -> None:
+    def _drop_ended(self, site: Site) -> None:
+        """Permits whose time is over, or that were for a gateway which is gone by now: another one of its name has
+        none."""
         now = time.time()
         for record in self._tools.store.of_kind(PERMIT):
-            if not permitted(record, now):
+            zone = site.zones.get(record.name)
+            gone = (zone is None or zone.absent) and self._tools.store.one(KEPT, record.name) is None
+            if not permitted(record, now) or (record.owner.kind == "gateway" and gone):
                 self._tools.store.forget(PERMIT, record.name)
                 self._changed.set()
 
@@ -196,7 +200,7 @@ class Guard:
         pass
 
     def looked(self, site: Site, seconds: float, full: bool, planned: int, unannounced: int) -> None:
-        self._drop_expired()
+        self._drop_ended(site)
         if site is not self._site or full:  # who makes a link by hand tells nobody
             self._site = site
             self._changed.set()
