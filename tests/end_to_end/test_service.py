@@ -149,6 +149,23 @@ def test_a_stop_ends_although_a_command_hangs(service: Service) -> None:
     assert "killing what the daemon has left behind" in service.log()
 
 
+def test_a_daemon_that_dies_while_it_stops_leaves_nobody_more_time(service: Service) -> None:
+    machine = service.machine
+    service.set(grace_s=10)
+    assert service.enable().status == 0
+    machine.fault("add", "slow", "dladm create-vnic *", "--seconds", "50")
+    machine.zone("web1", "web1_0", "10.1.0.5/24")
+    until(lambda: machine.run("pgrep", "-f", "dladm create-vnic").status == 0, "the slow step")
+    _, daemon = service.pids()
+    began = time.monotonic()
+    machine.do("svcadm", "disable", FMRI)
+    time.sleep(5)
+    service.kill(daemon)
+    service.until("disabled -", 30)
+    assert 9 < time.monotonic() - began < 14
+    assert "killing what the daemon has left behind" in service.log()
+
+
 def test_five_quick_crashes_are_maintenance(service: Service) -> None:
     assert service.enable().status == 0
     for _ in range(4):

@@ -209,9 +209,11 @@ class Warden:
     # when it has died -----------------------------------------------------------------------------------------------
 
     def _leftovers(self, channel: socket.socket, woken: socket.socket) -> None:
-        """Commands of the daemon that still run are waited for, and killed in the end. At once, if they have had their
-        time while the daemon was asked to stop: SMF itself would kill them too, but call that maintenance."""
-        until, said = time.monotonic() + (0 if self._waited else self._limits.grace), False
+        """Commands of the daemon that still run are waited for, and killed in the end. While we stop they have no time
+        of their own, but what is left of the daemon's: SMF itself would kill them too, but call that maintenance."""
+        now = time.monotonic()
+        until = now if self._waited else self._until if self._phase == "stopping" else now + self._limits.grace
+        said = False
         while others := _others_in_contract():
             if not said:
                 say(f"waiting for what the daemon has left behind: processes {', '.join(map(str, others))}")
