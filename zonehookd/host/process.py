@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from zonehookd.errors import CommandError, CommandNotFound, CommandTimedOut
 from zonehookd.model.command import Lane, Reply
 
-_UMASK = 0o022  # ours is stricter; what zoneadmd, its hooks and `route -p` make is for everybody to read
+_UMASK = 0o022  # as of zoneadm itself (zones sheet 3.1): what `route -p` or a zlogin makes is for others to read, too
 _GRACE_S = 5.0
 _CHUNK_BYTES = 1 << 16
 _INSIDE_MAX_BYTES = 16 << 20  # whoever is root in a zone writes what is read here, and reading takes our time
