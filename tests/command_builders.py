@@ -151,7 +151,7 @@ def compilers() -> list[Change]:
     """All that is tried to compile the gate program."""
     machine = _NothingWorks()
     with pytest.raises(ZonehookError, match="it does not compile"):
-        asyncio.run(Program(Path("/var/lib/zonehookd"), machine)._compiled())
+        asyncio.run(Program(Path("/var/lib/zonehookd"), machine).provide())
     return machine.asked
 
 
