@@ -15,7 +15,8 @@ from zonehookd.guard.guard import Guard, Tools
 from zonehookd.model.event import Event
 from zonehookd.model.gateway import Declaration
 from zonehookd.model.guard import Verdict
-from zonehookd.model.outcome import Result
+from zonehookd.model.outcome import Outcome, Result
+from zonehookd.model.subject import Subject
 
 
 class Guarded:
@@ -28,6 +29,7 @@ class Guarded:
         self.lost: list[Collection[str]] = []
         self.hints: list[Event] = []
         self.said: list[tuple[str, str, str, Collection[str]]] = []
+        self.latest: dict[Subject, Outcome] = {}  # the paper engine keeps none
         self.state = ours.world.path(str(ours.config.paths.state))
         told = (lambda: self.policy, self.heard.append, self.lost.append)
         self.tools = Tools(self, ours._look, ours.store, ours.files, self.state, *told)

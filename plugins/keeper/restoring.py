@@ -41,7 +41,7 @@ class Seen:
 def vanished(gateway: GatewayView, seen: Seen) -> Plan:
     """It is not there. Made again if somebody has asked for it."""
     name = gateway.name
-    let_go = f"zonehookctl guard permit {name}, to let it go"
+    let_go = f"to let it go, zonehookctl guard permit {name} --for 10m --reason WHY"
     if seen.kept is None:
         return _refused(name, f"{_said(gateway)}; its configuration is not kept", f"make it anew; or {let_go}")
     if seen.blind:

@@ -218,3 +218,35 @@ def test_a_nic_that_was_taken_away_is_not_written_down(guarded: Guarded, admin: 
     admin.world.faults.add(Fault("busy", "dladm delete-vnic web1_0", times=100))
     guarded.look()
     assert guarded.ours.store.one("vnic", "web1_0") is not None and written(guarded)["edge"].count == 0
+
+
+def test_a_renamed_gateway_is_still_one(guarded: Guarded, admin: Admin) -> None:
+    """Its files are what an uninstall destroys, whatever it is called by now."""
+    member(admin, "web1", "web")
+    guarded.converge()
+    admin.do("zonecfg", "-z", "edge", "set zonename=edge2")
+    assert asked(guarded, zone="edge2") == (False, "dependents", ["web/web1"])
+    guarded.converge()
+    assert guarded.lost[-1] == {"edge"}
+    verdict = asyncio.run(guarded.guard.check("edge2", "uninstall"))
+    assert "which is gateway edge renamed" in verdict.text and "guard permit edge --for" in verdict.hint
+    site = guarded.ours.survey.site
+    assert site is not None
+    assert "gateway edge2 1 0\n|  network web: web1" in guarded.guard.standing(site), "known when nobody can be asked"
+    with pytest.raises(ZonehookError, match="its files are zone edge2's now"):
+        asyncio.run(guarded.answers.restore(Request(verb="guard-restore", zone="edge")))
+    admin.do("zonecfg", "-z", "edge2", "set zonename=edge")
+    guarded.converge()
+    assert guarded.lost[-1] == set()
+    assert asked(guarded) == (False, "dependents", ["web/web1"])
+
+
+def test_one_that_is_missed_causes_no_looks(guarded: Guarded, admin: Admin) -> None:
+    """It may stay so all night."""
+    member(admin, "web1", "web")
+    guarded.converge()
+    admin.do("zonecfg", "-z", "edge", "delete", "-F")
+    guarded.converge()
+    ours = guarded.ours
+    taken = asyncio.run(ours.survey.take(ours._look(), ours.declared, time.monotonic()))
+    assert taken.site.zones["edge"].vanished and taken.again_after_s is None

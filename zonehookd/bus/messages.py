@@ -291,7 +291,10 @@ class GuardedRow(BaseModel):
 
 
 class GuardStatusReply(BaseModel):
+    """`networks`: permits for them, which let the configuration remove or shrink them."""
+
     gateways: list[GuardedRow]
+    networks: list[PermitReply] = Field(default_factory=list)
 
 
 class BrandRow(BaseModel):

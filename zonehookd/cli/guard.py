@@ -14,23 +14,23 @@ from rich.text import Text
 
 from zonehookd.bus.client import NoDaemon, ask
 from zonehookd.cli import tables
-from zonehookd.cli.settings import EXIT_TROUBLE, json_option, settings_of
+from zonehookd.cli.settings import EXIT_TROUBLE, EXIT_USAGE, json_option, settings_of
 from zonehookd.errors import ZonehookError
 from zonehookd.guard import standing
 from zonehookd.model.guard import OPERATIONS
 
 _RESTORE_MAX_S = 120.0
 _CHECK_MAX_S = 2.0  # scripts wait for it, as the gate does
-_UNITS = {"s": 1, "m": 60, "h": 3600, "": 1}
+_UNITS = {"s": 1, "m": 60, "h": 3600}
 
 
 class Duration(click.ParamType[float]):
     name = "duration"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        found = re.fullmatch(r"(\d+(?:\.\d+)?)([smh]?)", str(value))
+        found = re.fullmatch(r"(\d+(?:\.\d+)?)([smh])", str(value))
         if found is None:
-            self.fail(f"{value!r} is no duration: 90s, 10m, 1h", param, ctx)
+            self.fail(f"{value!r} is no duration: 90s, 10m, 1h; at most 24h", param, ctx)
         return float(found[1]) * _UNITS[found[2]]
 
 
@@ -45,7 +45,8 @@ def guard() -> None:
 @json_option
 @click.pass_context
 def check(context: click.Context, zone: str, operation: str, as_json: bool) -> None:
-    """May OPERATION be done to ZONE now? Exit 0: yes, 1: no. Without a daemon, by what it last knew."""
+    """May OPERATION be done to ZONE now? Exit 0: yes, 1: no, 64: there is no such zone. Without a daemon, by
+    what it last knew."""
     settings = settings_of(context, as_json)
     try:
         answer = ask(settings.run, "guard-check", timeout_s=_CHECK_MAX_S, zone=zone, operation=operation)
@@ -61,9 +62,9 @@ def check(context: click.Context, zone: str, operation: str, as_json: bool) -> N
             "dependents": [],
             "lines": list(verdict.lines()),
         }
-    except ZonehookError as problem:
+    except ZonehookError as problem:  # such as a name that no zone has: neither yes nor no
         click.echo(f"zonehookctl: {problem}", err=True)
-        sys.exit(EXIT_TROUBLE)
+        sys.exit(EXIT_USAGE)
     settings.show(answer, lambda out, answer: _lines(out, answer["lines"]))
     sys.exit(0 if answer["allowed"] else EXIT_TROUBLE)
 
@@ -104,7 +105,7 @@ def status(context: click.Context, as_json: bool) -> None:
     """Every gateway: who depends on it, is its configuration kept, is there a permit. Exit 1 if one is lost."""
     settings = settings_of(context, as_json)
     answer = settings.ask("guard-status")
-    settings.show(answer, lambda out, answer: _gateways(out, answer["gateways"]))
+    settings.show(answer, _status)
     sys.exit(EXIT_TROUBLE if any(row["state"] == "lost" or row["text"] for row in answer["gateways"]) else 0)
 
 
@@ -116,6 +117,12 @@ def _lines(out: Console, lines: list[str]) -> None:
 def _permitted(out: Console, answer: dict[str, Any]) -> None:
     out.print(f"{answer['name']}: permitted until {_clock(answer['until'])}")
     out.print(f"cut off then: {', '.join(answer['cuts_off']) or 'nobody'}")
+
+
+def _status(out: Console, answer: dict[str, Any]) -> None:
+    _gateways(out, answer["gateways"])
+    for permit in answer["networks"]:
+        _permitted(out, permit)
 
 
 def _gateways(out: Console, rows: list[dict[str, Any]]) -> None:

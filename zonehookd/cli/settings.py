@@ -29,13 +29,14 @@ class Settings:
 
     @functools.cached_property
     def _paths(self) -> PathsSection:
-        """Exits when the configuration that names them cannot be read."""
+        """Of the configuration; where that cannot be read, the usual ones: the daemon may be well all the same."""
         chosen = self._file or (DEFAULT_FILE if DEFAULT_FILE.exists() else None)
         try:
             return paths(chosen) if chosen else PathsSection()
         except ZonehookError as problem:
             click.echo(f"zonehookctl: {problem}", err=True)
-            sys.exit(EXIT_TROUBLE)
+            click.echo(f"zonehookctl: looking for the daemon in {PathsSection().run}; --run says otherwise", err=True)
+            return PathsSection()
 
     @property
     def run(self) -> Path:

@@ -101,7 +101,7 @@ class Survey:
             each_alone = {name: _without_the_gone(attached, leaving) for name, (_, attached) in alone.items()}
             site = settle(declared, zones, each_alone, held, leases, time.time(), taken)
             changed |= _changed_neighbours(last.site if last else None, site)
-        waiting = [since_s for name, since_s in missing.items() if not zones[name].absent]
+        waiting = [since_s for name, since_s in missing.items() if not (zones[name].absent or zones[name].vanished)]
         return Taken(
             site,
             changed,
@@ -233,7 +233,7 @@ def _vanished(name: str, others: list[str]) -> Zone:
     more = f" and {len(others) - 5} more" if len(others) > 5 else ""
     who = f"zone {others[0]} depends" if len(others) == 1 else f"zones {', '.join(others[:5])}{more} depend"
     text = f"its configuration was deleted while {who} on it"
-    hint = f"zonehookctl guard restore {name}; or guard permit {name}, to let it go"
+    hint = f"zonehookctl guard restore {name}; or, to let it go, zonehookctl guard permit {name} --for 10m --reason WHY"
     return Zone(name, ZoneState.UNKNOWN, trouble=f"{text} (hint: {hint})", vanished=True)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 
 from pydantic import BaseModel
 
@@ -13,9 +13,10 @@ from zonehookd.bus.messages import DependentRow, GuardedRow, GuardReply, GuardSt
 from zonehookd.engine.dependents import members, permitted
 from zonehookd.errors import CannotObserve, ZonehookError
 from zonehookd.guard.guard import Guard, Tools
+from zonehookd.model import subject
 from zonehookd.model.gateway import GLOBAL
 from zonehookd.model.guard import Dependent, Verdict
-from zonehookd.model.record import KEPT, RESTORE
+from zonehookd.model.record import KEPT, PERMIT, RESTORE
 
 _PERMIT_MAX_S = 86_400.0
 _REASON_MAX = 500
@@ -64,7 +65,8 @@ class GuardAnswers:
     async def _cut_off(self, request: Request) -> tuple[str, set[str]]:
         if request.network:
             if request.network not in self._tools.dispatcher.declared.networks:
-                raise ZonehookError(f"there is no network {request.network!r}")
+                known = ", ".join(sorted(self._tools.dispatcher.declared.networks)) or "none"
+                raise ZonehookError(f"there is no network {request.network!r}", hint=f"there are: {known}")
             site = self._tools.dispatcher.survey.site
             attached = members(site.on_network.get(request.network, ())) if site else ()
             return f"network/{request.network}", {each.zone for each in attached}
@@ -88,6 +90,7 @@ class GuardAnswers:
         deadline_s = time.monotonic() + _RESTORE_MAX_S
         while self._tools.store.one(RESTORE, zone) is not None and time.monotonic() < deadline_s:
             await self._tools.dispatcher.settled()
+            self._refused(zone)
             await asyncio.sleep(_ASK_AGAIN_S)
         if self._tools.store.one(RESTORE, zone) is not None:
             raise ZonehookError(f"zone {zone} is not restored yet", hint=f"zonehookctl guard status; explain {zone}")
@@ -96,6 +99,9 @@ class GuardAnswers:
     def _may_restore(self, zone: str) -> None:
         site = self._tools.dispatcher.survey.site
         there = site.zones.get(zone) if site else None
+        if there is not None and there.trouble and not there.vanished and not there.absent:
+            hint = f"zonecfg -z {zone} delete -F (its files stay), then zonehookctl guard restore {zone}"
+            raise ZonehookError(f"zone {zone} is there, and cannot be read: {there.trouble}", hint=hint)
         if there is not None and not there.absent and not there.vanished:
             raise ZonehookError(f"zone {zone} is there ({there.state}), so there is nothing to restore")
         if self._tools.store.one(KEPT, zone) is None:
@@ -104,6 +110,16 @@ class GuardAnswers:
         if there is None or not there.vanished:
             hint = "it was deleted with leave, or nobody depends on it"
             raise ZonehookError(f"zone {zone} is not missed", hint=hint)
+        if site is not None and (others := self._guard.with_files_of(zone, site)):
+            hint = f"zonecfg -z {others[0]} set zonename={zone}"
+            raise ZonehookError(f"zone {zone} was renamed: its files are zone {others[0]}'s now", hint=hint)
+
+    def _refused(self, zone: str) -> None:
+        """Raises ZonehookError when plugin keeper says that somebody else has to act first."""
+        latest = self._tools.dispatcher.latest.get(subject.gateway(zone))
+        for note in latest.notes if latest is not None else ():
+            if note.kind == "refused" and note.code.startswith("restore-"):
+                raise ZonehookError(note.text, hint=note.hint)
 
     async def status(self, request: Request) -> BaseModel:
         return await self._rows(request.zone)
@@ -129,10 +145,17 @@ class GuardAnswers:
                     permit_until=float(permit.facts["until"]) if permit and valid else None,
                     permit_reason=permit.facts.get("reason", "") if permit and valid else "",
                     dependents=dependent_rows(found),
-                    text=text or (zone.trouble if zone and zone.vanished else ""),
+                    text=text or (zone.trouble if zone else ""),
                 )
             )
-        return GuardStatusReply(gateways=rows)
+        return GuardStatusReply(gateways=rows, networks=list(self._permits_of_networks()))
+
+    def _permits_of_networks(self) -> Iterator[PermitReply]:
+        now = time.time()
+        for record in self._tools.store.of_kind(PERMIT):
+            if "/" in record.name and permitted(record, now):
+                cut = sorted(filter(None, record.facts.get("cut", "").split(",")))
+                yield PermitReply(name=record.name, until=float(record.facts["until"]), cuts_off=cut)
 
 
 def verdict_reply(verdict: Verdict) -> GuardReply:

@@ -30,11 +30,11 @@ def cuts(before: Declaration, after: Declaration, site: Site, permitted: Collect
     """`site`: as zones are attached by `before`; `permitted`: networks for which there is a permit."""
     if before == after:
         return []
-    found = [_cut(network, after, site) for name, network in before.networks.items() if name not in permitted]
+    found = [_cut(network, before, after, site) for name, network in before.networks.items() if name not in permitted]
     return [each for each in found if each is not None]
 
 
-def _cut(network: Network, after: Declaration, site: Site) -> Cut | None:
+def _cut(network: Network, before: Declaration, after: Declaration, site: Site) -> Cut | None:
     attached = [each for each in members(site.on_network.get(network.name, ())) if _living(site, each.zone)]
     now = after.networks.get(network.name)
     if now is None:
@@ -43,6 +43,9 @@ def _cut(network: Network, after: Declaration, site: Site) -> Cut | None:
         return _lost(network, attached, f"its gateway {network.via} cannot be taken away", site)
     if now.via not in ("", network.via, GLOBAL) and not _there(site, now.via):
         return _lost(network, attached, f"its gateway cannot become {now.via}, for there is no such zone", site)
+    then = after.gateways.get(now.via)
+    if network.via == now.via and then is not None and not then.ours and before.gateways[now.via].ours:
+        return _lost(network, attached, f"its gateway {now.via} cannot become external, which nobody sets up", site)
     what = f"its range cannot become {', '.join(map(str, now.cidrs))}"
     outside = [each for each in attached if any(not now.holds(address.ip) for address in each.addresses)]
     if outside or not all(now.holds(cidr[0]) and now.holds(cidr[-1]) for cidr in network.cidrs):

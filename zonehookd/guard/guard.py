@@ -7,7 +7,7 @@ import contextlib
 import math
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -28,6 +28,7 @@ from zonehookd.model.gateway import GLOBAL, Declaration
 from zonehookd.model.guard import OPERATIONS, Dependent, Verdict
 from zonehookd.model.outcome import Outcome
 from zonehookd.model.record import KEPT, PERMIT, RESTORE, Record
+from zonehookd.model.subject import Subject
 from zonehookd.store.store import Store
 
 ZONES_SERVICE = "svc:/system/zones:default"  # its stop method halts every zone (zones sheet 3.11)
@@ -42,6 +43,7 @@ class Heart(Protocol):
 
     declared: Declaration
     survey: Survey
+    latest: dict[Subject, Outcome]
 
     def hint(self, event: Event) -> None: ...
     async def settled(self) -> None: ...
@@ -97,19 +99,22 @@ class Guard:
         return verdict
 
     async def _check(self, zone: str, operation: str) -> Verdict:
-        allowed = self._without_a_look(zone, operation)
+        gateway = await self._known_as(zone) if operation != "halt" else zone
+        allowed = self._without_a_look(gateway, operation)
         if allowed is not None:
-            return allowed
+            return replace(allowed, zone=zone)
         if operation == "halt" and await self._zones_are_stopping():
             return Verdict(zone, operation, True, "not-guarded", f"the host stops its zones, {zone} with them")
-        taken, found = await self.who(zone)
+        taken, found = await self.who(gateway)
+        found = tuple(each for each in found if each.zone != zone)
         if operation == "halt":
             found = tuple(each for each in found if each.state in _RUNNING)
-        if permitted(self.permit(zone), time.time()):
+        if permitted(self.permit(gateway), time.time()):
             return Verdict(zone, operation, True, "permitted", f"{operation} of zone {zone} is permitted", found)
-        hint = f"move or delete them first; or zonehookctl guard permit {zone} --for 10m --reason WHY"
+        hint = f"move or delete them first; or zonehookctl guard permit {gateway} --for 10m --reason WHY"
         if found:
-            text = f"{operation} of gateway zone {zone} is refused: zones depend on it"
+            whose = f"gateway zone {zone}" if zone == gateway else f"zone {zone}, which is gateway {gateway} renamed,"
+            text = f"{operation} of {whose} is refused: zones depend on it"
             return Verdict(zone, operation, False, "dependents", text, found, hint)
         unread = [] if operation == "halt" else _unread(taken, zone)
         if unread:
@@ -120,6 +125,21 @@ class Guard:
             return Verdict(zone, operation, False, "cannot-look", text, hint=hint)
         nobody = "no zone that runs" if operation == "halt" else "no zone"
         return Verdict(zone, operation, True, "no-dependents", f"{nobody} depends on zone {zone}")
+
+    async def _known_as(self, zone: str) -> str:
+        """The declared gateway that this zone is: by its name, or renamed since, by its files. Raises CannotObserve."""
+        dispatcher = self._tools.dispatcher
+        paths = {
+            record.facts.get("zonepath", ""): record.name
+            for record in self._tools.store.of_kind(KEPT)
+            if record.name in dispatcher.declared.gateways
+        }
+        if zone in dispatcher.declared.gateways or not paths:
+            return zone
+        taken = await dispatcher.survey.take(self._tools.make_look(), dispatcher.declared, time.monotonic())
+        here = taken.site.zones.get(zone)
+        name = paths.get(here.zonepath) if here is not None and here.zonepath else None
+        return name if name is not None and name in taken.missing_since_s else zone
 
     def _without_a_look(self, zone: str, operation: str) -> Verdict | None:
         """Most zones are nobody's gateway, and most hosts let gateways halt: these questions cost nothing."""
@@ -264,8 +284,16 @@ class Guard:
                 ]
                 found = dependents(site, name, on_link, lost, (), lost)
                 gateways[name] = standing.standing(found, until, {zone.name: zone.trouble for zone in unread})
+                if name in lost:
+                    gateways |= dict.fromkeys(self.with_files_of(name, site), gateways[name])
         policy = self._tools.policy()
         return standing.written(standing.Known(policy.without_daemon, policy.boot, gateways))
+
+    def with_files_of(self, gateway: str, site: Site) -> list[str]:
+        """Zones that have the files of a gateway that is missed: it was renamed."""
+        kept = self._tools.store.one(KEPT, gateway)
+        path = kept.facts.get("zonepath") if kept is not None else None
+        return sorted(zone.name for zone in site.zones.values() if path and zone.zonepath == path) if path else []
 
     def _by_our_books(self, site: Site) -> Mapping[str, Collection[str]]:
         on_link: dict[str, set[str]] = {}

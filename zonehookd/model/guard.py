@@ -46,4 +46,4 @@ class Verdict:
             f"  network {network}{f', through zone {through}' if through else ''}: {', '.join(zones)}"
             for (network, through), zones in networks.items()
         ]
-        return (self.text, *shown, *([f"  {self.hint}"] if self.hint else []))
+        return (*self.text.splitlines(), *shown, *([f"  {self.hint}"] if self.hint else []))

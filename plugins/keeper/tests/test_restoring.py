@@ -66,7 +66,8 @@ def test_it_is_said_loudly_and_nothing_is_done(admin: Admin, engine: Build) -> N
     look(found)
     note = lost(found)
     assert (note.kind, note.object, note.text) == ("refused", "edge", LOST)
-    assert note.hint == "zonehookctl guard restore edge; or zonehookctl guard permit edge, to let it go"
+    let_go = "to let it go, zonehookctl guard permit edge --for 10m --reason WHY"
+    assert note.hint == f"zonehookctl guard restore edge; or {let_go}"
     changes = len(found.ours.commands.changes)
     settle(found.ours)
     assert len(found.ours.commands.changes) == changes and found.ours.store.one(KEPT, "edge") == before
