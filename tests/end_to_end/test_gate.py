@@ -272,7 +272,7 @@ def test_disabled_it_is_what_the_package_made_it(machine: Machine, plain: Daemon
     machine.do("zoneadm", "-z", "web1", "install")
     machine.do("zoneadm", "-z", "web1", "boot")
     done = plain.ask("brand", "disable", "sparse")
-    assert done.status == 0 and "as its package left it" in done.out and "web1: up" in done.out, done
+    assert done.status == 0 and "as it was before the gate" in done.out and "web1: up" in done.out, done
     assert look(machine) == before
     machine.do("zoneadm", "-z", "web1", "halt")  # by the hooks it was booted with
     machine.do("zoneadm", "-z", "web1", "boot")
@@ -284,7 +284,7 @@ def test_disabled_it_is_what_the_package_made_it(machine: Machine, plain: Daemon
     plain.machine.signal(plain.pid, signal.SIGCONT)
     plain.stop(signal.SIGKILL)
     done = plain.ask("brand", "disable", "sparse")
-    assert done.status == 0 and "as its package left it" in done.out, done
+    assert done.status == 0 and "as it was before the gate" in done.out, done
     assert look(machine) == before
     assert plain.ask("brand", "enable", "sparse").status == 3
 

@@ -40,7 +40,7 @@ def enable(context: click.Context, name: str, as_json: bool) -> None:
 @json_option
 @click.pass_context
 def disable(context: click.Context, name: str, as_json: bool) -> None:
-    """Take the gate out of BRAND: its config.xml is again what its package put there. Needs no daemon."""
+    """Take the gate out of BRAND: its config.xml is again as it was before. Needs no daemon."""
     settings = settings_of(context, as_json)
     try:
         answer = ask(settings.run, "brand-disable", timeout_s=settings.timeout_s, brand=name)
@@ -83,5 +83,5 @@ def _printed(out: Console, answer: dict[str, Any]) -> None:
 
 
 def _cells(row: dict[str, Any]) -> tuple[Text | str, ...]:
-    gate = Text(row["gate"] if row["enabled"] else "-", _COLOURS.get(row["gate"], ""))
+    gate = Text(row["gate"] if row["enabled"] or row["gate"] != "none" else "-", _COLOURS.get(row["gate"], ""))
     return (row["name"], gate, str(row["zones"]), ", ".join(row["old_hooks"]) or "-", row["text"])

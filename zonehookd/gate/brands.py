@@ -38,6 +38,10 @@ class BrandRefused(ZonehookError):
     """This config.xml is left as it is, and why."""
 
 
+class Damaged(BrandRefused):
+    """It is none that libbrand takes (5.1, trap 26): no zone of the brand works by it, whoever edited it."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Element:
     """Byte positions in the document: of its tag, of its content, and behind it. `closed`: it is ``<name/>``."""
@@ -66,7 +70,8 @@ def gated(xml: bytes, gate: str, run: str) -> bytes:
 
 
 def ungated(xml: bytes) -> bytes:
-    """`xml` as it was before `gated`; of a file without the gate, the same. Raises BrandRefused: no brand's file."""
+    """`xml` as it was before `gated`; of a file without the gate, the same. Raises Damaged: no brand's file;
+    BrandRefused: none that we read."""
     text = xml
     for hook in reversed(HOOKS):
         element = next((each for each in _elements(text) if each.name == hook), None)
@@ -151,7 +156,7 @@ def _place(elements: list[_Element], hook: str) -> int:
 
 
 def _elements(xml: bytes) -> Iterator[_Element]:
-    """What is right below <brand>, in order. Raises BrandRefused: this is no brand's file."""
+    """What is right below <brand>, in order. Raises as `ungated`."""
     yield from _parsed(xml)[1]
 
 
@@ -163,6 +168,7 @@ def _parsed(xml: bytes) -> tuple[str, list[_Element]]:
     names: list[str] = []
     doctypes: list[str] = []
     faults: list[str] = []
+    unread: list[str] = []
 
     def start(tag: str, attributes: dict[str, str]) -> None:
         path.append(tag)
@@ -187,7 +193,7 @@ def _parsed(xml: bytes) -> tuple[str, list[_Element]]:
 
     def encoding(version: str, named: str | None, standalone: int) -> None:
         if named is not None and named.lower() not in _ENCODINGS:
-            faults.append(f"is written in {named}")
+            unread.append(f"it is written in {named}")
 
     parser.StartElementHandler = start
     parser.EndElementHandler = end
@@ -200,7 +206,11 @@ def _parsed(xml: bytes) -> tuple[str, list[_Element]]:
     try:
         parser.Parse(xml, True)
     except (expat.ExpatError, ValueError, LookupError) as problem:
-        raise BrandRefused(f"it is no XML: {problem}") from problem
+        if unread:
+            raise BrandRefused(unread[0]) from problem
+        raise Damaged(f"it is no XML: {problem}") from problem
+    if unread:
+        raise BrandRefused(unread[0])
     if doctypes != ["brand"] or not names or not names[0]:
         faults.append("it does not describe a brand")
     known = [each.name for each in found if each.name in ORDER]
@@ -209,7 +219,7 @@ def _parsed(xml: bytes) -> tuple[str, list[_Element]]:
     if any(known.count(hook) > 1 for hook in HOOKS):
         faults.append("it has a hook twice")
     if faults:
-        raise BrandRefused(faults[0])
+        raise Damaged(faults[0])
     return names[0], found
 
 

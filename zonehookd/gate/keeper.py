@@ -6,7 +6,8 @@ something is mounted on (EBUSY, gate usr/src/uts/common/fs/vnode.c vn_removeat),
 fail; a brand of our own would change every zone.
 
 It is no change for good. The packaging system puts its file there again at an update or `pkg fix`; that is seen by the
-next check, and the gate is made anew from the *new* file. Disabling puts back what the package put there, to the byte.
+next check, and the gate is made anew from the *new* file. Disabling puts back what was there before, to the byte, and
+also where somebody has damaged or deleted the file since: no zone of the brand works without it (trap 26).
 
 The kept file is the record: it is written first, and `leaving` beside it says that the gate is to go, so a crash
 between any two steps is repaired by the next check. When all of it is lost, the edit itself tells what was there.
@@ -24,7 +25,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from zonehookd.gate.brands import SIZE_MAX_BYTES, BrandRefused, gated, name_of, ungated
+from zonehookd.gate.brands import SIZE_MAX_BYTES, BrandRefused, Damaged, gated, name_of, ungated
 from zonehookd.host.files import Stamp, put_like, read_bounded, stamp, write_atomically
 
 BRANDS = Path("/usr/lib/brand")
@@ -83,11 +84,10 @@ class BrandKeeper:
     def enable(self, name: str, running: Collection[str]) -> None:
         """Puts the gate in; the program must be there. `running`: zones of this brand that are up. Raises
         BrandRefused; then the file is as it was."""
-        if not _NAME.fullmatch(name) or not self._file(name).exists():
+        if not _NAME.fullmatch(name) or name not in self.names():
             raise BrandRefused(f"there is no brand {name!r}", hint=f"there are: {', '.join(self.names()) or 'none'}")
         with _refused(self._file(name)):
-            disk, like = self._read(name)
-            bare = ungated(disk)
+            disk, bare, like = self._read_brand(name)
             wanted = gated(bare, self._gate, self._run)
             if name_of(bare) != name:
                 raise BrandRefused(f"it says that it is brand {name_of(bare)!r}")
@@ -106,13 +106,18 @@ class BrandKeeper:
             self._settle(name, "in place")
 
     def disable(self, name: str) -> str:
-        """Takes the gate out. What was done, in words. Raises BrandRefused."""
+        """Takes the gate out. What was done, in words. Raises BrandRefused; then it is as enabled as before."""
         if not _NAME.fullmatch(name) or name not in self.names():
             raise BrandRefused(f"there is no brand {name!r}", hint=f"there are: {', '.join(self.names()) or 'none'}")
         with _refused(self._file(name)):
             if self._kept_file(name).exists():
                 self._leaving(name).touch(0o600)
-            return self._take_out(name)
+            try:
+                return self._take_out(name)
+            except (OSError, ValueError, BrandRefused):
+                with contextlib.suppress(OSError):
+                    self._leaving(name).unlink(missing_ok=True)
+                raise
 
     def check(self, running: Mapping[str, Collection[str]] | None) -> list[Happening]:
         """Cheap when nothing changed: a `stat` or two per brand. `running`: brand -> zones that are up, if known."""
@@ -128,6 +133,7 @@ class BrandKeeper:
                 if self._kept_file(name).exists() and known.text != str(problem):
                     happened.append(Happening(name, str(problem), False))
                     known.how, known.text = "missing", str(problem)
+                known.seen = None  # it may come back as it was
                 continue
             if text:
                 happened.append(Happening(name, text, True))
@@ -150,22 +156,21 @@ class BrandKeeper:
         known = self._known.get(name)
         if known is not None and known.seen == seen and known.kept == kept_stamp and seen is not None:
             return ""
-        if seen is None:
+        if seen is None and not self._file(name).parent.is_dir():
             self._known[name] = _Known("missing", "the brand is not installed", old_hooks=self._known_old(name))
             return ""
-        disk, like = self._read(name)
+        disk, bare, like = self._read_brand(name)
         kept = self._read_kept(name)
         if kept is not None:
             for half in self._file(name).parent.glob(f".config.xml.{'?' * 8}"):  # we were killed while we wrote it
                 half.unlink()
-        bare = ungated(disk)
         if kept is None:
             if disk == bare or disk != gated(bare, self._gate, self._run):
                 self._known[name] = _Known("none", "" if disk == bare else "another zonehookd's gate is in it", seen)
                 return ""
             self._keep(name, bare, like)
             self._settle(name, "in place")
-            return "what the package had put there was not kept any more, and is known from the edit itself"
+            return "what was there before the gate was not kept any more, and is known from the edit itself"
         wanted = gated(bare, self._gate, self._run)
         if disk == wanted:
             edited = "" if bare == kept else "somebody else has changed the file besides"
@@ -175,7 +180,7 @@ class BrandKeeper:
         self._put(name, wanted, like)
         self._note_old_hooks(name, running)
         when = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-        again = "put back as its package has it" if bare == kept else "replaced, as an update of its package does"
+        again = "put back as it was before the gate" if bare == kept else "replaced, as an update of its package does"
         what = again if disk == bare else "edited by somebody else"
         self._settle(name, "remade", f"the file was {what}; the gate was made anew at {when}")
         return f"its config.xml was {what}; the gate is in it again"
@@ -183,18 +188,36 @@ class BrandKeeper:
     def _take_out(self, name: str) -> str:
         said = "the gate was not in it"
         kept = self._read_kept(name)
-        if self._file(name).exists():
-            disk, like = self._read(name)
-            if kept is not None and disk == gated(kept, self._gate, self._run):
+        try:
+            disk, bare, like = self._read_brand(name)
+        except Damaged as problem:
+            if kept is None:
+                raise
+            was = f"damaged ({problem.args[0]})" if self._file(name).exists() else "missing"
+            said = f"its config.xml was {was}; {self._put_back(name, kept)}"
+        else:
+            if kept == bare != disk == gated(bare, self._gate, self._run):
                 put_like(self._file(name), kept, self._kept_file(name).stat(), times=True)
-                said = "its config.xml is as its package left it"
-            elif (bare := ungated(disk)) != disk:
+                said = "its config.xml is as it was before the gate"
+            elif bare != disk:
                 put_like(self._file(name), bare, like, times=False)
-                said = "the gate is out of its config.xml; the rest of it is not known to be as its package left it"
+                said = "the gate is out of its config.xml; the rest of it is not known to be as it was before the gate"
         self._kept_file(name).unlink(missing_ok=True)
         shutil.rmtree(self._kept / name, ignore_errors=True)
         self._known.pop(name, None)
         return said
+
+    def _put_back(self, name: str, kept: bytes) -> str:
+        """What was kept, in place of what is no brand's file any more, or of no file."""
+        if not self._file(name).parent.is_dir():
+            return "the brand is not installed, so nothing is put back"
+        try:
+            name_of(kept)
+        except BrandRefused as problem:
+            hint = "put it back as its package has it (pkg fix), then disable again"
+            raise BrandRefused(f"it is damaged, and what was kept of it too: {problem.args[0]}", hint=hint) from problem
+        put_like(self._file(name), kept, self._kept_file(name).stat(), times=True)
+        return "what was kept of it is back, as it was before the gate"
 
     def _put(self, name: str, content: bytes, like: os.stat_result) -> None:
         put_like(self._file(name), content, like, times=False)
@@ -218,6 +241,20 @@ class BrandKeeper:
 
     def _kept_names(self) -> list[str]:
         return sorted(each.parent.name for each in self._kept.glob("*/config.xml"))
+
+    def _read_brand(self, name: str) -> tuple[bytes, bytes, os.stat_result]:
+        """The file, what it is without the gate, and what it looks like. Raises BrandRefused, of which Damaged says
+        the way out; OSError."""
+        hint = "put it back as its package has it (pkg fix)"
+        if self._kept_file(name).exists():
+            hint += f", or as it was before the gate: zonehookctl brand disable {name}"
+        try:
+            disk, like = self._read(name)
+            return disk, ungated(disk), like
+        except FileNotFoundError:
+            raise Damaged("it is not there", hint=hint) from None
+        except Damaged as problem:
+            raise Damaged(problem.args[0], hint=hint) from problem
 
     def _read(self, name: str) -> tuple[bytes, os.stat_result]:
         """Raises BrandRefused, OSError."""
