@@ -55,6 +55,7 @@ class Condition:
         self.last_full_s: float | None = None
         self.sources: dict[str, SourceRow] = {}
         self.waiting = self.working = 0
+        self.without_gate: Callable[[], list[str]] = list  # brands that should have the gate and have not, and why
 
     def hinted(self, event: Event, new: bool) -> None:
         pass
@@ -147,6 +148,7 @@ class Answers:
             config=str(condition.config),
             config_error=condition.config_error,
             rebuilt=condition.rebuilt,
+            without_gate=condition.without_gate(),
         )
 
     async def zones(self, request: Request) -> list[ZoneRow]:

@@ -132,6 +132,7 @@ class Daemon:
             lambda: not self._condition.hears(ZoneChannel.name),
         )
         self._gate = _bound(lambda: Gate(gate), config.paths.run)
+        self._condition.without_gate = self._gate.missing
         handlers = {**answers.handlers(), **more.handlers(), **guarding.handlers(), **self._gate.handlers()}
         self._control = _bound(lambda: ControlServer(self._context, control, handlers), config.paths.run)
         self._declared = checked.declared

@@ -289,6 +289,30 @@ def test_disabled_it_is_what_the_package_made_it(machine: Machine, plain: Daemon
     assert plain.ask("brand", "enable", "sparse").status == 3
 
 
+@pytest.mark.parametrize("spoil", ["echo '<brand' >", "rm -f"])
+def test_a_brand_whose_file_is_damaged_is_said_and_mended(machine: Machine, plain: Daemon, spoil: str) -> None:
+    before = look(machine)
+    enable(plain)
+    assert plain.ask("status").status == 0
+    machine.do("sh", "-c", f"{spoil} {BRAND}")
+    done = plain.ask("status")
+    assert done.status == 1 and "without its gate: brand sparse: " in done.out and BRAND in done.out, done
+    done = plain.ask("brand", "enable", "sparse")
+    assert done.status == 1 and "pkg fix" in done.err and "zonehookctl brand disable sparse" in done.err, done
+    done = plain.ask("brand", "status")
+    assert done.status == 1 and re.search(rf"^sparse +missing +0 +- +{BRAND}: it is ", done.out, re.MULTILINE), done
+    done = plain.ask("brand", "disable", "sparse")
+    assert done.status == 0 and "what was kept of it is back" in done.out, done
+    assert look(machine) == before
+    assert plain.ask("status").status == 0
+    enable(plain)
+    machine.do("sh", "-c", f"{spoil} {BRAND}")
+    plain.stop(signal.SIGKILL)
+    done = plain.ask("brand", "disable", "sparse")
+    assert done.status == 0 and "what was kept of it is back" in done.out, done
+    assert look(machine) == before
+
+
 def test_lost_books_and_a_lost_program(machine: Machine, plain: Daemon) -> None:
     before = look(machine)
     enable(plain)

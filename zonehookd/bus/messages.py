@@ -162,6 +162,8 @@ class SourceRow(BaseModel):
 
 
 class StatusReply(BaseModel):
+    """`without_gate`: brands whose hooks should ask us and do not, each with the reason."""
+
     version: str
     ready: bool
     uptime_s: float
@@ -177,6 +179,7 @@ class StatusReply(BaseModel):
     config: str
     config_error: str
     rebuilt: str
+    without_gate: list[str]
 
 
 class PluginRow(BaseModel):

@@ -74,7 +74,7 @@ def status(context: click.Context, as_json: bool) -> None:
     settings = settings_of(context, as_json)
     answer = settings.ask("status")
     settings.show(answer, tables.status)
-    bad = answer["blind"] or answer["config_error"] or not answer["ready"] or answer["trouble"]
+    bad = any(answer[each] for each in ("blind", "config_error", "trouble", "without_gate")) or not answer["ready"]
     sys.exit(EXIT_TROUBLE if bad else 0)
 
 

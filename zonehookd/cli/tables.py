@@ -159,6 +159,8 @@ def status(out: Console, answer: dict[str, Any]) -> None:
     for key, label in (("blind", "cannot look"), ("config_error", "configuration refused"), ("rebuilt", "records")):
         if answer[key]:
             out.print(Text(f"{label}: {answer[key]}", "yellow" if key == "rebuilt" else "red"))
+    for text in answer["without_gate"]:
+        out.print(Text(f"without its gate: {text}", "red"))
     subjects(out, answer["trouble"])
 
 

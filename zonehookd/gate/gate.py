@@ -17,7 +17,7 @@ from zonehookd.engine.dispatcher import Dispatcher
 from zonehookd.engine.look import Look
 from zonehookd.errors import CannotObserve, ZonehookError
 from zonehookd.gate import alone
-from zonehookd.gate.keeper import BRANDS, BrandKeeper, Happening
+from zonehookd.gate.keeper import BRANDS, BrandKeeper
 from zonehookd.gate.program import Program
 from zonehookd.gate.ready import Ready
 from zonehookd.gate.server import Answered, GateServer, Word
@@ -79,6 +79,13 @@ class Gate:
         """Whether the hooks of this brand ask us, as far as the last check knows."""
         return brand in self._keeper.enabled() and self._keeper.known(brand)[0] in ("in place", "remade")
 
+    def missing(self) -> list[str]:
+        """Brands that should have the gate and have not, as they are now, each with the reason."""
+        if self._running() is not None:  # else who goes by the hooks of before could not be written down
+            self._check()
+        rows = self._reply(self._keeper.enabled(), "").brands
+        return [f"brand {row.name}: {row.text}" for row in rows if row.gate == "missing"]
+
     # -- Doorkeeper
 
     async def before_ready(self, zone: str) -> Word:
@@ -111,8 +118,7 @@ class Gate:
                 )  # fmt: skip
         except OSError as problem:
             self._log.error("cannot read what the gate decided alone", error=str(problem))
-        for happened in self._keeper.check(self._running()):
-            self._say(happened)
+        self._check()
         if self._keeper.enabled():
             await self._provide()
 
@@ -125,8 +131,9 @@ class Gate:
                 self._log.error("no gate program", error=str(problem))
             self._program_fault = str(problem)
 
-    def _say(self, happened: Happening) -> None:
-        (self._log.warning if happened.good else self._log.error)("brand", brand=happened.brand, what=happened.text)
+    def _check(self) -> None:
+        for each in self._keeper.check(self._running()):
+            (self._log.warning if each.good else self._log.error)("brand", brand=each.brand, what=each.text)
 
     def _running(self) -> Mapping[str, set[str]] | None:
         """Brand -> its zones that are up; None before the first look."""
@@ -162,8 +169,7 @@ class Gate:
         return self._reply([name], f"brand {name}: {text}{still}")
 
     async def status(self, request: Request) -> BaseModel:
-        for happened in self._keeper.check(self._running()):
-            self._say(happened)
+        self._check()
         names = self._keeper.names()
         if request.brand is not None and request.brand not in names:
             raise ZonehookError(f"there is no brand {request.brand!r}", hint=f"there are: {', '.join(names) or 'none'}")
