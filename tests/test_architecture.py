@@ -42,7 +42,7 @@ ALLOWED: dict[str, tuple[set[str], str]] = {
         {"errors", "model", "illumos", "store", "engine", "bus"},
         "the bus shows what the engine knows, and decides nothing",
     ),
-    "lines": ({"engine", "model"}, "the log listens; nobody asks it"),
+    "lines": ({"engine", "host", "model"}, "the log listens; nobody asks it"),
     "metrics": ({"__init__", "errors", "model", "engine"}, "metrics listen; nobody asks them"),
     "supervisor": (set(), "what we tell the supervisor is told by the daemon"),
     "answers": (

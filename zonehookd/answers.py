@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from pydantic import BaseModel
@@ -91,8 +91,8 @@ class Answers:
         make_look: Callable[[], Look],
         store: Store,
         condition: Condition,
-        reload: Callable[[], ReloadReply],
-        edited: Callable[[], Declaration],
+        reload: Callable[[], Awaitable[ReloadReply]],
+        edited: Callable[[], Awaitable[Declaration]],
     ) -> None:
         self._reload = reload
         self._edited = edited
@@ -171,7 +171,7 @@ class Answers:
 
     async def plan(self, request: Request) -> BaseModel:
         """`edited`: as the configuration file is now, and not as it was when it was taken. Raises ConfigError."""
-        _, plans = await self._dispatcher.dry_run(self._edited() if request.edited else None)
+        _, plans = await self._dispatcher.dry_run(await self._edited() if request.edited else None)
         changes = sum(1 for plan in plans for each in plan.steps if views.changes_host(each.step))
         return PlanReply(changes=changes, subjects=[views.plan_row(plan) for plan in plans])
 
@@ -185,7 +185,7 @@ class Answers:
         return PlanReply(changes=0, subjects=[views.outcome_row(each) for each in outcomes])
 
     async def reload(self, request: Request) -> BaseModel:
-        return self._reload()
+        return await self._reload()
 
     async def explain(self, request: Request) -> BaseModel:
         name = request.zone or ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import os
 import signal
 import time
@@ -26,8 +27,10 @@ from zonehookd.engine.applier import Applier
 from zonehookd.engine.dispatcher import Dispatcher, Timing
 from zonehookd.engine.late import Late
 from zonehookd.engine.listeners import Listener
-from zonehookd.engine.look import Look, PluginReader
+from zonehookd.engine.look import Look
+from zonehookd.engine.reclaim import reclaim
 from zonehookd.engine.reconciler import Reconciler
+from zonehookd.engine.site import Site
 from zonehookd.engine.survey import Survey
 from zonehookd.errors import CannotObserve, ConfigError, ZonehookError
 from zonehookd.gate.gate import Gate
@@ -40,12 +43,10 @@ from zonehookd.host.local import LocalFiles, LocalHost
 from zonehookd.host.process import Limits, Processes
 from zonehookd.host.sole import sole
 from zonehookd.illumos import dladm
-from zonehookd.lines import Lines
-from zonehookd.model import subject
+from zonehookd.lines import Lines, given_leave
 from zonehookd.model.event import Event
 from zonehookd.model.gateway import Declaration
 from zonehookd.model.outcome import Result
-from zonehookd.plugin.contract import NOBODY
 from zonehookd.provisioning import answers as provisioning
 from zonehookd.sources.poll import Poll
 from zonehookd.sources.source import Source, supervise
@@ -85,7 +86,9 @@ class Daemon:
         self._publisher = _bound(lambda: Publisher(self._context, config.paths.run / "events.sock"), config.paths.run)
         self._beat_s = time.monotonic()
         self._hung_up = False
-        self._listeners: list[Listener] = [Lines(self._log), self._metrics, self._publisher, self._condition]
+        self._reloading: asyncio.Future[None] | None = None
+        self._lines = Lines(self._log)
+        self._listeners: list[Listener] = [self._lines, self._metrics, self._publisher, self._condition]
         self._dispatcher = Dispatcher(
             self._look,
             self._store,
@@ -102,7 +105,7 @@ class Daemon:
         self._sources: list[Source] = [channel, files, poll]
         self._metrics.show_channel(lambda: asdict(channel.counts))
         heart = (self._dispatcher, self._look, self._store, self._condition)
-        answers = Answers(*heart, self.reload, self._edited)
+        answers = Answers(*heart, self._reload_now, self._edited)
         control = config.paths.run / "control.sock"
         us = provisioning.Daemon(file, lambda: self.config, self.reload)
         more = provisioning.Provisioning(us, self._dispatcher, self._look, self._files, self._store)
@@ -118,7 +121,12 @@ class Daemon:
         )
         self._guard = Guard(tools)
         self._listeners.append(self._guard)
-        guarding = GuardAnswers(self._guard, tools, self._given_leave, lambda brand: self._gate.stands_in(brand))
+        guarding = GuardAnswers(
+            self._guard,
+            tools,
+            functools.partial(given_leave, self._log, self._audit),
+            lambda brand: self._gate.stands_in(brand),
+        )
         gate = GateTools(
             self._dispatcher,
             self._look,
@@ -225,21 +233,10 @@ class Daemon:
             return
         look = self._look()
         taken = await self._dispatcher.survey.take(look, self._declared, time.monotonic())
-        found = 0
-        unread = [zone.name for zone in taken.site.zones.values() if zone.trouble]
-        for plugin in self._dispatcher.reconciler.plugins:
-            for record in await plugin.reclaim(taken.site.holders, PluginReader(look, plugin.name)):
-                if record.owner == NOBODY and unread:  # it may be a link of the zone that cannot be read
-                    self._log.warning("not reclaimed yet", kind=record.kind, name=record.name, unread=unread)
-                    continue
-                self._store.remember(record)
-                self._log.warning("reclaimed", kind=record.kind, name=record.name, owner=str(record.owner))
-                found += 1
-        if not unread:  # else the next start asks again
-            self._store.reclaimed()
+        plugins = self._dispatcher.reconciler.plugins
+        found = await reclaim(look, taken.site, plugins, self._store, self._log)
         loud = bool(found) or "unreadable" in self._store.rebuilt
-        if not loud:
-            self._condition.rebuilt = ""  # a first start: there were no books to lose
+        self._condition.rebuilt = self._store.rebuilt if loud else ""  # a first start has no books to lose
         say = self._log.warning if loud else self._log.info
         say("records begun anew", why=self._store.rebuilt, reclaimed=found)
 
@@ -271,7 +268,7 @@ class Daemon:
     async def _say_ready(self) -> None:
         await self._patiently(self._dispatcher.settled)
         if self._hung_up:
-            self._hangup()
+            await self._quietly()
             await self._patiently(self._dispatcher.settled)
         self._condition.ready = True
         self._metrics.ready.set(1)
@@ -304,18 +301,22 @@ class Daemon:
         self._stop()
 
     def _hangup(self) -> None:
-        self._hung_up = self._dispatcher.survey.site is None  # whom it cuts off is known after the first look
-        if self._hung_up:
-            return
-        with contextlib.suppress(ZonehookError):  # it has been logged, and status says it
-            self.reload()
+        if self._dispatcher.survey.site is None:  # whom it cuts off is known after the first look
+            self._hung_up = True
+        else:
+            self._reloading = asyncio.ensure_future(self._quietly())
 
-    def reload(self) -> ReloadReply:
-        """Networks, plugins and their options, and the log level change. Raises what is wrong: the old stay then."""
+    async def _quietly(self) -> None:
+        with contextlib.suppress(ZonehookError):  # it has been logged, and status says it
+            await self._reload_now()
+
+    def reload(self, site: Site | None = None) -> ReloadReply:
+        """Networks, plugins and their options, and the log level change. Raises what is wrong: the old stay then.
+        `site`: as zones are attached; by the last look unless told."""
         self._supervisor.reloading()
         try:
             checked = check(self._file)
-            self._refuse_cuts(checked)
+            self._refuse_cuts(checked, site or self._dispatcher.survey.site)
             return self._take(checked)
         except ZonehookError as problem:
             self._log.error("configuration refused, the old one stays", error=str(problem))
@@ -334,27 +335,30 @@ class Daemon:
         except OSError as problem:
             self._log.error("audit log not reopened, the old one goes on", error=str(problem))
 
-    def _refuse_cuts(self, checked: Checked) -> None:
-        site = self._dispatcher.survey.site
-        in_force.refuse_cuts(self._declared, checked.config, checked.declared, site, self._store)
-
-    def _edited(self) -> Declaration:
-        """The declaration as the file is now. Raises ConfigError, also when `reload` would refuse it."""
-        checked = check(self._file)
-        self._refuse_cuts(checked)
-        return checked.declared
-
-    def _given_leave(self, what: str, name: str, why: str, zones: Collection[str]) -> None:
-        self._log.warning(what, of=name, why=why, cuts_off=sorted(zones))
-        about = subject.network(name.partition("/")[2]) if "/" in name else subject.zone(name)
-        said = (what, name, *sorted(zones))
-        self._audit.write(said, kind="guard", why=why, subject=about, stdin="", status=0, seconds=0.0, error="")
-
     def _lost(self, gateways: Collection[str]) -> None:
         self._metrics.lost.set(len(gateways))
-        for name in sorted(gateways):
-            hint = f"zonehookctl guard restore {name}"
-            self._log.error("gateway lost: its configuration was deleted", gateway=name, hint=hint)
+        self._lines.lost(gateways)
+
+    async def _reload_now(self) -> ReloadReply:
+        """`reload`, by who is attached at this moment, and not when somebody last looked."""
+        return self.reload(await self._site_now())
+
+    async def _edited(self) -> Declaration:
+        """The declaration as the file is now. Raises ConfigError, also when `reload` would refuse it."""
+        checked = check(self._file)
+        self._refuse_cuts(checked, await self._site_now())
+        return checked.declared
+
+    async def _site_now(self) -> Site | None:
+        """None before the first look: everything is still to be seen, also by whoever cannot wait for it."""
+        last = self._dispatcher.survey.site
+        if last is not None:
+            with contextlib.suppress(CannotObserve):
+                return (await self._dispatcher.survey.take(self._look(), self._declared, time.monotonic())).site
+        return last
+
+    def _refuse_cuts(self, checked: Checked, site: Site | None) -> None:
+        in_force.refuse_cuts(self._declared, checked.config, checked.declared, site, self._store)
 
     def _take(self, checked: Checked) -> ReloadReply:
         config, declared, plugins = checked.config, checked.declared, checked.plugins
@@ -391,6 +395,5 @@ def _bound(make: Callable[[], Socket], folder: Path) -> Socket:
 
 
 def _timing(config: Config, watchdog_s: float | None) -> Timing:
-    timing = config.timing
     heartbeat_s = min(5.0, watchdog_s / 2) if watchdog_s else 5.0
-    return Timing(timing.full_look_s, timing.pace_s, timing.retry_max_s, heartbeat_s)
+    return Timing(config.timing.full_look_s, config.timing.pace_s, config.timing.retry_max_s, heartbeat_s)

@@ -1,10 +1,13 @@
-"""The log: one canonical line per subject and look that did something or could not."""
+"""The log: one canonical line per subject and look that did something or could not, and what somebody was permitted."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from zonehookd.engine.site import Site
+from zonehookd.host.audit import Audit
+from zonehookd.model import subject
 from zonehookd.model.event import Event
 from zonehookd.model.outcome import Outcome, Result
 
@@ -14,6 +17,11 @@ class Lines:
 
     def __init__(self, logger: Any) -> None:
         self._log = logger
+
+    def lost(self, gateways: Collection[str]) -> None:
+        for name in sorted(gateways):
+            hint = f"zonehookctl guard restore {name}"
+            self._log.error("gateway lost: its configuration was deleted", gateway=name, hint=hint)
 
     def hinted(self, event: Event, new: bool) -> None:
         self._log.debug("hint", source=event.source, kind=event.kind, zone=event.zone)
@@ -38,3 +46,11 @@ class Lines:
             seconds=round(outcome.seconds, 4),
             **({"error": outcome.error} if outcome.error else {}),
         )
+
+
+def given_leave(logger: Any, audit: Audit, what: str, name: str, why: str, zones: Collection[str]) -> None:
+    """`what` was permitted or asked for, of a zone or of ``network/NETWORK``; `zones` are cut off by it."""
+    logger.warning(what, of=name, why=why, cuts_off=sorted(zones))
+    about = subject.network(name.partition("/")[2]) if "/" in name else subject.zone(name)
+    said = (what, name, *sorted(zones))
+    audit.write(said, kind="guard", why=why, subject=about, stdin="", status=0, seconds=0.0, error="")
