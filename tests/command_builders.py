@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import ast
 import asyncio
+import sys
+import tempfile
 from collections.abc import Iterator, Mapping
 from functools import cache
 from ipaddress import ip_address, ip_interface, ip_network
@@ -16,7 +18,7 @@ from typing import Any
 import pytest
 
 from zonehookd.errors import ZonehookError
-from zonehookd.gate.program import Program
+from zonehookd.gate import program
 from zonehookd.host.process import Finished
 from zonehookd.illumos import dladm, ipadm, ipf, ipnat, omapi, route, smf, zlogin, zoneadm, zonecfg
 from zonehookd.illumos.zlogin import GLOBAL
@@ -136,23 +138,33 @@ def _of_zonecfg(why: str) -> Iterator[tuple[str, Command]]:
     yield "zonecfg.set_addresses", zonecfg.set_addresses("web1", "web1_0", None, why=why)
 
 
-class _NothingWorks:
-    """A machine with two compilers that cannot compile."""
+class _Machine:
+    """One with two compilers, which compile or do not. `asked`: by the function that asks, as in `elsewhere`."""
 
-    def __init__(self) -> None:
-        self.asked: list[Change] = []
+    def __init__(self, compiles: bool, asked: dict[str, list[Command]]) -> None:
+        self._compiles, self._asked = compiles, asked
 
     async def run(self, asked: Any, *, why: str, subject: Subject | None) -> Finished:
-        self.asked.append(asked)
+        code = sys._getframe(1).f_code
+        self._asked.setdefault(f"{Path(code.co_filename).relative_to(ROOT)} {code.co_name}", []).append(asked)
+        if "-o" not in asked.argv:
+            return Finished(Reply(program._USAGE, "", "usage"), 0.0)
+        if self._compiles:
+            Path(asked.argv[asked.argv.index("-o") + 1]).touch()
+            return Finished(Reply(0, "", ""), 0.0)
         return Finished(Reply(1, "", "it does not compile"), 0.0)
 
 
-def compilers() -> list[Change]:
-    """All that is tried to compile the gate program."""
-    machine = _NothingWorks()
-    with pytest.raises(ZonehookError, match="it does not compile"):
-        asyncio.run(Program(Path("/var/lib/zonehookd"), machine).provide())
-    return machine.asked
+@cache
+def gate_program() -> Mapping[str, list[Command]]:
+    """All that is tried to have a gate program: function that builds it -> what it built."""
+    asked: dict[str, list[Command]] = {}
+    with tempfile.TemporaryDirectory() as state, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(program, "COMPILED", Path(state) / "no package brought one")
+        with pytest.raises(ZonehookError, match="it does not compile"):
+            asyncio.run(program.Program(Path(state), _Machine(False, asked)).provide())
+        asyncio.run(program.Program(Path(state), _Machine(True, asked)).provide())
+    return asked
 
 
 @cache
@@ -185,6 +197,20 @@ def builders() -> set[str]:
                 returns = ast.unparse(node.returns)
                 if returns == "Change" or returns.startswith("Query["):
                     found.add(f"{module}.{node.name}")
+    return found
+
+
+def elsewhere() -> set[str]:
+    """Functions that make a Query or a Change and are neither builders nor a plugin's, as ``FILE FUNCTION``."""
+    found = set()
+    for file in sources():
+        if file.is_relative_to(ROOT / "plugins") or file.is_relative_to(_SHARED) or file.parent.name == "illumos":
+            continue
+        for function in ast.walk(ast.parse(file.read_text())):
+            if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
+                called = {ast.unparse(node.func) for node in ast.walk(function) if isinstance(node, ast.Call)}
+                if {name.rpartition(".")[2] for name in called} & {"Query", "Change"}:
+                    found.add(f"{file.relative_to(ROOT)} {function.name}")
     return found
 
 
