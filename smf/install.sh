@@ -5,7 +5,7 @@
 #   DESTDIR      (nothing)         put before every path; nothing is started, imported or owned then
 #   MANIFESTDIR  /lib/svc/manifest/site, or /var/svc/manifest/site where /lib has none (Tribblix)
 #   PYTHON       python3           what the programs run with, as they will find it; 3.11 or newer
-#   DEPS         yes               no: PYTHON has the dependencies already
+#   DEPS         yes               no: PYTHON has the dependencies already (README.md)
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -44,14 +44,24 @@ install() {
     esac
     work=$(mktemp -d)
     trap 'rm -rf "$work"' EXIT
+    # What may well fail comes first: then nothing is installed, and what was there is there still.
+    if [ "$DEPS" = yes ]; then
+        "$PYTHON" -m pip install -qq --disable-pip-version-check --no-compile --require-hashes \
+            --target "$work/deps" -r smf/packaging/requirements.txt || {
+            echo "install: no dependencies, so nothing was installed; without a network see smf/README.md, DEPS=no" >&2
+            exit 1
+        }
+        rm -rf "$work/deps/bin"
+    fi
+    ${CC:-cc} -O2 -o "$work/gate" zonehookd/gate/gate.c ${GATE_LIBS:-} || {
+        echo "install: the gate program does not compile, so nothing was installed; CC=, GATE_LIBS='-lsocket -lnsl'" >&2
+        exit 1
+    }
     rm -rf "$root/lib/python"
     find zonehookd plugins \( -name __pycache__ -o -name tests \) -prune -o -type f \
         ! -name conftest.py \( -name '*.py' -o -name '*.sql' -o -name '*.j2' -o -name '*.c' \) -print >"$work/sources"
     while read -r file; do put "$file" "$PREFIX/lib/python/$file" 644; done <"$work/sources"
-    if [ -e zonehookd/gate/gate.c ]; then
-        ${CC:-cc} -O2 -o "$work/gate" zonehookd/gate/gate.c ${GATE_LIBS:-}
-        put "$work/gate" "$PREFIX/lib/python/zonehookd/gate/gate" 755
-    fi
+    put "$work/gate" "$PREFIX/lib/python/zonehookd/gate/gate" 755
     launcher bin/zonehookd zonehookd.__main__ ""
     launcher bin/zonehookctl zonehookd.cli.main ""
     launcher lib/zonehookd-warden zonehookd.warden.__main__ "sys.argv[1:]"
@@ -59,9 +69,7 @@ install() {
     put "$work/method" "$PREFIX/lib/svc-zonehookd" 755
     if [ "$DEPS" = yes ]; then
         rm -rf "$root/lib/deps"
-        "$PYTHON" -m pip install -qq --disable-pip-version-check --no-compile --require-hashes \
-            --target "$root/lib/deps" -r smf/packaging/requirements.txt
-        rm -rf "$root/lib/deps/bin"
+        cp -R "$work/deps" "$root/lib/deps"
     fi
     put LICENSE "$PREFIX/LICENSE" 644
     put smf/zonehookd.toml "$PREFIX/lib/zonehookd.toml" 644

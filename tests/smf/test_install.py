@@ -121,6 +121,46 @@ def test_an_install_over_an_old_one_leaves_no_old_modules_and_the_configuration(
     assert set(files(tmp_path)) == {CONFIG}
 
 
+def without_index(folder: Path) -> dict[str, str]:
+    return {**os.environ, "PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(folder), "PIP_CONFIG_FILE": os.devnull}
+
+
+@pytest.mark.parametrize("fault", ["dependencies", "the gate program"])
+def test_what_cannot_be_installed_leaves_nothing_and_an_old_one_whole(tmp_path: Path, fault: str) -> None:
+    stage, empty = tmp_path / "stage", tmp_path / "empty"
+    empty.mkdir()
+    words = ["DEPS=yes"] if fault == "dependencies" else ["DEPS=no", "CC=/bin/false"]
+    argv = ["make", "-s", "install", f"DESTDIR={stage}", f"PYTHON={sys.executable}", *words]
+
+    def fails() -> None:
+        done = subprocess.run(argv, cwd=ROOT, env=without_index(empty), capture_output=True, text=True, check=False)
+        assert done.returncode != 0 and fault in done.stderr and "nothing was installed" in done.stderr, done
+
+    fails()
+    assert not stage.exists()
+    make("install", stage)
+    before = {path: (stage / path).stat().st_mtime_ns for path in files(stage)}
+    fails()
+    assert {path: (stage / path).stat().st_mtime_ns for path in files(stage)} == before
+
+
+def test_dependencies_replace_those_of_before(tmp_path: Path) -> None:
+    """pip is another's program; here one that only makes files."""
+    pip = tmp_path / "python"
+    pip.write_text(
+        '#!/bin/sh\nwhile [ $# -gt 0 ]; do [ "$1" = --target ] && target=$2; shift; done\n'
+        'mkdir -p "$target/bin" "$target/zmq"; touch "$target/bin/tool" "$target/zmq/__init__.py"\n'
+    )
+    pip.chmod(0o755)
+    old = tmp_path / "stage/opt/zonehookd/lib/deps/old/__init__.py"
+    old.parent.mkdir(parents=True)
+    old.touch()
+    argv = ["make", "-s", "install", f"DESTDIR={tmp_path / 'stage'}", f"PYTHON={pip}"]
+    subprocess.run(argv, cwd=ROOT, check=True)
+    found = {path for path in files(tmp_path / "stage") if "/lib/deps/" in path}
+    assert found == {"opt/zonehookd/lib/deps/zmq/__init__.py"}
+
+
 def test_uninstall_leaves_nothing(tmp_path: Path) -> None:
     make("install", tmp_path)
     make("uninstall", tmp_path)

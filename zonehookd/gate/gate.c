@@ -437,7 +437,7 @@ boot_alone(const struct question *about)
 	if (!allowed) {
 		say(about->out, "zonehookd: boot of zone %s is refused: zonehookd cannot be asked whether its links are there",
 		    about->zone);
-		say(about->out, "  start zonehookd (svcadm enable zonehookd), or see [guard] boot");
+		say(about->out, "  start zonehookd (svcadm enable or clear zonehookd), or see [guard] boot");
 	}
 	free(text);
 	return (allowed);
@@ -454,7 +454,7 @@ uninstall_alone(const struct question *about)
 	if (text == NULL) {
 		say(about->out, "zonehookd: uninstall of zone %s is refused: zonehookd cannot be asked,", zone);
 		say(about->out, "  and has left no record at %s/guard: %s", state_folder, why);
-		say(about->out, "  start it (svcadm enable zonehookd), or zonehookctl brand disable, which needs no daemon");
+		say(about->out, "  start it (svcadm enable or clear zonehookd), or zonehookctl brand disable, which needs no daemon");
 		return (0);
 	}
 	(void) snprintf(head, sizeof (head), "gateway %s ", zone);
@@ -482,8 +482,8 @@ uninstall_alone(const struct question *about)
 			*end = '\0';
 			say(about->out, "%s (when last seen)", line);
 		}
-		say(about->out, "  start zonehookd (svcadm enable zonehookd), then zonehookctl guard permit %s if it must go;",
-		    zone);
+		say(about->out,
+		    "  start zonehookd (svcadm enable or clear zonehookd), then zonehookctl guard permit %s if it must go;", zone);
 		say(about->out, "  or see [guard] without_daemon");
 	}
 	free(text);

@@ -25,7 +25,7 @@ _NAMES_MAX = 8
 _TEXT_MAX = 300
 _SIZE_MAX_BYTES = 4 << 20
 _NOBODY: Mapping[str, str] = MappingProxyType({})
-_START = "start zonehookd (svcadm enable zonehookd), or see [guard] without_daemon"
+_START = "start zonehookd (svcadm enable or clear zonehookd), or see [guard] without_daemon"
 
 
 @dataclass(frozen=True, slots=True)
