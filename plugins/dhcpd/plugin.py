@@ -96,7 +96,7 @@ class Dhcpd(GatewayPlugin[Seen]):
             live = await self._live(where, records, False, host)
             seen = await served.observe(server, None, gateway.subject, self.name, host)
             return Seen(records, server=seen, live=live)
-        foreign = await _foreign(server, host)
+        foreign, left = await _foreign(server, host)
         up = {
             each.address.ip: each.interface
             for each in await host.ask(ipadm.addresses(where))
@@ -109,7 +109,7 @@ class Dhcpd(GatewayPlugin[Seen]):
         wanted = None
         if found.subnets:
             text = render(found, live.control if live and live.on else None, hosts=not by_omapi)
-            settings = await _listen(server, records, found, foreign, host)
+            settings = await _listen(server, records, found, foreign, left, host)
             wanted = served.Wanted(text, settings=settings, claims=frozenset({"dhcp"}))
         seen = await served.observe(server, wanted, gateway.subject, self.name, host)
         return Seen(records, True, found, wanted, seen, live, (*found.notes, *notes))
@@ -159,6 +159,7 @@ class Dhcpd(GatewayPlugin[Seen]):
             test=(str(given.binary), "-t", "-4", "-cf", "{path}"),  # with -q it would not say what is wrong (4.2)
             package="isc-dhcp",
             pace_s=given.pace_s,
+            starts=dhcpd.starts,
         )
 
     def _method(self, where: str, foreign: dhcpd.Declared) -> tuple[bool, tuple[Note, ...]]:
@@ -188,27 +189,36 @@ def _chosen(gateway: GatewayView, host: HostReader) -> bool:
     return declared.dhcp == "dhcpd" or (declared.dhcp == "auto" and host.dialect.vnic_zone_field)
 
 
-async def _foreign(server: served.Server, host: HostReader) -> dhcpd.Declared:
-    """What the main file declares beside us. One that we cannot read is judged by the server's own test."""
+async def _foreign(server: served.Server, host: HostReader) -> tuple[dhcpd.Declared, bool]:
+    """What the main file declares beside us, and whether that is nothing and our block is there. One that we cannot
+    read is judged by the server's own test."""
     paths = (server.main, server.config, server.candidate, server.main_candidate)  # as `served` asks, so asked once
     main = (await read_files(server.where, paths, host))[server.main]
     try:
-        return dhcpd.declared(server.without_us(main) or "")
+        return dhcpd.declared(server.without_us(main) or ""), server.left_in(main)
     except ValueError:
-        return dhcpd.Declared()
+        return dhcpd.Declared(), False
 
 
 async def _listen(
-    server: served.Server, records: Sequence[Record], found: Rules, foreign: dhcpd.Declared, host: HostReader
+    server: served.Server,
+    records: Sequence[Record],
+    found: Rules,
+    foreign: dhcpd.Declared,
+    left: bool,
+    host: HostReader,
 ) -> Mapping[str, served.Setting]:
     """The interfaces to listen on: those of before, and ours. None named means all that have a subnet (4.1): that is
-    left so where somebody else has subnets, and never chosen by us."""
+    left so where somebody else has subnets, and never chosen by us. `left` without a record: those of before were ours,
+    and may be gone, with which dhcpd would not start (4.2)."""
     if server.fmri not in await host.ask(smf.services(server.where, [server.fmri])):
         return {}
     book = next((served.Book.of(each) for each in records if each.kind == served.KIND), served.Book())
     if _LISTEN in book.before:
         former = book.before[_LISTEN]
         before = former.values if former else ()
+    elif left and not book.exists:
+        before = ()
     else:
         now = (await host.ask(smf.properties(server.where, server.fmri, _LISTEN))).get(_LISTEN)
         before = now.values if now else ()

@@ -357,6 +357,29 @@ def test_the_gateway_zone_reboots_and_serves_again(world: World) -> None:
     assert lease(host, "web1", "web1_0")["address"] == "10.99.0.2/24"
 
 
+def test_created_again_over_its_old_files_and_lent_to_its_admin(world: World) -> None:
+    """No record says any more who enabled its dhcpd."""
+    host, daemon = world
+    host.write("/etc/edge.cfg", host.do("zonecfg", "-z", "edge", "export"))
+    daemon.may_lose("web", "db")
+    host.do("zoneadm", "-z", "edge", "halt")
+    host.do("zonecfg", "-z", "edge", "delete", "-F")
+    soon(daemon, lambda: "edge_web0" not in host.links(), "its NICs are gone")
+    host.do("zonecfg", "-z", "edge", "-f", "/etc/edge.cfg")
+    host.do("zoneadm", "-z", "edge", "attach", "-F")
+    links_there(host, "edge_web0", "edge_db0")
+    boot(host, "edge")
+    soon(daemon, lambda: quiet(daemon) and state(host, "edge") == "online", "it serves again", 30)
+    daemon.may_lose("web", "db")
+    external = CONFIG.partition("[gateway.edge]")[0] + '[gateway.edge]\nkind = "external"\n'
+    for declared, then in ((external, "disabled"), (CONFIG, "online")):
+        daemon.configure(declared)
+        host.signal(daemon.pid, signal.SIGHUP)
+        soon(daemon, lambda then=then: state(host, "edge") == then, f"dhcpd is {then}")  # type: ignore[misc]
+    soon(daemon, lambda: quiet(daemon), "everybody is well")
+    assert lease(host, "web1", "web1_0")["address"] == "10.99.0.2/24"
+
+
 def test_nothing_is_left_when_nothing_is_declared(world: World) -> None:
     host, daemon = world
     daemon.may_lose("wan", "lan", "web", "db")

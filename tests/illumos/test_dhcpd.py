@@ -40,6 +40,20 @@ def test_somebody_elses_omapi(text: str) -> None:
     assert dhcpd.declared(text).omapi
 
 
+@pytest.mark.parametrize(
+    ("text", "can"),
+    [
+        ("", False),
+        ("# subnet 10.0.0.0 netmask 255.0.0.0 {}\ndefault-lease-time 600;\n", False),
+        ("shared-network one { subnet 10.0.0.0 netmask 255.0.0.0 { } }", True),
+        ('include "/etc/more.conf";', True),
+        ("subnet 10.0.0.0 {", True),  # its own test judges that
+    ],
+)
+def test_it_starts_with_a_subnet_only(text: str, can: bool) -> None:
+    assert dhcpd.starts(text) is can
+
+
 def test_a_router_for_everybody_is_one_at_the_top_only() -> None:
     assert dhcpd.declared("option routers 10.0.0.1;").routers
     assert not dhcpd.declared("subnet 10.0.0.0 netmask 255.0.0.0 { option routers 10.0.0.1; }").routers

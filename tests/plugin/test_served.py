@@ -72,7 +72,7 @@ class Sight:
         return [note.code for note in plan(SERVER, wanted, self.seen()).notes if note.kind != "nothing"]
 
 
-def good(wanted: Wanted, **how: object) -> Book:
+def good(wanted: Wanted, /, **how: object) -> Book:
     book = Book(exists=True, good=wanted.generation(SERVER), contract="7", data=digest(wanted.files(SERVER)))
     return replace(book, **how)  # type: ignore[arg-type]
 
@@ -202,6 +202,51 @@ def test_what_never_worked_is_tried_again_later_where_that_harms_nobody() -> Non
     assert late.told()[-1] == svcadm("enable")
     foreign = replace(late, state="online", contract=3, book=replace(late.book, enabled=False))
     assert foreign.told() == [], "it serves somebody else, too"
+
+
+def test_what_stopped_one_that_serves_nobody_else_is_looked_for_again() -> None:
+    digest_ = ONE.generation(SERVER).digest
+    book = good(ONE, wanted=digest_, bad={digest_: "no such interface"}, enabled=True, asked_s=NOW_S - RETRY_S / 2)
+    stuck = Sight(state="maintenance", contract=None, book=book)
+    assert stuck.told() == [] and plan(SERVER, ONE, stuck.seen()).notes[0].again_after_s == RETRY_S / 2
+    late = replace(stuck, book=replace(book, asked_s=NOW_S - RETRY_S))
+    assert late.told() == [svcadm("clear")]
+    assert replace(late, book=replace(late.book, enabled=False)).told() == [], "an admin's own is left to him"
+
+
+def test_what_failed_with_another_wish_is_tried_with_this_one() -> None:
+    """Leaving failed, and so did what had run: the cause was gone with the configuration, and is there again."""
+    failed = {each.digest: "it said nothing" for each in (ABSENT, ONE.generation(SERVER))}
+    stuck = Sight(state="maintenance", contract=None, book=good(ONE, wanted=ABSENT.digest, bad=failed))
+    assert stuck.told(None) == [] and stuck.codes(None) == ["bad-config", "maintenance"]
+    assert stuck.told(ONE) == [svcadm("clear")]
+    again = book_after(plan(SERVER, ONE, stuck.seen()))
+    assert again.wanted == ONE.generation(SERVER).digest and not again.bad
+    fallen = replace(stuck, book=replace(again, asked_s=NOW_S - SETTLE_S - 1))
+    assert fallen.told(ONE) == [], "once for each wish"
+    assert Book.of(again.to_record(SERVER, subject.gateway("edge"), "named")) == again
+
+
+@pytest.mark.parametrize(
+    ("main", "left", "state", "ours"),
+    [
+        ("", True, "online", True),  # the zone was created again over the old files
+        ("# a word\n", True, "online", True),
+        ("", False, "maintenance", True),
+        ("zone its own\n", True, "online", False),
+        ("zone its own\n", False, "maintenance", False),
+        ("", False, "online", False),  # its admin's, by another main file
+        ("zone its own\n", False, "disabled", True),
+    ],
+)
+def test_who_enabled_it_is_seen_where_no_record_says_so(main: str, left: bool, state: str, ours: bool) -> None:
+    server = replace(SERVER, starts=lambda text: "zone" in text)
+    text = server.with_us(main, server.config) if left else main
+    sight = Sight(ONE if left else None, state, book=Book(), changed={server.main: text})
+    first = book_after(plan(server, ONE, sight.seen()))
+    assert first.enabled is ours and first.made_main is (left and not main)
+    running = replace(Sight(), book=good(ONE, enabled=first.enabled))
+    assert running.told(None)[-1] == svcadm("disable" if ours else "restart")
 
 
 def test_it_waits_for_a_rival_to_let_go() -> None:

@@ -101,6 +101,17 @@ def declared(text: str) -> Declared:
     )
 
 
+def starts(text: str) -> bool:
+    """Whether dhcpd can start with it: it refuses to where no subnet is declared (4.2).
+
+    Yes where the subnets may be in an included file, or where it cannot be read.
+    """
+    try:
+        return any(words[:1] in (("subnet",), ("include",)) for words, _ in _walk(parse(text)))
+    except ValueError:
+        return True
+
+
 def _host(name: str, body: Sequence[Statement], macs: dict[str, str], addresses: dict[IPv4Address, str]) -> None:
     for each in body:
         match each.words:

@@ -12,7 +12,11 @@ What it keeps, whatever the server (services sheet 7):
 - *done* is observed: after a restart the service is online under a new contract. Our record says which content the
   server has read, so being killed between any two steps costs one more restart at worst;
 - content with which the server does not come up is taken back: what was good before, or nothing of ours;
-- a service we enabled is disabled when we leave; a property we set gets its former value.
+- a service that served nobody before us is disabled when we leave: it was disabled, or had nothing to start with. Where
+  its zone was created again over old files of ours, no record says so, and the main file does;
+- what it did not come up with is tried again when something else is wanted; and every minute where it serves nobody
+  but us;
+- a property we set gets its former value.
 """
 
 from zonehookd.plugin.served.book import KIND, Book

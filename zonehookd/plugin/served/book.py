@@ -30,10 +30,11 @@ class Asked:
 @dataclass(frozen=True, slots=True)
 class Book:
     """`good`: what the server was last seen to run with, under `contract`; None: nothing of ours yet. `data`: digest
-    of the data files it has read. `bad`: digest -> the server's words, for what it did not come up with.
+    of the data files it has read. `bad`: digest -> the server's words, for what it did not come up with while `wanted`,
+    a digest, was what was wanted ("": not known).
 
-    `asked_s`: when we last asked, wall clock. `enabled`: it was disabled before us. `made_main`: there was no main
-    file. `before`: the properties we set, as they were; None: not there.
+    `asked_s`: when we last asked, wall clock. `enabled`: it served nobody before us: it was disabled, or could not
+    start. `made_main`: there was no main file. `before`: the properties we set, as they were; None: not there.
     """
 
     exists: bool = False
@@ -43,6 +44,7 @@ class Book:
     asked: Asked | None = None
     asked_s: float = 0.0
     bad: Mapping[str, str] = field(default_factory=dict)
+    wanted: str = ""
     enabled: bool = False
     made_main: bool = False
     before: Mapping[str, Setting | None] = field(default_factory=dict)
@@ -83,6 +85,7 @@ class Book:
             "data": self.data,
             "asked_s": repr(self.asked_s),
             "bad": json.dumps(dict(self.bad), sort_keys=True),
+            "wanted": self.wanted,
             "enabled": "yes" if self.enabled else "",
             "made_main": "yes" if self.made_main else "",
             "before": json.dumps(
@@ -124,6 +127,7 @@ class Book:
             asked=asked,
             asked_s=float(facts["asked_s"]),
             bad=json.loads(facts["bad"]),
+            wanted=facts.get("wanted", ""),
             enabled=bool(facts["enabled"]),
             made_main=bool(facts["made_main"]),
             before=before,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,6 +13,10 @@ from zonehookd.model.plan import Plan
 
 HEADER = "# Made by zonehookd, which overwrites it: "
 PLACE = "{path}"
+
+
+def _starts_always(_: str) -> bool:
+    return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +34,7 @@ class Server:
 
     `wrong`: exit statuses of the test that say that the configuration is at fault. `data`: every file of ours that is
     read again on SIGHUP; none for a server that SIGHUP would end. `package` is named where the service is missing.
+    `starts`: whether it can start with such a main file, which has nothing of ours; yes where that is not known.
     """
 
     name: str
@@ -44,6 +49,7 @@ class Server:
     mode: int = 0o644  # of our configuration; the user the service runs as must be able to read it
     package: str = ""
     pace_s: float = 0.5  # a restart and the next lie at least this far apart
+    starts: Callable[[str], bool] = _starts_always
 
     @property
     def key(self) -> str:
@@ -78,6 +84,15 @@ class Server:
     def without_us(self, main: str | None) -> str | None:
         """The main file as it is without us; None: there is none. Raises ValueError as `with_us`."""
         return None if main is None else marked.without_block(main, self.name)
+
+    def left_in(self, main: str | None) -> bool:
+        """The server could start with this main file because of our block only. Where no record of ours is, it was
+        left by a former life: its zone was deleted and created over its old files, or our records were lost.
+
+        Raises ValueError as `with_us`.
+        """
+        without = self.without_us(main)
+        return without != main and not self.starts(without or "")
 
 
 @dataclass(frozen=True, slots=True)

@@ -165,14 +165,21 @@ class _Planner:
 
     # -- what is to be there
 
+    @property
+    def _wish(self) -> Generation:
+        return ABSENT if self.wanted is None else self.wanted.generation(self.server)
+
     def _target(self) -> Generation:
         """What is wanted, unless it is known not to work: then what worked before."""
-        target = ABSENT if self.wanted is None else self.wanted.generation(self.server)
+        target = self._wish
         again_s = None
+        if self.book.bad and self.book.wanted not in ("", target.digest):
+            # What it did not come up with may have lacked what the other wish took away, such as an interface.
+            self.book = replace(self.book, wanted=target.digest, bad={})
         said = self.book.bad.get(target.digest, "")
         if said and self._nothing_to_lose():
             if self.book.age_s(self.seen.now_s) >= RETRY_S:
-                self.book = self.book.without_bad(target)
+                self.book = replace(self.book, bad={})
                 return target
             again_s = RETRY_S - self.book.age_s(self.seen.now_s)
         if not said and self.seen.tested is not None and not self.seen.tested.fit:
@@ -187,7 +194,7 @@ class _Planner:
 
     def _nothing_to_lose(self) -> bool:
         """It serves nobody without us, and nothing of ours: what stopped it may have gone away by itself."""
-        return self.book.enabled and self.book.loaded.config is None
+        return self.book.enabled and (self.book.loaded.config is None or self.service.state == MAINTENANCE)
 
     def _wrong(self, target: Generation) -> bool:
         """Files or properties differ from `target`."""
@@ -233,19 +240,39 @@ class _Planner:
         steps += tests
         files = self.wanted.files(server) if self.wanted is not None else {}
         asked = Asked(target, digest(files), _contract(service), service.state)
+        main = seen.files[server.main]
+        left = not book.exists and server.left_in(main)  # then what it listens to now was set by us, too
         before = {
-            name: book.before[name] if name in book.before else _values(seen.settings.get(name))
+            name: book.before[name] if name in book.before else None if left else _values(seen.settings.get(name))
             for name in {*book.before, *target.settings}
         }
-        made_main = book.made_main if book.exists else seen.files[server.main] is None
-        enabled = book.enabled or (service.state == "disabled" and target.config is not None and book.good is None)
-        self.book = replace(book, asked=asked, asked_s=seen.now_s, enabled=enabled, made_main=made_main, before=before)
+        blank = main is None or (left and not (server.without_us(main) or "").strip())
+        made_main = book.made_main if book.exists else blank
+        enabled = book.enabled or (target.config is not None and book.good is None and self._served_nobody())
+        self.book = replace(
+            book,
+            asked=asked,
+            asked_s=seen.now_s,
+            wanted=self._wish.digest,
+            enabled=enabled,
+            made_main=made_main,
+            before=before,
+        )
         steps.append(self._remember(why))
         steps += self._swap(target, why)
         steps += self._data(files, why)
         steps += self._drop_candidates(bool(tests), f"{why}, and was tested")
         steps += self._tell(target, why)
         return steps
+
+    def _served_nobody(self) -> bool:
+        """Before us. At first sight only, the main file tells, too: one that runs although it could not start with
+        it, and nothing in it is ours, has another main file than we think, and serves its admin.
+        """
+        server, main, state = self.server, self.seen.files[self.server.main], self.service.state
+        if state == "disabled" or self.book.exists:
+            return state == "disabled"
+        return server.left_in(main) or (state == MAINTENANCE and not server.starts(server.without_us(main) or ""))
 
     def _tested(self, target: Generation) -> bool:
         """Its test has passed, or is of no use: what is to be there again after a failure was there before."""
@@ -294,7 +321,7 @@ class _Planner:
     def _tell(self, target: Generation, why: str) -> Iterator[Change]:
         server, state = self.server, self.service.state
         if target.config is None and self.book.enabled:
-            yield smf.disable(server.where, server.fmri, why=f"{why}, and it was disabled before us")
+            yield smf.disable(server.where, server.fmri, why=f"{why}, and without us it serves nobody")
         elif state == MAINTENANCE:
             yield smf.clear(server.where, server.fmri, why=why)
         elif state == "disabled":
