@@ -77,7 +77,7 @@ class Gate:
 
     def stands_in(self, brand: str) -> bool:
         """Whether the hooks of this brand ask us, as far as the last check knows."""
-        return brand in self._keeper.enabled() and self._keeper.known(brand)[0] in ("in place", "remade")
+        return brand in self._keeper.enabled() and self._keeper.known(brand)[0] in ("in place", "remade", "edited")
 
     def missing(self) -> list[str]:
         """Brands that should have the gate and have not, as they are now, each with the reason."""
