@@ -1,4 +1,4 @@
-"""The gate program, compiled once, and a host of its own for each test: two folders and nothing else."""
+"""The gate program, compiled once, and a host of its own for each test: two folders and nothing else, or brands."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))  # importlib mode adds no folder by itself
 
+from brand_host import Host
 from rig import Rig, compiled
 
 
@@ -20,3 +21,8 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def rig(program: Path, tmp_path: Path) -> Rig:
     return Rig(program, tmp_path)
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Host:
+    return Host(tmp_path.resolve())

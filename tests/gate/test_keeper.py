@@ -2,79 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from lab.furnish_zones import brand_document
+from brand_host import LATER_NS, Host, document
 
 from zonehookd.errors import ConfigError
 from zonehookd.gate import keeper as keeping
 from zonehookd.gate import offline
 from zonehookd.gate.brands import BrandRefused, gated, ungated
-from zonehookd.gate.keeper import BrandKeeper
-
-FIRST_NS, LATER_NS = 1_600_000_000_123_456_789, 1_700_000_000_987_654_321
-
-
-def document(name: str, version: str = "1") -> bytes:
-    return brand_document(name, {"install": f"/b/install{version}", "prestatechange": "/b/prestate %z %R"}).encode()
-
-
-@dataclass(frozen=True)
-class Look:
-    """All that can be seen of a file."""
-
-    content: bytes
-    mode: int
-    owner: tuple[int, int]
-    mtime_ns: int
-
-
-class Host:
-    def __init__(self, folder: Path) -> None:
-        self.state, self.run, self.brands = folder / "state", folder / "run", folder / "brands"
-        self.state.mkdir(mode=0o700)
-        for name in ("lx", "sparse"):
-            self.package(name, document(name))
-
-    def file(self, name: str = "sparse") -> Path:
-        return self.brands / name / "config.xml"
-
-    def kept(self, name: str = "sparse") -> Path:
-        return self.state / "brand" / name / "config.xml"
-
-    def package(self, name: str, content: bytes, mtime_ns: int = FIRST_NS, mode: int = 0o444) -> None:
-        """As the packaging system does: another file under the old name."""
-        self.file(name).parent.mkdir(parents=True, exist_ok=True)
-        fresh = self.file(name).with_name("fresh")
-        fresh.write_bytes(content)
-        fresh.chmod(mode)
-        os.utime(fresh, ns=(mtime_ns, mtime_ns))
-        fresh.rename(self.file(name))
-
-    def look(self, name: str = "sparse") -> Look:
-        found = self.file(name).stat()
-        return Look(self.file(name).read_bytes(), found.st_mode, (found.st_uid, found.st_gid), found.st_mtime_ns)
-
-    def keeper(self) -> BrandKeeper:
-        return BrandKeeper(self.state, self.run, self.brands)
-
-    def wanted(self, content: bytes) -> bytes:
-        return gated(content, str(self.state / "gate"), str(self.run))
-
-    def strays(self) -> list[str]:
-        return [str(each) for each in self.brands.rglob("*") if each.is_file() and each.name != "config.xml"]
-
-
-@pytest.fixture
-def host(tmp_path: Path) -> Host:
-    return Host(tmp_path.resolve())
 
 
 def test_enabled_and_disabled_is_as_before(host: Host) -> None:
@@ -168,107 +107,6 @@ def test_a_brand_that_is_removed_and_comes_again(host: Host) -> None:
     shutil.rmtree(host.file().parent)
     keeper.disable("sparse")
     assert keeper.enabled() == [] and keeper.names() == ["lx"]
-
-
-def gone(host: Host) -> None:
-    host.file().unlink()
-
-
-def no_xml(host: Host) -> None:
-    host.file().chmod(0o644)
-    host.file().write_text("<brand\n")
-
-
-def invalid(host: Host) -> None:
-    host.package("sparse", host.file().read_bytes().replace(b"<install>", b"<prestatechange/><install>"), LATER_NS)
-
-
-Spoil = Callable[[Host], None]
-
-
-@pytest.mark.parametrize("spoil", [gone, no_xml, invalid])
-@pytest.mark.parametrize("by_daemon", [True, False])
-def test_a_damaged_file_is_said_and_disabling_brings_back_what_was_kept(
-    host: Host, spoil: Spoil, by_daemon: bool
-) -> None:
-    before = host.look()
-    keeper = host.keeper()
-    keeper.enable("sparse", [])
-    spoil(host)
-    (happened,) = keeper.check({})
-    assert not happened.good and "pkg fix" in happened.text and "zonehookctl brand disable sparse" in happened.text
-    assert keeper.check({}) == [], "said once"
-    assert keeper.known("sparse")[:2] == ("missing", happened.text) and "sparse" in keeper.names()
-    with pytest.raises(BrandRefused, match=r"pkg fix.*zonehookctl brand disable sparse"):
-        keeper.enable("sparse", [])
-    assert keeper.enabled() == ["sparse"] and host.file().exists() is (spoil is not gone)
-    said = keeper.disable("sparse") if by_daemon else offline.disable(host.state, host.run, "sparse", host.brands)
-    assert said.startswith("its config.xml was missing; " if spoil is gone else "its config.xml was damaged (it")
-    assert said.endswith("what was kept of it is back, as it was before the gate")
-    assert host.look() == before and host.strays() == [] and not host.kept().parent.exists()
-
-
-def test_a_damaged_file_of_a_brand_without_the_gate(host: Host) -> None:
-    no_xml(host)
-    keeper = host.keeper()
-    assert keeper.check({}) == [] and keeper.known("sparse")[0] == "none"
-    for act in (lambda: keeper.enable("sparse", []), lambda: keeper.disable("sparse")):
-        with pytest.raises(BrandRefused, match=r"it is no XML.*pkg fix\)\)$"):
-            act()
-    assert host.file().read_text() == "<brand\n"
-
-
-@pytest.mark.parametrize("spoil", [gone, no_xml])
-def test_what_is_mended_by_hand_is_seen(host: Host, spoil: Spoil) -> None:
-    keeper = host.keeper()
-    keeper.enable("sparse", [])
-    aside = host.state / "aside"
-    os.link(host.file(), aside)
-    host.file().unlink()
-    if spoil is not gone:
-        host.file().write_text("<brand")
-    assert not keeper.check({})[0].good
-    aside.rename(host.file())
-    assert keeper.check({}) == [] and keeper.known("sparse")[0] == "in place"
-
-
-def test_a_disabling_that_fails_changes_nothing(host: Host) -> None:
-    keeper = host.keeper()
-    keeper.enable("sparse", [])
-    no_xml(host)
-    kept = host.kept().read_bytes()
-    host.kept().chmod(0o644)
-    host.kept().write_bytes(b"")
-    with pytest.raises(BrandRefused, match="what was kept of it too"):
-        keeper.disable("sparse")
-    for each in (keeper, host.keeper()):
-        each.check({})
-        assert each.enabled() == ["sparse"] and each.known("sparse")[0] == "missing"
-    host.kept().write_bytes(kept)
-    keeper.disable("sparse")
-    assert host.file().read_bytes() == kept
-
-
-def test_what_was_kept_is_damaged_and_the_file_is_not(host: Host) -> None:
-    before = host.look()
-    keeper = host.keeper()
-    keeper.enable("sparse", [])
-    host.kept().chmod(0o644)
-    host.kept().write_bytes(b"<brand")
-    assert "not known to be as it was" in keeper.disable("sparse")
-    assert host.look().content == before.content
-
-
-def test_what_we_do_not_read_may_be_good_for_illumos_and_stays(host: Host) -> None:
-    keeper = host.keeper()
-    keeper.enable("sparse", [])
-    foreign = host.file().read_bytes().replace(b'<?xml version="1.0"?>', b'<?xml version="1.0" encoding="koi8-r"?>')
-    assert foreign != host.file().read_bytes()
-    host.package("sparse", foreign)
-    for act in (lambda: keeper.enable("sparse", []), lambda: keeper.disable("sparse")):
-        with pytest.raises(BrandRefused, match="it is written in koi8-r"):
-            act()
-    assert host.file().read_bytes() == foreign and keeper.enabled() == ["sparse"]
 
 
 def test_lost_books_are_read_from_the_edit(host: Host) -> None:
