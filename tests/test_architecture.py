@@ -75,7 +75,7 @@ ALLOWED: dict[str, tuple[set[str], str]] = {
     ),
     "cli": (
         {"__init__", "bus", "cli", "config", "errors", "gate", "guard", "importing", "model"},
-        "the command line speaks to the daemon, not for it; alone it reads what the guard last knew, and undoes the gate",
+        "the command line speaks to the daemon, not for it; alone it reads the guard's record, and undoes the gate",
     ),
     "warden": ({"warden"}, "it outlives a daemon that breaks, so it shares nothing with it"),
     "daemon": ({"*"}, "the one place where parts are joined"),
