@@ -242,7 +242,9 @@ def test_zones_that_were_up_go_by_the_hooks_of_before(host: Host) -> None:
 def test_disabled_while_no_daemon_runs(host: Host) -> None:
     before = host.look()
     host.keeper().enable("sparse", [])
+    umask = os.umask(0o022)
     said = offline.disable(host.state, host.run, "sparse", host.brands)
+    assert os.umask(umask) == 0o022, "who called has the umask it had"
     assert said == "its config.xml is as it was before the gate"
     assert host.look() == before
     offline.disable(host.state, host.run, "sparse", host.brands)

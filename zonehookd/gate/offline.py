@@ -12,9 +12,12 @@ from zonehookd.host.sole import sole
 def disable(state: Path, run: Path, name: str, folder: Path = BRANDS) -> str:
     """What was done, in words. Raises ZonehookError: a daemon holds the state folder after all, or it cannot be done;
     OSError: the state folder is not ours."""
-    os.umask(0o077)
-    lock = sole(state / "lock")
+    before = os.umask(0o077)
     try:
-        return BrandKeeper(state, run, folder).disable(name)
+        lock = sole(state / "lock")
+        try:
+            return BrandKeeper(state, run, folder).disable(name)
+        finally:
+            os.close(lock)
     finally:
-        os.close(lock)
+        os.umask(before)
