@@ -250,3 +250,22 @@ def test_one_that_is_missed_causes_no_looks(guarded: Guarded, admin: Admin) -> N
     ours = guarded.ours
     taken = asyncio.run(ours.survey.take(ours._look(), ours.declared, time.monotonic()))
     assert taken.site.zones["edge"].vanished and taken.again_after_s is None
+
+
+def test_the_list_of_gateways_costs_what_one_costs(guarded: Guarded, admin: Admin) -> None:
+    member(admin, "inner", state="configured")
+    member(admin, "web1", "web")
+    guarded.converge()
+    before = len(guarded.ours.commands.looks)
+    answer = asyncio.run(guarded.answers.status(Request(verb="guard-status")))
+    assert isinstance(answer, GuardStatusReply) and len(answer.gateways) >= 2
+    asked_of = [argv[:2] for argv in guarded.ours.commands.looks[before:]]
+    assert asked_of == [("zoneadm", "list"), ("dladm", "show-vnic")]
+
+
+def test_a_record_that_somebody_deleted_is_written_again(guarded: Guarded, admin: Admin) -> None:
+    member(admin, "web1", "web")
+    guarded.converge()
+    before = written(guarded)
+    (guarded.state / NAME).unlink()
+    assert written(guarded) == before, "though it would say the same"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 
 from pydantic import BaseModel
 
@@ -128,11 +128,14 @@ class GuardAnswers:
         site = self._tools.dispatcher.survey.site
         rows = []
         names = [name for name in sorted(self._tools.dispatcher.declared.gateways) if name != GLOBAL]
-        for name in names if only is None else [only]:
-            try:
-                found, text = (await self._guard.who(name))[1], ""
-            except CannotObserve as problem:
-                found, text = (), str(problem)
+        wanted = names if only is None else [only]
+        every: Mapping[str, tuple[Dependent, ...]] = {}
+        text = ""
+        try:
+            _, every = await self._guard.who_of(wanted)
+        except CannotObserve as problem:
+            text = str(problem)
+        for name in wanted:
             permit, kept = self._guard.permit(name), self._tools.store.one(KEPT, name)
             zone = site.zones.get(name) if site else None
             valid = permit is not None and permitted(permit, time.time())
@@ -144,7 +147,7 @@ class GuardAnswers:
                     gate=self._asked(zone.config.brand) if zone and zone.config else None,
                     permit_until=float(permit.facts["until"]) if permit and valid else None,
                     permit_reason=permit.facts.get("reason", "") if permit and valid else "",
-                    dependents=dependent_rows(found),
+                    dependents=dependent_rows(every.get(name, ())),
                     text=text or (zone.trouble if zone else ""),
                 )
             )

@@ -153,12 +153,17 @@ class Guard:
     def _blind(zone: str, operation: str, why: str) -> Verdict:
         if operation == "halt":
             return Verdict(zone, operation, True, "cannot-look", f"a halt is not held up: {why}")
-        text = f"{operation} of gateway zone {zone} is refused: who depends on it cannot be seen now: {why}"
+        text = f"{operation} of zone {zone} is refused: who depends on it cannot be seen now: {why}"
         hint = f"try again; or zonehookctl guard permit {zone} --for 10m --reason WHY"
         return Verdict(zone, operation, False, "cannot-look", text, hint=hint)
 
     async def who(self, gateway: str) -> tuple[Taken, tuple[Dependent, ...]]:
         """A survey of this moment, and who depends on `gateway` by it. Raises CannotObserve."""
+        taken, found = await self.who_of([gateway])
+        return taken, found[gateway]
+
+    async def who_of(self, gateways: Collection[str]) -> tuple[Taken, Mapping[str, tuple[Dependent, ...]]]:
+        """The same of many gateways, by one survey and one list of links."""
         dispatcher = self._tools.dispatcher
         look = self._tools.make_look()
         taken = await dispatcher.survey.take(look, dispatcher.declared, time.monotonic())
@@ -166,7 +171,7 @@ class Guard:
         gone = taken.missing_since_s.keys()
         refused = list(_refused_for(taken)) if gone else ()
         missed = [name for name in gone if is_kept(look, name)]
-        return taken, dependents(taken.site, gateway, on_link, gone, refused, missed)
+        return taken, {each: dependents(taken.site, each, on_link, gone, refused, missed) for each in gateways}
 
     @staticmethod
     async def _on_links(look: Look, site: Site) -> Mapping[str, Collection[str]]:
@@ -256,9 +261,9 @@ class Guard:
             if self._site is not None:
                 await self._see_links(self._site)
                 text = self.standing(self._site)
-                if text != self._written:
-                    with contextlib.suppress(OSError):  # the disk is full: tried again with the next change
-                        path = self._tools.state / standing.NAME
+                with contextlib.suppress(OSError):  # the disk is full: tried again with the next change
+                    path = self._tools.state / standing.NAME
+                    if text != self._written or self._tools.files.stamp(path) is None:
                         await asyncio.to_thread(self._tools.files.write, path, text, 0o600)
                         self._written = text
             await asyncio.sleep(_PAUSE_S)
