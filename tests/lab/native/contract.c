@@ -2,9 +2,9 @@
  * The holder of one process contract: it starts a method, and everything that method leaves behind becomes its child,
  * because it is a subreaper. So it knows when the last process of the contract has ended, and how.
  *
- * Words on `control` (SOCK_SEQPACKET), ours: "pid N" (the holder, in the server's view), "method N" (in the zone's
- * view), "exit N STATUS" per process that ended, "empty" before the holder itself ends. Whoever closes the other end
- * abandons the contract: its processes live on without a holder.
+ * Words on `control` (SOCK_SEQPACKET), ours, in this order: "pid N" (the holder, in the server's view), "method N" (in
+ * the zone's view), "exit N STATUS" per process that ended, "empty" before the holder itself ends. Whoever closes the
+ * other end abandons the contract: its processes live on without a holder.
  */
 #define _GNU_SOURCE
 #include "launch.h"
@@ -86,7 +86,8 @@ static int hold(int control, int log, const char *cwd, char **argv)
 /* contract ZONE CONTROL LOG FOLDER COMMAND [ARGUMENT ...]: numbers are descriptors; ZONE -1: where we are. */
 int main_contract(int argc, char **argv)
 {
-	int zone, control, log, child;
+	int zone, control, log, child, told[2];
+	char nothing;
 
 	if (argc < 7)
 		return 2;
@@ -95,6 +96,8 @@ int main_contract(int argc, char **argv)
 	log = atoi(argv[4]);
 	if (zone >= 0 && setns(zone, CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWPID) < 0)
 		die("cannot enter the zone");
+	if (pipe(told) < 0)
+		die("pipe");
 	child = fork();
 	if (child < 0)
 		die("fork");
@@ -102,6 +105,11 @@ int main_contract(int argc, char **argv)
 		say(control, "pid %d", child);
 		return 0;
 	}
+	close(told[1]);
+	/* Until our parent has named us and is gone: a short method would be over before anybody knows who holds it. */
+	while (read(told[0], &nothing, 1) < 0 && errno == EINTR)
+		;
+	close(told[0]);
 	if (zone >= 0)
 		close(zone);
 	return hold(control, log, argv[5], argv + 6);
