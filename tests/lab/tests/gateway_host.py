@@ -32,17 +32,20 @@ for port in map(int, sys.argv[1:]):
         for way in (tcp, udp):
             threading.Thread(target=way, args=(port, family)).start()
 """
-# The word of a client: who it is to the server, and at which port it has arrived there.
+# The word of a client: who it is to the server, and at which port it has arrived there. Of each line of its input it
+# says the first word, and waits for the answer as many seconds as the second; it connects when it has the first line.
 ASK = """
 import socket, sys
 kind, host, port = sys.argv[1:4]
 family = socket.AF_INET6 if ":" in host else socket.AF_INET
 client = socket.socket(family, socket.SOCK_STREAM if kind == "tcp" else socket.SOCK_DGRAM)
-client.settimeout(1)
 try:
-    client.connect((host, int(port)))
-    for line in sys.stdin if "-" in sys.argv else ["hi"]:
-        client.send(line.strip().encode())
+    for number, line in enumerate(sys.stdin):
+        word, seconds = line.split()
+        client.settimeout(int(seconds))
+        if number == 0:
+            client.connect((host, int(port)))
+        client.send(word.encode())
         print(client.recv(100).decode(), flush=True)
 except TimeoutError:
     print("silence", flush=True)
@@ -76,16 +79,18 @@ serve() {{  # PLACE PORT...: TCP and UDP servers, both families
     at $1 /usr/bin/python3 $(programs $1)/serve.py $(shift; echo $*) > /var/talk/$1.ready 2>&1 &
     until [ $(grep -c ready /var/talk/$1.ready) = $((4 * ($# - 1))) ]; do sleep 0.01; done
 }}
-ask() {{ place=$1; shift; at $place /usr/bin/python3 $(programs $place)/ask.py "$@" </dev/null; }}
+seconds=20  # an answer that is expected comes, however slow the machine
+in_vain() {{ seconds=1; "$@"; seconds=20; }}  # ask ... | say WORD, where silence is expected: a second of it will do
+ask() {{ place=$1; shift; echo hi $seconds | at $place /usr/bin/python3 $(programs $place)/ask.py "$@"; }}
 converse() {{  # PLACE KIND HOST PORT: a connection that lasts; `say WORD` prints the answer
     mkfifo /var/talk/to
     : > /var/talk/from
-    at $1 /usr/bin/python3 $(programs $1)/ask.py $2 $3 $4 - < /var/talk/to > /var/talk/from 2>&1 &
+    at $1 /usr/bin/python3 $(programs $1)/ask.py $2 $3 $4 < /var/talk/to > /var/talk/from 2>&1 &
     exec 3> /var/talk/to
 }}
 say() {{
     lines=$(wc -l < /var/talk/from)
-    echo $1 >&3
+    echo $1 $seconds >&3
     until [ $(wc -l < /var/talk/from) -gt $lines ]; do sleep 0.01; done
     tail -n 1 /var/talk/from
 }}

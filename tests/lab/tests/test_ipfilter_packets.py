@@ -26,7 +26,7 @@ serve outside 7
 zonelab outside capture start
 ask box tcp 198.51.100.1 7
 ask box udp 192.0.2.1 7
-zlogin box ping -c1 -W2 198.51.100.1 | grep -o ttl=63
+zlogin box ping -c1 -W9 198.51.100.1 | grep -o ttl=63
 ipnat -l -z gw > /var/talk/listed
 zonelab outside capture stop
 zonelab outside capture show --count --src 10.99.0.0/24
@@ -49,7 +49,7 @@ def test_ports_come_from_the_range_and_other_networks_are_left_alone(ours: Machi
         + """
 echo 'map gwout0 10.99.0.0/24 -> 192.0.2.77/32 portmap udp 20000:20003;' | ipnat -z gw -f -
 serve outside 7
-ask box udp 192.0.2.1 7
+in_vain ask box udp 192.0.2.1 7
 ipnat -l -z gw | sed -n 's/.* \\(2000[0-3]\\) .*/in range/p'
 ask gw udp 192.0.2.1 7
 zonelab outside route add 10.99.0.0/24 via 192.0.2.5
@@ -91,7 +91,7 @@ serve outside 7
 serve box 80
 ask box tcp 192.0.2.1 7
 ask outside tcp 192.0.2.7 80
-zonelab outside run -- ping -c1 -W2 192.0.2.7 | grep -o ttl=63
+zonelab outside run -- ping -c1 -W9 192.0.2.7 | grep -o ttl=63
 ipnat -l -z gw | sed '1,/sessions/d' | grep -c BIMAP
 """
     )
@@ -201,7 +201,7 @@ ipnat -C -z gw -f /var/talk/nat
 say three
 zonelab outside capture start
 ipnat -F -z gw
-say four
+in_vain say four
 zonelab outside capture stop
 zonelab outside capture show --count --src 10.99.0.0/24
 ask box tcp 198.51.100.1 7
@@ -246,7 +246,7 @@ def test_a_flush_ends_sessions_of_every_kind(ours: Machine) -> None:
 serve outside 7
 ask box udp 192.0.2.1 7
 ask box tcp 192.0.2.1 7
-zlogin box ping -c1 -W2 192.0.2.1 | grep -o ttl=63
+zlogin box ping -c1 -W9 192.0.2.1 | grep -o ttl=63
 ipnat -F -z gw
 ipnat -l -z gw | sed '1,/sessions/d'
 """
@@ -306,7 +306,7 @@ END
 ipnat -z gw -f /var/talk/nat
 ask box tcp 2001:db8:0:1::1 7
 ask box udp 2001:db8:0:1::1 7
-zlogin box ping -c1 -W2 2001:db8:0:1::1 | grep -o ttl=63
+zlogin box ping -c1 -W9 2001:db8:0:1::1 | grep -o ttl=63
 ask outside tcp 2001:db8:0:1::5 8083
 ipnat -l -z gw | sed '1,/sessions/d' | tr -s ' ' | cut -d' ' -f1,2
 """
