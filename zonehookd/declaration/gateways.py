@@ -6,7 +6,7 @@ import ipaddress
 from collections.abc import Iterator, Mapping
 
 from zonehookd.config import ForwardSection, GatewaySection
-from zonehookd.declaration import values
+from zonehookd.declaration import proxies, values
 from zonehookd.errors import ConfigError
 from zonehookd.model.gateway import GLOBAL, Forward, Gateway, StaticNat
 from zonehookd.model.network import Ip, Network
@@ -86,7 +86,7 @@ def _gateway(
             raise ConfigError(f"{where}.static: {public} is given to two, {other} and {each.inside}",
                               hint="one public address has one owner")  # fmt: skip
         statics.append(StaticNat(public, _target(f"{where}.static.inside", each.inside)))
-    return Gateway(
+    made = Gateway(
         name=name,
         kind=kind,
         networks=behind,
@@ -99,7 +99,10 @@ def _gateway(
         dhcp=section.dhcp,
         dns=section.dns,
         upstream=values.addresses(f"{where}.upstream", section.upstream),
+        proxy=proxies.proxy(name, section, kind),
     )
+    proxies.check_ports(made)
+    return made
 
 
 def _outer(where: str, text: str, outside: Network | None) -> Address:

@@ -11,7 +11,7 @@ network's name, then any addresses, then options: ``dmz``, ``dmz 10.1.0.5``, ``d
 
 While a zone is set up it may have one NIC more, on a provisioning network: ``zh.provision`` names the network, and
 ``zh.provisioned`` (``yes``) says that it is done. The NIC then leaves with the zone's next power cycle.
-``zh.depends`` (``no``) lets the zone's gateway go without asking after it.
+``zh.depends`` (``no``) lets the zone's gateway go without asking after it. ``zh.route…``: see offers.py.
 
 A declared gateway zone has a NIC on each of its networks and one on its outer side. Those that its configuration does
 not name are added to it: nobody has to write them.
@@ -26,11 +26,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from zonehookd.engine.offers import offered
 from zonehookd.illumos import linkname
 from zonehookd.model import subject
 from zonehookd.model.attachment import Attachment, Refusal
 from zonehookd.model.gateway import GLOBAL, Declaration, Gateway
 from zonehookd.model.network import Ip, Network
+from zonehookd.model.route import Offer
 from zonehookd.model.zone import DEPENDS, NO, Address, Nic, Zone
 
 ATTRIBUTE = "zh.net"
@@ -46,6 +48,7 @@ class Attached:
     attachments: tuple[Attachment, ...] = ()
     refusals: tuple[Refusal, ...] = ()
     left_alone: tuple[str, ...] = ()
+    offers: tuple[Offer, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +78,7 @@ def attach_zone(zone: Zone, declared: Declaration) -> Attached:
     wishes = {name: text for name, text in zone.config.attrs.items() if _OURS.match(name)}
     transport = _transport(zone, wishes, declared, refused)
     _check_depends(zone, wishes.pop(DEPENDS, ""), refused)
+    offers = offered(zone.name, wishes, refused)
     for nic in zone.config.nics:
         if transport is not None and nic.link == transport.link:
             continue
@@ -101,7 +105,7 @@ def attach_zone(zone: Zone, declared: Declaration) -> Attached:
             placed += _missing_sides(zone, gateway, placed, refused)
         except _Refused as no:
             refused.append(Refusal(subject.zone(zone.name), no.code, zone.name, no.text, no.owner, no.hint))
-    return Attached(tuple(_with_primary(placed)), tuple(refused), tuple(alone))
+    return Attached(tuple(_with_primary(placed)), tuple(refused), tuple(alone), offers)
 
 
 def _place(zone: Zone, nic: Nic, wish: str | None, declared: Declaration) -> Attachment | None:

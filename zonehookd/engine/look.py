@@ -64,10 +64,10 @@ class Look:
         zone = zlogin.zone_of(query.argv)
         if zone:
             return await self._ask_inside(zone, query)
-        answer = self._answers.get(query.argv)
+        answer = self._answers.get(query.key)
         if answer is None:
             answer = asyncio.get_running_loop().create_future()
-            self._answers[query.argv] = answer
+            self._answers[query.key] = answer
             self.asked += 1
             try:
                 answer.set_result(await self._run(query))
@@ -85,7 +85,7 @@ class Look:
         """Whoever is root in a zone decides when it answers: it is not waited for longer than `Late` says."""
         if zone in self._given_up:
             raise CannotObserve(self._given_up[zone])
-        if query.argv not in self._answers:
+        if query.key not in self._answers:
             try:
                 answers, first_s = self._late.take(zone)
             except CannotObserve as problem:
@@ -93,9 +93,9 @@ class Look:
                 raise
             self._answers.update(answers)
             self._first_s.setdefault(zone, first_s)
-        answer = self._answers.get(query.argv)
+        answer = self._answers.get(query.key)
         if answer is None:
-            answer = self._answers[query.argv] = asyncio.ensure_future(self._run(query))
+            answer = self._answers[query.key] = asyncio.ensure_future(self._run(query))
             answer.add_done_callback(_heard)
             self.asked += 1
         now = time.monotonic()
@@ -105,7 +105,7 @@ class Look:
             await asyncio.wait([answer], timeout=max(0.0, self._first_inside_s + self._late.patience_s(zone) - now))
         finally:
             heard = self._heard.setdefault(zone, {})
-            heard[query.argv] = answer
+            heard[query.key] = answer
             if not answer.done():
                 self._given_up[zone] = f"zone {zone} has not answered yet; the look goes on without it"
             if zone in self._given_up:  # also what was answered just now: it comes with the rest

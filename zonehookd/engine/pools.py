@@ -89,7 +89,7 @@ class Pools:
                 elif not keeping:
                     refused.append(self._exhausted(zone, attachment, version))
             placed.append(attachment)
-        return Attached(tuple(placed), tuple(refused), attached.left_alone)
+        return replace(attached, attachments=tuple(placed), refusals=tuple(refused))
 
     def _kept(self, attached: Attached, attachment: Attachment, version: int) -> Ip | None:
         network = attachment.network

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from zonehookd.engine.attach import Attached
 from zonehookd.engine.pools import Lease, Pools
+from zonehookd.engine.routing import Held, route_all
 from zonehookd.model import subject
 from zonehookd.model.attachment import Attachment, Refusal
 from zonehookd.model.gateway import Declaration, Gateway
 from zonehookd.model.network import Network
+from zonehookd.model.route import Route
 from zonehookd.model.zone import Zone
 
 LINK = "link"
@@ -27,6 +29,7 @@ class Site:
     holders: Mapping[str, str] = field(default_factory=dict)  # link -> the zone whose configuration names it
     on_network: Mapping[str, tuple[Attachment, ...]] = field(default_factory=dict)
     claims: Mapping[Claim, str] = field(default_factory=dict)  # who has which link and address
+    routes: Mapping[str, tuple[Route, ...]] = field(default_factory=dict)  # by gateway
 
     @property
     def networks(self) -> Mapping[str, Network]:
@@ -51,13 +54,14 @@ def settle(
     leases: Mapping[tuple[str, str], Lease],
     now_s: float,
     taken: Mapping[Claim, str] = MappingProxyType({}),
+    routed: Held = MappingProxyType({}),
 ) -> Site:
     """Refuse the second claim to an address or a link; give an address to each NIC that needs one of a pool.
 
     Who `held` it before keeps it for as long as he asks for it, and a zone that cannot be read keeps all it held; then
     comes a zone that is active, then the first by name. So nobody ever takes what another has. `leases`:
     (network, address) -> who has or had it, as our books say; `now_s` is on the wall clock, as they are.
-    `taken`: what nobody may be given, and whose it is.
+    `taken`: what nobody may be given, and whose it is. `routed`: who has which route, by our books.
     """
     claims: dict[Claim, str] = {}
     for claim, owner in held.items():
@@ -87,15 +91,17 @@ def settle(
         if len(kept) == len(alone[name].attachments):
             attached[name] = alone[name]
         else:
-            attached[name] = Attached(tuple(kept), tuple(refused), alone[name].left_alone)
+            attached[name] = replace(alone[name], attachments=tuple(kept), refusals=tuple(refused))
     pools.give(order, attached)
+    routes = route_all(declared, zones, attached, routed)
     on_network: dict[str, list[Attachment]] = {}
     for each in attached.values():
         for attachment in each.attachments:
             on_network.setdefault(attachment.network.name, []).append(attachment)
     holders = {nic.link: name for name in reversed(order) if (it := zones[name].config) for nic in it.nics}
     holders.update({thing: name for (place, thing), name in claims.items() if place == LINK})
-    return Site(declared, zones, attached, holders, {name: tuple(every) for name, every in on_network.items()}, claims)
+    placed = {name: tuple(every) for name, every in on_network.items()}
+    return Site(declared, zones, attached, holders, placed, claims, routes)
 
 
 def _of_gateways(declared: Declaration) -> Iterator[tuple[Claim, str]]:

@@ -78,6 +78,7 @@ def gateway_view(site: Site, name: str) -> GatewayView:
         _trouble(gateway, zone),
         dict(_lost(site, gateway)) if gateway else {},
         tuple(_further(site, gateway, frozenset())) if gateway else (),
+        site.routes.get(name, ()),
     )
 
 

@@ -33,7 +33,7 @@ class LocalHost:
     async def run(self, query_or_change: Query[T] | Change, *, why: str, subject: Subject | None) -> Finished:
         asked = query_or_change
         change = asked if isinstance(asked, Change) else None
-        stdin = change.stdin if change else ""
+        stdin = asked.stdin
         began = time.monotonic()
         status: int | None = None
         error = ""

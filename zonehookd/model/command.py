@@ -27,7 +27,8 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Query(Generic[T_co]):
-    """Arguments plus a pure `parse`. Two queries with equal `argv` are the same question: one look asks it once.
+    """Arguments plus a pure `parse`. Two queries with equal `argv` and `stdin` are the same question: one look asks it
+    once.
 
     A query about one object may name the walk that answers it too: `wide` with `pick`. A look at few subjects asks
     by name, a look at many asks the walk once; the author of a plugin need not care.
@@ -38,6 +39,11 @@ class Query(Generic[T_co]):
     timeout_s: float = 30.0
     wide: Query[Any] | None = field(default=None, compare=False)
     pick: Callable[[Any], Any] | None = field(default=None, compare=False)
+    stdin: str = ""
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        return (*self.argv, self.stdin) if self.stdin else self.argv
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from zonehookd.model.network import Cidr, Ip, Network
+from zonehookd.model.route import Proxy
 from zonehookd.model.zone import Address
 
 GLOBAL = "global"
@@ -56,6 +57,13 @@ class Gateway:
     dhcp: Literal["auto", "dhcpd", "dnsmasq", "none"] = "auto"
     dns: Literal["dnsmasq", "none"] = "dnsmasq"
     upstream: tuple[Ip, ...] = ()  # resolvers it asks
+    proxy: Proxy | None = None
+
+    def forward_on(self, port: int) -> Forward | None:
+        """The forward that takes this public TCP port before our proxy could hear of it."""
+        listen = self.proxy.listen if self.proxy else ()
+        heard = (each for each in self.forwards if not listen or each.public is None or each.public in listen)
+        return next((each for each in heard if "tcp" in each.protocol and each.first <= port <= each.last), None)
 
     @property
     def ours(self) -> bool:

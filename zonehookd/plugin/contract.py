@@ -27,6 +27,7 @@ from zonehookd.model.gateway import GLOBAL, Gateway
 from zonehookd.model.network import Cidr, Ip, Network
 from zonehookd.model.plan import Plan
 from zonehookd.model.record import Record
+from zonehookd.model.route import Route
 from zonehookd.model.subject import Subject
 from zonehookd.model.zone import Zone
 
@@ -89,7 +90,7 @@ class GatewayView:
     `zones`: every zone that is such a member, and the gateway's own. `behind`: what lies further in, behind gateways on
     its networks that do not translate: range -> next hop. `beyond`: all ranges further in, translated in there or not.
     `trouble`: why its zone cannot be worked with now. `lost`: one-to-one addresses that are a zone's: address -> zone.
-    `further`: NICs behind gateways further in that do not translate.
+    `further`: NICs behind gateways further in that do not translate. `routes`: what zones serve through its proxy.
     """
 
     name: str
@@ -103,6 +104,7 @@ class GatewayView:
     trouble: str = ""
     lost: Mapping[Ip, str] = field(default_factory=dict)
     further: tuple[Attachment, ...] = ()
+    routes: tuple[Route, ...] = ()
 
     @property
     def subject(self) -> Subject:

@@ -1,0 +1,188 @@
+"""Who serves what behind each gateway: all offers together, each taken or refused with the owner named. Pure.
+
+A host with its path, or a public port, has one owner: what the configuration declares, else who had it before by our
+books, else a zone that is active, else the first by name. Others share it when they and the owner say the same group.
+So no zone ever takes what another serves, also not by waiting for a restart of ours.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+
+from zonehookd.engine.attach import Attached
+from zonehookd.model import subject
+from zonehookd.model.attachment import Attachment, Refusal
+from zonehookd.model.gateway import Declaration, Gateway
+from zonehookd.model.network import Ip
+from zonehookd.model.route import Backend, Match, Offer, Proxy, Route
+from zonehookd.model.zone import Zone
+
+CONFIGURATION = "the configuration"
+Held = Mapping[tuple[str, Match], str]  # (gateway, match) -> the zone that has it
+
+
+@dataclass(frozen=True, slots=True)
+class _Placed:
+    """An offer with the way to its zone."""
+
+    offer: Offer
+    gateway: str
+    address: Ip
+    network: str
+    zone: str  # "" for a bare address
+    declared: bool  # by the configuration
+
+
+class _Refused(Exception):
+    def __init__(self, code: str, text: str, *, owner: str = "", hint: str = "") -> None:
+        super().__init__(text)
+        self.code, self.text, self.owner, self.hint = code, text, owner, hint
+
+
+def route_all(
+    declared: Declaration, zones: Mapping[str, Zone], attached: dict[str, Attached], held: Held
+) -> Mapping[str, tuple[Route, ...]]:
+    """Gateway -> its routes, by match. Refusals are added to `attached` of the zone that offers."""
+    proxies = {name: each.proxy for name, each in declared.gateways.items() if each.proxy is not None}
+    offering = [name for name, each in attached.items() if each.offers]
+    if not proxies:
+        for name in offering:
+            _refuse(attached, name, [_no_proxy(declared, name, each) for each in attached[name].offers])
+        return {}
+    placed: list[_Placed] = []
+    for gateway, proxy in proxies.items():
+        placed += _declared(declared.gateways[gateway], proxy, attached)
+    order = sorted(offering, key=lambda name: (not zones[name].state.in_kernel, name))
+    for name in order:
+        refused: list[Refusal] = []
+        for offer in attached[name].offers:
+            try:
+                placed.append(_place(declared, offer, attached[name].attachments))
+            except _Refused as no:
+                refused.append(Refusal(subject.zone(name), no.code, offer.source, no.text, no.owner, no.hint))
+        _refuse(attached, name, refused)
+    by_match: dict[tuple[str, Match], list[_Placed]] = {}
+    for each in placed:
+        for match in each.offer.matches:
+            by_match.setdefault((each.gateway, match), []).append(each)
+    found: dict[str, list[Route]] = {name: [] for name in proxies}
+    for (gateway, match), wanting in sorted(by_match.items(), key=lambda one: one[0]):
+        allowed = list(_allowed(declared.gateways[gateway], match, wanting, attached))
+        made = _route(match, allowed, held.get((gateway, match), ""), attached)
+        if made is not None:
+            found[gateway].append(made)
+    return {name: tuple(every) for name, every in found.items()}
+
+
+def _declared(gateway: Gateway, proxy: Proxy, attached: Mapping[str, Attached]) -> Iterator[_Placed]:
+    """A zone that is not there, or has no address yet, is no backend yet: it is behind no route, and nobody's fault."""
+    for offer in proxy.offers:
+        try:
+            yield _Placed(offer, gateway.name, ipaddress.ip_address(offer.to), "", "", True)
+        except ValueError:
+            members = attached[offer.to].attachments if offer.to in attached else ()
+            ways = [each for each in _ways(members, offer) if each.network.via == gateway.name and each.addresses]
+            if ways:
+                yield _Placed(offer, gateway.name, _address(ways[0]), ways[0].network.name, offer.to, True)
+
+
+def _ways(attachments: Iterable[Attachment], offer: Offer) -> list[Attachment]:
+    members = (each for each in attachments if each.role == "member" and each.found_by != "provisioning")
+    return [each for each in members if offer.network in ("", each.network.name)]
+
+
+def _place(declared: Declaration, offer: Offer, attachments: Iterable[Attachment]) -> _Placed:
+    ways = _ways(attachments, offer)
+    if offer.network and not ways:
+        raise _Refused("no-network", f"attribute {offer.source}: the zone has no NIC on network {offer.network}")
+    proxied = [each for each in ways if (it := declared.gateways.get(each.network.via)) and it.proxy is not None]
+    if not proxied:
+        raise _Refused("no-proxy", *_why_no_proxy(declared, offer, ways))
+    way = next((each for each in proxied if each.addresses), None)
+    if way is None:
+        nic = proxied[0]
+        text = f"attribute {offer.source}: {nic.link} on network {nic.network.name} has no address that we know of"
+        raise _Refused("no-address", text, hint="give the network a pool, or the zone an address")
+    return _Placed(offer, way.network.via, _address(way), way.network.name, offer.to, False)
+
+
+def _address(way: Attachment) -> Ip:
+    return min((each.ip for each in way.addresses), key=lambda each: (each.version, int(each)))
+
+
+def _why_no_proxy(declared: Declaration, offer: Offer, ways: Iterable[Attachment]) -> tuple[str]:
+    gateways = sorted({each.network.via for each in ways} & declared.gateways.keys())
+    where = f"gateway {gateways[0]} has no proxy; declare [gateway.{gateways[0]}.proxy]" if gateways else (
+        "the zone is on no network that has a gateway with a proxy")  # fmt: skip
+    return (f"attribute {offer.source}: {where}",)
+
+
+def _no_proxy(declared: Declaration, zone: str, offer: Offer) -> Refusal:
+    text = f"attribute {offer.source}: no gateway has a proxy"
+    first = next(iter(declared.gateways), "NAME")
+    return Refusal(subject.zone(zone), "no-proxy", offer.source, text, hint=f"declare [gateway.{first}.proxy]")
+
+
+def _allowed(
+    gateway: Gateway, match: Match, wanting: list[_Placed], attached: dict[str, Attached]
+) -> Iterator[_Placed]:
+    for each in wanting:
+        try:
+            if not each.declared:
+                _check_allowed(gateway, match, each)
+            yield each
+        except _Refused as no:
+            _refuse(
+                attached,
+                each.zone,
+                [Refusal(subject.zone(each.zone), no.code, each.offer.source, no.text, no.owner, no.hint)],
+            )
+
+
+def _check_allowed(gateway: Gateway, match: Match, placed: _Placed) -> None:
+    proxy, source = gateway.proxy, placed.offer.source
+    assert proxy is not None
+    where = f"gateway.{gateway.name}.proxy"
+    if match.port:
+        if not proxy.may_have(match.port):
+            raise _Refused("port-not-allowed", f"attribute {source}: tcp port {match.port} is not for zones to have",
+                           owner=f"[{where}]", hint=f"add it to tcp_ports of [{where}]")  # fmt: skip
+        if match.port in proxy.ports:
+            raise _Refused("port-taken", f"attribute {source}: tcp port {match.port} is the proxy's own",
+                           owner=f"[{where}]", hint="choose another public port")  # fmt: skip
+        forward = gateway.forward_on(match.port)
+        if forward is not None:
+            raise _Refused("port-taken", f"attribute {source}: tcp port {match.port} is taken by forward {forward}",
+                           owner=f"gateway {gateway.name}", hint="choose another public port")  # fmt: skip
+    elif not proxy.may_serve(placed.zone, match.host):
+        raise _Refused("host-not-allowed", f"attribute {source}: {match.host} is not for zone {placed.zone} to serve",
+                       owner=f"[{where}.hosts]", hint=f"name the zone there, in [{where}.hosts]")  # fmt: skip
+
+
+def _route(match: Match, wanting: list[_Placed], held: str, attached: dict[str, Attached]) -> Route | None:
+    if not wanting:
+        return None
+    first = next((each for each in wanting if each.declared), None)
+    first = first or next((each for each in wanting if each.zone == held), wanting[0])
+    owner, group = CONFIGURATION if first.declared else first.zone, first.offer.group
+    backends: dict[str, Backend] = {}
+    for each in wanting:
+        offer = each.offer
+        own = each.declared if first.declared else each.zone == first.zone
+        if not own and not (group and offer.group == group):
+            who = owner if first.declared else f"zone {owner}"
+            hint = f"take another name, or say group=… at both: {who} has {'group=' + group if group else 'none'}"
+            text = f"attribute {offer.source}: {match} belongs to {who}"
+            code = "port-taken" if match.port else "host-taken"
+            _refuse(attached, each.zone, [Refusal(subject.zone(each.zone), code, offer.source, text, who, hint)])
+            continue
+        made = Backend(each.address, offer.port, each.zone, offer.weight, offer.check, each.network, offer.source)
+        backends.setdefault(made.key, made)
+    return Route(match, tuple(backends[key] for key in sorted(backends)), owner, group, first.network)
+
+
+def _refuse(attached: dict[str, Attached], zone: str, refusals: list[Refusal]) -> None:
+    if refusals:
+        attached[zone] = replace(attached[zone], refusals=(*attached[zone].refusals, *refusals))

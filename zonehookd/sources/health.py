@@ -1,0 +1,132 @@
+"""Do backends answer? Asked in the background, for as long as some plugin wants to know; a look never waits for it.
+
+What a plugin hears is what was found last; when that changes, the gateway is hinted at, and the next look sees it. One
+that has not answered yet is asked twice a second, so what becomes ready is known at once; one that has is asked
+seldom. Nothing is kept over a restart: what nobody has asked yet is unknown, not ill.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Collection, Mapping
+from dataclasses import dataclass, field
+
+from zonehookd.errors import CannotObserve, CommandError
+from zonehookd.host.doors import Commands
+from zonehookd.illumos.probe import AT_ONCE_MAX, Answer, Probe, probes
+from zonehookd.model.event import Event
+
+_SOON_S, _LATER_S = 0.5, 10.0  # between two questions to one that does not answer, and to one that does
+_PER_SECOND = 20  # of those who answer
+_FAILS = 2  # one that answered is ill when it has failed so often in a row
+_FORGET_S = 180.0  # longer than a full look takes to come: nobody asks for it any more
+
+
+@dataclass(slots=True)
+class _Asked:
+    answer: Answer | None = None
+    fails: int = 0
+    due_s: float = 0.0
+
+
+@dataclass(slots=True)
+class _Zone:
+    """All that is to be asked in one zone. `trouble`: why nobody could be asked there."""
+
+    targets: dict[Probe, _Asked] = field(default_factory=dict)
+    wanted_s: float = 0.0
+    running: bool = False
+    trouble: str = ""
+
+
+class Health:
+    name = "health"
+
+    def __init__(self, commands: Commands, soon_s: float = _SOON_S, later_s: float = _LATER_S) -> None:
+        self._commands = commands
+        self._soon_s, self._later_s = soon_s, later_s
+        self._zones: dict[str, _Zone] = {}
+        self._changed: dict[str, None] = {}  # zones to be hinted at
+        self._news = asyncio.Event()
+        self._wake = asyncio.Event()
+
+    def answers(self, where: str, wanted: Collection[Probe]) -> Mapping[Probe, Answer]:
+        """What is known of these, and from now on exactly these are asked in that zone. Missing: not known yet."""
+        zone = self._zones.setdefault(where, _Zone())
+        zone.wanted_s = time.monotonic()
+        if zone.targets.keys() != set(wanted):
+            zone.targets = {each: zone.targets.get(each) or _Asked() for each in wanted}
+            self._wake.set()
+        return {each: asked.answer for each, asked in zone.targets.items() if asked.answer is not None}
+
+    def trouble(self, where: str) -> str:
+        """Why nobody can be asked in that zone; "" when that is no trouble."""
+        return self._zones[where].trouble if where in self._zones else ""
+
+    async def events(self) -> AsyncGenerator[Event, None]:
+        yield Event(self.name, "subscribed")
+        async with asyncio.TaskGroup() as tasks:
+            asking = tasks.create_task(self._ask_all(tasks))
+            try:
+                while True:
+                    await self._news.wait()
+                    self._news.clear()
+                    changed, self._changed = self._changed, {}
+                    for where in changed:
+                        yield Event(self.name, "answered", zone=where)
+            finally:
+                asking.cancel()
+
+    async def _ask_all(self, tasks: asyncio.TaskGroup) -> None:
+        while True:
+            now = time.monotonic()
+            at = now + self._later_s
+            for where, zone in list(self._zones.items()):
+                if now - zone.wanted_s > _FORGET_S:
+                    del self._zones[where]
+                    continue
+                due = [each for each, asked in zone.targets.items() if asked.due_s <= now][:AT_ONCE_MAX]
+                if due and not zone.running:
+                    zone.running = True
+                    tasks.create_task(self._ask(where, zone, due))
+                elif not zone.running:
+                    at = min(at, *(asked.due_s for asked in zone.targets.values()), at)
+            self._wake.clear()
+            try:
+                async with asyncio.timeout(max(0.01, at - now)):
+                    await self._wake.wait()
+            except TimeoutError:
+                pass
+
+    async def _ask(self, where: str, zone: _Zone, due: list[Probe]) -> None:
+        trouble = ""
+        found: Mapping[Probe, Answer] = {}
+        query = probes(where, due)
+        try:
+            finished = await self._commands.run(query, why="do backends answer", subject=None)
+            found = query.parse(finished.reply)
+        except (CannotObserve, CommandError, ValueError) as problem:
+            trouble = str(problem)
+        zone.running = False
+        now = time.monotonic()
+        calm_s = max(self._later_s, len(zone.targets) / _PER_SECOND)
+        changed = trouble != zone.trouble
+        zone.trouble = trouble
+        for each in due:
+            asked = zone.targets.get(each)
+            if asked is None:
+                continue
+            answer = found.get(each)
+            if answer is not None:
+                asked.fails = 0 if answer.well else asked.fails + 1
+                was = asked.answer
+                if answer.well or was is None or not was.well or asked.fails >= _FAILS:
+                    asked.answer = answer
+                    changed = changed or was is None or was.well is not answer.well
+            well = asked.answer is not None and asked.answer.well and not asked.fails
+            asked.due_s = now + (calm_s if well else self._soon_s)
+        if changed:
+            self._changed[where] = None
+            self._news.set()
+        self._wake.set()
