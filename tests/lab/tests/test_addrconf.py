@@ -10,7 +10,7 @@ from lab.dispatch import NOT_EMULATED, paper_world, run_text
 from lab.tests.bench import Machine
 
 ROUTER = """
-ready() { for i in $(seq 500); do grep -q "$1" $2 && return; sleep 0.02; done; cat $2; exit 1; }  # WORDS LOG
+ready() { for i in $(seq 1500); do grep -q "$1" $2 && return; sleep 0.02; done; cat $2; exit 1; }  # WORDS LOG
 : > /tmp/dnsmasq.log
 zonelab outside run -- dnsmasq -d --port=0 --enable-ra --dhcp-range=2001:db8:0:1::,ra-only --except-interface=lo\
     2>/tmp/dnsmasq.log &
@@ -20,9 +20,9 @@ zonecfg -z web1 "create; set zonepath=/zones/web1; set ip-type=exclusive; add ne
 zoneadm -z web1 install >/dev/null; zoneadm -z web1 boot
 shown() { zlogin web1 ipadm show-addr -p -o addrobj,type,addr web1_0/; }
 lines() { shown | wc -l; }
-until_is() {  # WANTED COMMAND...: at most ten seconds
+until_is() {  # WANTED COMMAND...: at most thirty seconds
     wanted=$1; shift
-    for i in $(seq 100); do [ "$("$@")" = "$wanted" ] && return; sleep 0.1; done
+    for i in $(seq 300); do [ "$("$@")" = "$wanted" ] && return; sleep 0.1; done
     echo "still not $wanted: $("$@")"
 }
 """
@@ -47,7 +47,7 @@ until_is 2 lines
 shown
 zlogin web1 route -n get -inet6 default | grep -E 'gateway|interface'
 zlogin web1 netstat -rn -f inet6 | tail -n +5 | cut -c1-60
-zlogin web1 ping -c1 -W2 2001:db8:ffff::1 | grep -o ttl=64
+zlogin web1 ping -c1 -W9 2001:db8:ffff::1 | grep -o ttl=64
 zoneadm -z web1 reboot
 until_is 2 lines
 zlogin web1 ipadm delete-addr web1_0/ll
@@ -80,7 +80,7 @@ ipadm create-addr -t -T addrconf v0/ll
 until_is 1 sh -c "ipadm show-addr -p -o addr v0/ | grep -c ^2001"
 shown
 zlogin web1 ipadm create-addr -T static -a 2001:db8:0:1::5/64 web1_0/v6
-zlogin web1 ping -c1 -W2 2001:db8:0:1::1 | grep -o ttl=64
+zlogin web1 ping -c1 -W9 2001:db8:0:1::1 | grep -o ttl=64
 zlogin web1 ipadm delete-if web1_0
 zlogin web1 ip -6 -o address show dev web1_0
 zoneadm -z web1 halt

@@ -21,7 +21,7 @@ def machine(request: pytest.FixtureRequest) -> Machine:
 
 
 READY = """
-ready() { for i in $(seq 500); do grep -q "$1" $2 && return; sleep 0.02; done; cat $2; exit 1; }  # WORDS LOG
+ready() { for i in $(seq 1500); do grep -q "$1" $2 && return; sleep 0.02; done; cat $2; exit 1; }  # WORDS LOG
 """
 ZONES = (
     READY
@@ -45,10 +45,11 @@ unserve() {
     : > $log
 }
 shown() { zlogin web1 ipadm show-addr -p -o type,state,addr web1_0/; }
+leases() { wc -c < /zones/srv/root/var/leases; }
 heard() { grep -c "$1" $log || true; }
-until_is() {  # WANTED COMMAND...: at most five seconds
+until_is() {  # WANTED COMMAND...: at most twenty seconds
     wanted=$1; shift
-    for i in $(seq 100); do [ "$("$@")" = "$wanted" ] && return; sleep 0.05; done
+    for i in $(seq 400); do [ "$("$@")" = "$wanted" ] && return; sleep 0.05; done
     echo "still not $wanted: $("$@")"
 }
 """
@@ -62,10 +63,10 @@ def test_a_lease_gives_address_route_and_everything_asked(machine: Machine) -> N
 serve --dhcp-option=option:mtu,1400 --dhcp-option=119,a.example,b.a.example --dhcp-option=121,10.5.0.0/16,10.0.0.9\
     --dhcp-option-force=250,aa:bb --domain=zones.example --dhcp-option=6,10.0.0.7,10.0.0.8
 before=$(zlogin web1 cat /etc/resolv.conf | sha256sum)
-zlogin web1 ipadm create-addr -t -T dhcp -1 -w 10 -h webby web1_0/d
+zlogin web1 ipadm create-addr -t -T dhcp -1 -w 40 -h webby web1_0/d
 shown
 zlogin web1 route -n get 198.51.100.1 | grep -E 'gateway|interface'
-zlogin web1 ping -c1 -W2 10.0.0.1 | grep -o ttl=64
+zlogin web1 ping -c1 -W9 10.0.0.1 | grep -o ttl=64
 [ "$before" = "$(zlogin web1 cat /etc/resolv.conf | sha256sum)" ] && echo resolvers left alone
 cut -d' ' -f2- /zones/srv/root/var/leases
 zonelab lease web1 web1_0
@@ -131,7 +132,7 @@ def test_refresh_delete_and_release(ours: Machine) -> None:
         ZONES
         + """
 serve
-zlogin web1 ipadm create-addr -t -T dhcp -w 10 web1_0/d
+zlogin web1 ipadm create-addr -t -T dhcp -w 40 web1_0/d
 zlogin web1 ipadm refresh-addr web1_0/d
 until_is 2 heard 'DHCPREQUEST(srv_0) 10.0.0.50'
 zlogin web1 ipadm delete-addr web1_0/d
@@ -139,11 +140,12 @@ zlogin web1 ip -4 -br address show web1_0 | grep -c 10.0 || true
 zlogin web1 ip route | wc -l
 pgrep -c udhcpc || true
 heard DHCPRELEASE
-zlogin web1 ipadm create-addr -t -T dhcp -w 10 web1_0/e
+zlogin web1 ipadm create-addr -t -T dhcp -w 40 web1_0/e
 zlogin web1 ipadm delete-addr -r web1_0/e
 until_is 1 heard DHCPRELEASE
-wc -c < /zones/srv/root/var/leases
-zlogin web1 ipadm create-addr -t -T dhcp -w 10 web1_0/e
+until_is 0 leases  # written after it was logged
+leases
+zlogin web1 ipadm create-addr -t -T dhcp -w 40 web1_0/e
 zlogin web1 ipadm delete-if web1_0
 pgrep -c udhcpc || true
 zonelab lease web1 web1_0 2>&1 || echo $?
@@ -159,7 +161,7 @@ def test_a_persistent_object_starts_again_at_boot(machine: Machine) -> None:
         ZONES
         + """
 serve
-zlogin web1 ipadm create-addr -T dhcp -w 10 -h webby web1_0/d
+zlogin web1 ipadm create-addr -T dhcp -w 40 -h webby web1_0/d
 zoneadm -z web1 halt
 pgrep -c udhcpc || true
 unserve
@@ -180,7 +182,7 @@ def test_a_lease_that_changes_and_one_that_ends(ours: Machine) -> None:
         ZONES
         + """
 serve --dhcp-authoritative
-zlogin web1 ipadm create-addr -t -T dhcp -w 10 web1_0/d
+zlogin web1 ipadm create-addr -t -T dhcp -w 40 web1_0/d
 zlogin web1 route add 10.7.0.0/16 10.0.0.9 >/dev/null
 unserve
 serve --dhcp-authoritative --dhcp-host=2:8:20:0:0:4,10.0.0.77 --dhcp-option=3,10.0.0.2
@@ -210,10 +212,10 @@ def test_the_uplink_of_the_global_zone(machine: Machine) -> None:
         OUTSIDE
         + """
 ipadm set-prop -t -p forwarding=on ipv4
-ipadm create-addr -T dhcp -w 10 net0/v4
+ipadm create-addr -T dhcp -w 40 net0/v4
 ipadm show-addr -p -o addr net0/v4
 ipadm show-ifprop -c -o current -p forwarding -m ipv4 net0
-ping -c1 -W2 198.51.100.1 | grep -o ttl=64
+ping -c1 -W9 198.51.100.1 | grep -o ttl=64
 zonelab lease global net0 | grep -o '"address": "[^"]*"'
 ipadm set-ifprop -t -p forwarding=on -m ipv4 net0
 ipadm refresh-addr net0/v4; sleep 0.3
@@ -228,7 +230,7 @@ def test_long_link_names(ours: Machine) -> None:
         OUTSIDE
         + """
 dladm create-vnic -t -l net0 a_very_long_link_name_1
-ipadm create-addr -t -T dhcp -w 10 a_very_long_link_name_1/v4
+ipadm create-addr -t -T dhcp -w 40 a_very_long_link_name_1/v4
 ipadm show-addr -p -o addr a_very_long_link_name_1/v4
 """
     )

@@ -43,8 +43,8 @@ def test_two_zones_reach_each_other_through_an_etherstub(machine: Machine) -> No
     out = machine.script(
         PAIR
         + """
-zlogin web1 ping -c1 -W2 10.0.0.2 | grep -c 'ttl=64'
-zlogin web2 ping -c1 -W2 10.0.0.1 | grep -c 'ttl=64'
+zlogin web1 ping -c1 -W9 10.0.0.2 | grep -c 'ttl=64'
+zlogin web2 ping -c1 -W9 10.0.0.1 | grep -c 'ttl=64'
 if ping -c1 -W1 10.0.0.1 >/dev/null 2>&1; then echo leak; fi
 """
     )
@@ -190,7 +190,7 @@ for z in z1 z2 z3; do zoneadm -z $z boot; done
 zlogin z1 ipadm create-addr -T static -a 10.0.0.1/24 a_very_long_link_name_1/v4
 zlogin z2 ipadm create-addr -T static -a 10.0.0.2/24 short1/v4
 zlogin z3 ipadm create-addr -T static -a 10.0.0.3/24 other1/v4
-zlogin z1 ping -c1 -W2 10.0.0.2 >/dev/null && echo same vlan
+zlogin z1 ping -c1 -W9 10.0.0.2 >/dev/null && echo same vlan
 zlogin z1 ping -c1 -W1 10.0.0.3 >/dev/null || echo other vlan
 zlogin z1 ip link show a_very_long_link_name_1 >/dev/null && echo found by its name
 zlogin z1 dladm show-link -p -o link
@@ -225,7 +225,7 @@ for n in 1 2; do
 done
 zlogin z1 ping -c1 -W1 10.2.0.2 >/dev/null || echo closed
 zlogin gw ipadm set-prop -p forwarding=on ipv4
-zlogin z1 ping -c1 -W2 10.2.0.2 | grep -o ttl=63
+zlogin z1 ping -c1 -W9 10.2.0.2 | grep -o ttl=63
 zlogin z1 route delete default 10.1.0.1 >/dev/null
 zlogin z1 ping -c1 -W1 10.2.0.2 >/dev/null 2>&1 || echo no route
 """

@@ -123,7 +123,7 @@ zlogin web1 route -p add 10.6.0.0/16 192.0.2.1 >/dev/null
 zoneadm -z web1 halt
 echo '192.0.2.1   # the provider' > /zones/web1/root/etc/defaultrouter
 zoneadm -z web1 boot
-zlogin web1 ping -c1 -W2 198.51.100.1 | grep -o ttl=64
+zlogin web1 ping -c1 -W9 198.51.100.1 | grep -o ttl=64
 zlogin web1 netstat -rn -f inet | tail -n +5
 zlogin web1 route -n get default | grep gateway
 """
@@ -148,9 +148,9 @@ def test_allowed_address_and_defrouter_carry_packets(ours: Machine) -> None:
 web1 'set allowed-address=192.0.2.20/24; set defrouter=192.0.2.1;'
 zoneadm -z web1 boot
 zlogin web1 ipadm show-addr -p -o type,addr web1_0/
-zlogin web1 ping -c1 -W2 198.51.100.1 | grep -o ttl=64
+zlogin web1 ping -c1 -W9 198.51.100.1 | grep -o ttl=64
 zoneadm -z web1 reboot
-zlogin web1 ping -c1 -W2 198.51.100.1 | grep -o ttl=64
+zlogin web1 ping -c1 -W9 198.51.100.1 | grep -o ttl=64
 zoneadm -z web1 halt
 dladm show-linkprop -c -o value -p protection web1_0
 """
@@ -165,9 +165,9 @@ def test_several_default_routes(ours: Machine) -> None:
 ipadm create-addr -T static -a 192.0.2.10/24 net0/v4
 route add default 192.0.2.1
 route add default 192.0.2.2
-ping -c1 -W2 198.51.100.1 | grep -o ttl=64
+ping -c1 -W9 198.51.100.1 | grep -o ttl=64
 route delete default 192.0.2.2
-ping -c1 -W2 198.51.100.1 | grep -o ttl=64
+ping -c1 -W9 198.51.100.1 | grep -o ttl=64
 route delete default 192.0.2.1
 route delete default 192.0.2.1 || echo $?
 """
