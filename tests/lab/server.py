@@ -252,17 +252,17 @@ class Server:
         )
         status: int | None = None
         became: Become | None = None
+        death: signal.Signals | None = None
         try:
             status = self._own(call) if call.argv[0] in control.OWN else run(call)
             if status == SIGKILLED:
-                status = None
+                status, death = None, signal.SIGKILL
                 out.forget()
-                caller.kill(signal.SIGKILL)
             out.flush()
         except Become as wish:
             became = wish
         except BrokenPipeError:
-            caller.kill(signal.SIGPIPE)
+            death = signal.SIGPIPE
         except Exception:
             status = 70
             trace = traceback.format_exc()
@@ -270,23 +270,25 @@ class Server:
             with contextlib.suppress(OSError):
                 err.write(f"zonelab: internal error in {call.argv}:\n{trace}".encode())
         if became is not None:
-            status = self._become(connection, became, err)
+            status = 0 if became.zone == GLOBAL else self._become_inside(connection, became, err)
         if call.argv[0] not in control.OWN:
             self.journal.write(call, caller, status, began)
-        if became is None and status is not None:  # last: whoever saw the command end finds it in the journal
+        # Last: whoever saw the command end, or what it has turned into, finds it in the journal.
+        if became is not None:
+            if became.zone == GLOBAL:
+                _become_here(connection, became, err)
+            return
+        if death is not None:
+            caller.kill(death)
+        if status is not None:
             door.send_exit(connection, status)
 
     def _own(self, call: Call) -> int:
         return control.main(call, Path(self.journal.path), self.stop)
 
-    def _become(self, connection: socket.socket, become: Become, err: Outlet) -> int | None:
-        """What the caller ends with: None if it was killed, 0 if it turned into the program and is no longer ours."""
+    def _become_inside(self, connection: socket.socket, become: Become, err: Outlet) -> int | None:
+        """What the caller ends with that runs a program inside a zone; None if it was killed."""
         err.flush()
-        if become.zone == GLOBAL:
-            door.send_become(
-                connection, become.argv, become.environ, become.cwd, become.no_stdin, -1, network=become.network
-            )
-            return 0
         pidfd = self._pidfd_of(become.zone)
         if pidfd < 0:
             err.write(
@@ -302,6 +304,12 @@ class Server:
         if status is None:
             return None
         return os.WEXITSTATUS(status) if os.WIFEXITED(status) else 0  # [zones 7]
+
+
+def _become_here(connection: socket.socket, become: Become, err: Outlet) -> None:
+    """The caller turns into the program, and is no longer ours."""
+    err.flush()
+    door.send_become(connection, become.argv, become.environ, become.cwd, become.no_stdin, -1, network=become.network)
 
 
 def _binary(outlet: Outlet) -> IO[bytes]:
