@@ -37,7 +37,10 @@ ALLOWED: dict[str, tuple[set[str], str]] = {
         {"errors", "model", "illumos", "host", "store", "plugin", "engine"},
         "the heart knows no ZeroMQ, no metrics, no configuration file",
     ),
-    "sources": ({"model", "host", "sources"}, "sources only say where to look; they are strangers to the engine"),
+    "sources": (
+        {"errors", "illumos", "model", "host", "sources"},
+        "sources only say where to look, some by a command; they are strangers to the engine",
+    ),
     "bus": (
         {"errors", "model", "illumos", "store", "engine", "bus"},
         "the bus shows what the engine knows, and decides nothing",

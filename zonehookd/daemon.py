@@ -48,6 +48,7 @@ from zonehookd.model.event import Event
 from zonehookd.model.gateway import Declaration
 from zonehookd.model.outcome import Result
 from zonehookd.provisioning import answers as provisioning
+from zonehookd.sources.health import Health
 from zonehookd.sources.poll import Poll
 from zonehookd.sources.source import Source, supervise
 from zonehookd.sources.zone_channel import ZoneChannel
@@ -75,12 +76,13 @@ class Daemon:
         self._audit = Audit(config.paths.audit)
         self._store = Store(config.paths.state / "state.db")
         self._condition = Condition(file, self._store.rebuilt)
-        limits = Limits(config.commands.output_max_bytes, config.commands.parallel)
-        self._processes = Processes(config.commands.search_path, limits)
+        commands = config.commands
+        self._processes = Processes(commands.search_path, Limits(commands.output_max_bytes, commands.parallel))
         self._host = LocalHost(self._processes, self._audit, self._metrics.ran)
         self._files = LocalFiles()
         self._dialect = dladm.Dialect()
         self._late = Late(lambda zone: self._dispatcher.hint(Event("zone", "answered", zone=zone)))
+        self._health = Health(self._host)
         config.paths.run.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._context = zmq.asyncio.Context()
         self._publisher = _bound(lambda: Publisher(self._context, config.paths.run / "events.sock"), config.paths.run)
@@ -102,17 +104,14 @@ class Daemon:
         self._metrics.show_resources(self._store.all, self._dispatcher.latest)
         channel = ZoneChannel(heartbeat_s=config.timing.heartbeat_s)
         files, poll = ZoneFiles(config.paths.zones, config.timing.files_s), Poll(config.timing.poll_s)
-        self._sources: list[Source] = [channel, files, poll]
+        self._sources: list[Source] = [channel, files, poll, self._health]
         self._metrics.show_channel(lambda: asdict(channel.counts))
-        heart = (self._dispatcher, self._look, self._store, self._condition)
-        answers = Answers(*heart, self._reload_now, self._edited)
-        control = config.paths.run / "control.sock"
+        heart = (self._dispatcher, self._look, self._store)
+        answers = Answers(*heart, self._condition, self._reload_now, self._edited)
         us = provisioning.Daemon(file, lambda: self.config, self.reload)
         more = provisioning.Provisioning(us, self._dispatcher, self._look, self._files, self._store)
         tools = Tools(
-            self._dispatcher,
-            self._look,
-            self._store,
+            *heart,
             self._files,
             config.paths.state,
             lambda: self.config.guard,
@@ -142,11 +141,14 @@ class Daemon:
         self._gate = _bound(lambda: Gate(gate), config.paths.run)
         self._condition.without_gate = self._gate.missing
         handlers = {**answers.handlers(), **more.handlers(), **guarding.handlers(), **self._gate.handlers()}
-        self._control = _bound(lambda: ControlServer(self._context, control, handlers), config.paths.run)
+        self._control = _bound(
+            lambda: ControlServer(self._context, config.paths.run / "control.sock", handlers), config.paths.run
+        )
         self._declared = checked.declared
 
     def _look(self) -> Look:
-        return Look(self._host, self._files, self._store, self._dialect, self.config.site, self._late)
+        shared = (self._late, self._health)
+        return Look(self._host, self._files, self._store, self._dialect, self.config.site, *shared)
 
     def _beat(self) -> None:
         self._beat_s = time.monotonic()

@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
 from zonehookd.engine.late import Late
 from zonehookd.errors import CannotObserve, CommandError
-from zonehookd.host.doors import Commands, Files
+from zonehookd.host.doors import Commands, Files, Health
 from zonehookd.host.files import Stamp
 from zonehookd.illumos import zlogin
 from zonehookd.illumos.dladm import Dialect
+from zonehookd.illumos.probe import Answer, Probe
 from zonehookd.model.command import Query
 from zonehookd.model.record import Record
 from zonehookd.model.subject import Subject
@@ -39,12 +40,15 @@ class Look:
         dialect: Dialect,
         site: str,
         late: Late | None = None,
+        health: Health | None = None,
     ) -> None:
-        """`late` is shared by all looks: what one of them asked inside a zone, another may hear."""
+        """`late` is shared by all looks: what one of them asked inside a zone, another may hear. `health` None: nobody
+        asks backends, so none is known to be well."""
         self.files = files
         self.store = store
         self.dialect = dialect
         self.site = site
+        self.health = health
         self.wide = True
         self.asked = 0
         self._commands = commands
@@ -178,3 +182,9 @@ class PluginReader:
 
     def recall_one(self, kind: str, name: str) -> Record | None:
         return self._look.store.one(kind, name)
+
+    def answers(self, where: str, wanted: Collection[Probe]) -> Mapping[Probe, Answer]:
+        return self._look.health.answers(where, wanted) if self._look.health else {}
+
+    def unasked(self, where: str) -> str:
+        return self._look.health.trouble(where) if self._look.health else "nobody asks backends here"

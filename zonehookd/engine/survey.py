@@ -25,7 +25,9 @@ from zonehookd.host.files import Stamp
 from zonehookd.illumos import ipadm, zoneadm, zonefiles
 from zonehookd.model.gateway import GLOBAL, Declaration, Gateway
 from zonehookd.model.record import ADDRESS, KEPT, PERMIT
+from zonehookd.model.route import ROUTE
 from zonehookd.model.zone import Zone, ZoneConfig, ZoneState
+from zonehookd.plugin.routing.book import routed
 
 _STATES = {state.value: state for state in ZoneState}
 
@@ -99,7 +101,9 @@ class Survey:
             leases = _leases(look, declared, last.site if last else None)
             taken = await _of_the_host(look, declared)
             each_alone = {name: _without_the_gone(attached, leaving) for name, (_, attached) in alone.items()}
-            site = settle(declared, zones, each_alone, held, leases, time.time(), taken)
+            site = settle(
+                declared, zones, each_alone, held, leases, time.time(), taken, routed(look.store.of_kind(ROUTE))
+            )
             changed |= _changed_neighbours(last.site if last else None, site)
         waiting = [since_s for name, since_s in missing.items() if not (zones[name].absent or zones[name].vanished)]
         return Taken(

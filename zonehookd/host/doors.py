@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol, TypeVar
 
 from zonehookd.host.files import Stamp
 from zonehookd.host.process import Finished
 from zonehookd.illumos.dladm import Dialect
+from zonehookd.illumos.probe import Answer, Probe
 from zonehookd.model.command import Change, Query, Reply
 from zonehookd.model.record import Record
 from zonehookd.model.subject import Subject
@@ -47,6 +48,20 @@ class HostReader(Protocol):
 
     def recall_one(self, kind: str, name: str) -> Record | None: ...
 
+    def answers(self, where: str, wanted: Collection[Probe]) -> Mapping[Probe, Answer]:
+        """Which of these answer, asked from inside zone `where`: never waited for, and missing while it is not known.
+        What changes later brings a look at that gateway. Each call says all that is still to be asked there."""
+        ...
+
+    def unasked(self, where: str) -> str:
+        """Why nobody in that zone can be asked; "" while that is no trouble."""
+        ...
+
+
+class Health(Protocol):
+    def answers(self, where: str, wanted: Collection[Probe]) -> Mapping[Probe, Answer]: ...
+    def trouble(self, where: str) -> str: ...
+
 
 class Commands(Protocol):
     """Runs commands. The real one is `LocalHost`; tests run the lab's in their own process."""
@@ -63,4 +78,4 @@ class Files(Protocol):
     def remove(self, path: Path) -> None: ...
 
 
-__all__ = ["Commands", "Files", "Finished", "HostReader", "Reply"]
+__all__ = ["Commands", "Files", "Finished", "Health", "HostReader", "Reply"]

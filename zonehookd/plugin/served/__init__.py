@@ -11,6 +11,7 @@ What it keeps, whatever the server (services sheet 7):
   and the refusal carries the server's words. It is tried again when its content changes;
 - *done* is observed: after a restart the service is online under a new contract. Our record says which content the
   server has read, so being killed between any two steps costs one more restart at worst;
+- a server that can reload lets go of nobody: it is told by signal, and says itself which digest it has read;
 - content with which the server does not come up is taken back: what was good before, or nothing of ours;
 - a service that served nobody before us is disabled when we leave: it was disabled, or had nothing to start with. Where
   its zone was created again over old files of ours, no record says so, and the main file does;
@@ -20,8 +21,11 @@ What it keeps, whatever the server (services sheet 7):
 """
 
 from zonehookd.plugin.served.book import KIND, Book
-from zonehookd.plugin.served.look import Seen, observe
-from zonehookd.plugin.served.server import Server, Setting, Wanted, join
-from zonehookd.plugin.served.steps import plan, runs
+from zonehookd.plugin.served.look import Seen, observe, runs
+from zonehookd.plugin.served.server import GENERATION, Embed, Reload, Server, Setting, Wanted, join
+from zonehookd.plugin.served.steps import plan
 
-__all__ = ["KIND", "Book", "Seen", "Server", "Setting", "Wanted", "join", "observe", "plan", "runs"]
+__all__ = [
+    "GENERATION", "KIND", "Book", "Embed", "Reload", "Seen", "Server", "Setting", "Wanted",
+    "join", "observe", "plan", "runs",
+]  # fmt: skip

@@ -16,9 +16,10 @@ from zonehookd.model.command import Query, Reply
 from zonehookd.model.subject import Subject
 from zonehookd.plugin import where as files_of
 from zonehookd.plugin.served.book import KIND, Book
-from zonehookd.plugin.served.server import ABSENT, Generation, Server, Wanted
+from zonehookd.plugin.served.server import ABSENT, Generation, Server, Wanted, digest
 
 MAINTENANCE = "maintenance"
+RUNS = ("online", "degraded")
 _LOG_LINES = 20
 _SAID_LINES = 4
 _SAID_MAX = 600
@@ -48,6 +49,7 @@ class Seen:
     now_s: float = 0.0
     rivals: Mapping[str, frozenset[str]] = field(default_factory=dict)  # other servers of ours there, and their claims
     unseen: str = ""
+    runs: str | None = None
 
 
 async def observe(server: Server, wanted: Wanted | None, subject: Subject, plugin: str, host: HostReader) -> Seen:
@@ -83,8 +85,25 @@ async def _observe(server: Server, wanted: Wanted | None, subject: Subject, plug
     said = ""
     if service is not None and service.state == MAINTENANCE:
         said = await host.ask(last_words(server))
+    runs = await _runs(server, book, service, files, host)
+    if runs is not None and book.asked is not None and runs != book.asked.what.digest and server.reload is not None:
+        said = said or await host.ask(server.reload.words)
     others = {each.name: Book.of(each).claims for each in host.recall_all(subject, KIND) if each.name != server.key}
-    return Seen(subject, plugin, book, service, files, settings, tested, said, seen.now_s, others)
+    return Seen(subject, plugin, book, service, files, settings, tested, said, seen.now_s, others, runs=runs)
+
+
+async def _runs(
+    server: Server, book: Book, service: smf.Service | None, files: Mapping[Path, str | None], host: HostReader
+) -> str | None:
+    if server.reload is None or service is None or service.state not in RUNS:
+        return None
+    main = files[server.main]
+    if not book.exists and server.without_us(main) == main:
+        return ""  # it never heard of us
+    try:
+        return await host.ask(server.reload.runs)
+    except CannotObserve:
+        return None
 
 
 def _lies_there(server: Server, target: Generation, files: Mapping[Path, str | None]) -> bool:
@@ -122,6 +141,25 @@ def last_words(server: Server) -> Query[str]:
         return words("\n".join(said[-_SAID_LINES:]))
 
     return Query(argv, parse)
+
+
+def runs(server: Server, wanted: Wanted, seen: Seen) -> bool:
+    """The server runs with just this, as far as was seen."""
+    book, service = seen.book, seen.service
+    return (
+        service is not None
+        and service.state in RUNS
+        and not service.next_state
+        and book.asked is None
+        and book.contract == contract_of(service)
+        and book.loaded.digest == wanted.generation(server).digest
+        and (server.reload is None or seen.runs == book.loaded.digest)
+        and book.data == digest(wanted.files(server))
+    )
+
+
+def contract_of(service: smf.Service) -> str:
+    return "" if service.contract is None else str(service.contract)
 
 
 def words(text: str) -> str:

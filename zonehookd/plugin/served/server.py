@@ -9,10 +9,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from zonehookd.illumos import marked
+from zonehookd.model.command import Change, Query
 from zonehookd.model.plan import Plan
 
 HEADER = "# Made by zonehookd, which overwrites it: "
-PLACE = "{path}"
+PLACE, CONTENT = "{path}", "{content}"
+GENERATION = "@generation@"  # in a configuration: the digest by which a running server says what it has read
 
 
 def _starts_always(_: str) -> bool:
@@ -28,13 +30,36 @@ class Setting:
 
 
 @dataclass(frozen=True, slots=True)
+class Reload:
+    """How a running server takes a new configuration without letting go of anybody, and how it says that it has.
+
+    `tell`: from a contract, and why, to the command. `runs`: the digest that stands in what it has read, "" where
+    nothing of ours answers for certain. `words`: what it said last. `leaves`: it can also be told to drop us.
+    """
+
+    tell: Callable[[int, str], Change]
+    runs: Query[str]
+    words: Query[str]
+    leaves: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Embed:
+    """How a body of ours comes into the main file, and out of it again. Both raise ValueError as `marked` does."""
+
+    put: Callable[[str | None, str, str], str] = marked.with_block  # main, mark, body
+    take: Callable[[str, str], str] = marked.without_block
+
+
+@dataclass(frozen=True, slots=True)
 class Server:
-    """A service of one zone, and where its configuration lies. ``{path}`` in `include` stands for our file, in `test`
-    for the main file that is tested.
+    """A service of one zone, and where its configuration lies. ``{path}`` in `include` stands for our file, and
+    ``{content}`` for what is in it; ``{path}`` in `test` for the main file that is tested.
 
     `wrong`: exit statuses of the test that say that the configuration is at fault. `data`: every file of ours that is
     read again on SIGHUP; none for a server that SIGHUP would end. `package` is named where the service is missing.
     `starts`: whether it can start with such a main file, which has nothing of ours; yes where that is not known.
+    `reload` None: what changes is a restart. `beside`: the tested main file must lie beside the real one.
     """
 
     name: str
@@ -50,6 +75,9 @@ class Server:
     package: str = ""
     pace_s: float = 0.5  # a restart and the next lie at least this far apart
     starts: Callable[[str], bool] = _starts_always
+    reload: Reload | None = None
+    embed: Embed = Embed()
+    beside: bool = False
 
     @property
     def key(self) -> str:
@@ -63,8 +91,11 @@ class Server:
 
     @property
     def main_candidate(self) -> Path:
-        """The main file that includes it; not beside the real one, for that folder is not ours."""
-        return self.config.with_name(f"{self.config.name}.main-candidate")
+        """The main file that includes it; not beside the real one, for that folder is not ours, unless it must be."""
+        beside = self.main if self.beside else self.config
+        return beside.with_name(
+            f"{beside.name}.zonehookd-candidate" if self.beside else f"{beside.name}.main-candidate"
+        )
 
     def tested(self, main: Path) -> tuple[str, ...]:
         return tuple(word.replace(PLACE, str(main)) for word in self.test)
@@ -73,17 +104,17 @@ class Server:
         """`content` under the line by which a file is known as ours."""
         return f"{HEADER}{self.name} of zone {self.where}\n{content}"
 
-    def with_us(self, main: str | None, config: Path) -> str:
+    def with_us(self, main: str | None, config: Path, content: str = "") -> str:
         """The main file that includes `config`. Raises ValueError when lines of ours in it do not pair."""
-        return marked.with_block(main, self.name, self.include.replace(PLACE, str(config)))
+        return self.embed.put(main, self.name, self.include.replace(PLACE, str(config)).replace(CONTENT, content))
 
     def main_for(self, target: Generation, main: str | None, config: Path) -> str | None:
         """The main file that makes the server read `target`, whose configuration lies at `config`."""
-        return self.without_us(main) if target.config is None else self.with_us(main, config)
+        return self.without_us(main) if target.config is None else self.with_us(main, config, target.config)
 
     def without_us(self, main: str | None) -> str | None:
         """The main file as it is without us; None: there is none. Raises ValueError as `with_us`."""
-        return None if main is None else marked.without_block(main, self.name)
+        return None if main is None else self.embed.take(main, self.name)
 
     def left_in(self, main: str | None) -> bool:
         """The server could start with this main file because of our block only. Where no record of ours is, it was
@@ -99,26 +130,29 @@ class Server:
 class Generation:
     """What a restart makes the server read: our configuration (None: nothing of ours) and the properties we set.
 
-    `claims`: what only one server of a zone can have.
+    `claims`: what only one server of a zone can have. `mark`: the digest that stands in it; two generations with the
+    same one differ only in what a running server is told in other ways.
     """
 
     config: str | None = None
     settings: Mapping[str, Setting] = field(default_factory=dict)
     claims: frozenset[str] = frozenset()
+    mark: str = ""
 
     @property
     def digest(self) -> str:
-        return hashlib.sha256(self.to_text().encode()).hexdigest()[:16]
+        return self.mark or short_hash(self.to_text())
 
     def to_text(self) -> str:
         settings = {name: [each.type, *each.values] for name, each in self.settings.items()}
-        return json.dumps({"config": self.config, "settings": settings, "claims": sorted(self.claims)}, sort_keys=True)
+        facts = {"config": self.config, "settings": settings, "claims": sorted(self.claims)}
+        return json.dumps({**facts, **({"mark": self.mark} if self.mark else {})}, sort_keys=True)
 
     @staticmethod
     def from_text(text: str) -> Generation:
         found = json.loads(text)
         settings = {name: Setting(words[0], tuple(words[1:])) for name, words in found["settings"].items()}
-        return Generation(found["config"], settings, frozenset(found["claims"]))
+        return Generation(found["config"], settings, frozenset(found["claims"]), found.get("mark", ""))
 
 
 ABSENT = Generation()
@@ -128,15 +162,20 @@ ABSENT = Generation()
 class Wanted:
     """`config`, without a header line; `data`: content by path, of the server's data files; `settings`: SMF properties
     by ``group/name``, read at a restart. `claims`: what no two of our servers in a zone can have at once, such as
-    ``dhcp``: this one waits until the other has let go of it."""
+    ``dhcp``: this one waits until the other has let go of it. `basis`: what only a reload brings; None: all."""
 
     config: str
     data: Mapping[Path, str] = field(default_factory=dict)
     settings: Mapping[str, Setting] = field(default_factory=dict)
     claims: frozenset[str] = frozenset()
+    basis: str | None = None
 
     def generation(self, server: Server) -> Generation:
-        return Generation(server.text(self.config), self.settings, self.claims)
+        if server.reload is None:
+            return Generation(server.text(self.config), self.settings, self.claims)
+        basis = self.config if self.basis is None else self.basis
+        mark = Generation(basis, self.settings, self.claims).digest
+        return Generation(server.text(self.config.replace(GENERATION, mark)), self.settings, self.claims, mark)
 
     def files(self, server: Server) -> Mapping[Path, str]:
         """The data files as they are to lie on disk; one that is not given is empty."""
@@ -144,7 +183,10 @@ class Wanted:
 
 
 def digest(files: Mapping[Path, str]) -> str:
-    text = json.dumps({str(path): content for path, content in files.items()}, sort_keys=True)
+    return short_hash(json.dumps({str(path): content for path, content in files.items()}, sort_keys=True))
+
+
+def short_hash(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

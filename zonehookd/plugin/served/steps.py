@@ -13,14 +13,14 @@ from zonehookd.model.command import Change, Verdict
 from zonehookd.model.plan import Forget, Note, Plan, Remember, Step, nothing
 from zonehookd.plugin import where as files_of
 from zonehookd.plugin.served.book import KIND, Asked, Book
-from zonehookd.plugin.served.look import MAINTENANCE, Seen
-from zonehookd.plugin.served.server import ABSENT, HEADER, Generation, Server, Setting, Wanted, digest
+from zonehookd.plugin.served.look import MAINTENANCE, RUNS, Seen, contract_of
+from zonehookd.plugin.served.refusals import clear_away, foreign_files, no_service
+from zonehookd.plugin.served.server import ABSENT, Generation, Server, Setting, Wanted, digest
 
 SETTLE_S = 3.0  # an svcadm that was carried out shows within this; else it was never begun (services sheet 3.3)
 RETRY_S = 60.0  # between two tries of what did not start, where a try harms nobody
 UNSEEN_S = 5.0
 _AGAIN_S = 0.2
-_RUNS = ("online", "degraded")
 
 
 def plan(server: Server, wanted: Wanted | None, seen: Seen) -> Plan:
@@ -31,62 +31,11 @@ def plan(server: Server, wanted: Wanted | None, seen: Seen) -> Plan:
     if wanted is None and not seen.book.exists:
         return nothing(f"{server.name}: nothing to serve in zone {server.where}")
     if seen.service is None:
-        return _no_service(server, wanted, seen)
-    foreign = _foreign(server, seen)
+        return no_service(server, wanted, seen)
+    foreign = foreign_files(server, seen)
     if foreign:
         return foreign
     return _Planner(server, wanted, seen, seen.service).plan()
-
-
-def runs(server: Server, wanted: Wanted, seen: Seen) -> bool:
-    """The server runs with just this, as far as was seen."""
-    book, service = seen.book, seen.service
-    return (
-        service is not None
-        and service.state in _RUNS
-        and not service.next_state
-        and book.asked is None
-        and book.contract == _contract(service)
-        and book.loaded.digest == wanted.generation(server).digest
-        and book.data == digest(wanted.files(server))
-    )
-
-
-def _contract(service: smf.Service) -> str:
-    return "" if service.contract is None else str(service.contract)
-
-
-def _no_service(server: Server, wanted: Wanted | None, seen: Seen) -> Plan:
-    if wanted is None:
-        gone = f"{server.fmri} is gone from zone {server.where}"
-        removed = [*_clear_away(server, seen, gone)]
-        return Plan((*removed, Forget(KIND, server.key, gone)))
-    text = f"{server.name} is not in zone {server.where}: it has no service {server.fmri}"
-    hint = f"install {server.package or server.name} there, or let another server do it"
-    return Plan(notes=(Note("refused", text, "no-service", server.fmri, hint),))
-
-
-def _foreign(server: Server, seen: Seen) -> Plan | None:
-    """Files we would have to overwrite, and that are not ours; a main file whose lines of ours do not pair."""
-    for path in (server.config, *server.data):
-        content = seen.files.get(path)
-        if content is not None and not seen.book.exists and not content.startswith(HEADER):
-            text = f"{path} in zone {server.where} was not made by us, and is left as it is"
-            hint = "move it away, or give the plugin another folder"
-            return Plan(notes=(Note("refused", text, "foreign-file", str(path), hint),))
-    try:
-        server.with_us(seen.files[server.main], server.config)
-    except ValueError as problem:
-        text = f"{server.main} in zone {server.where}: {problem}"
-        return Plan(notes=(Note("refused", text, "broken-block", str(server.main), "delete those lines"),))
-    return None
-
-
-def _clear_away(server: Server, seen: Seen, why: str) -> Iterator[Step]:
-    """Files of ours that nobody reads."""
-    for path in (server.candidate, server.main_candidate, server.config, *server.data):
-        if seen.files.get(path) is not None:
-            yield files_of.remove_file(server.where, path, why=why)
 
 
 @dataclass
@@ -143,15 +92,19 @@ class _Planner:
         book, service = self.book, self.service
         asked = book.asked
         if asked is None:
-            if service.state in _RUNS:
-                if book.contract != _contract(service) and not self._wrong(book.loaded):
-                    self.book = replace(book, contract=_contract(service))  # somebody else restarted it
+            if self.server.reload is not None and service.state in RUNS:
+                return self._look_at_heir()
+            if service.state in RUNS:
+                if book.contract != contract_of(service) and not self._wrong(book.loaded):
+                    self.book = replace(book, contract=contract_of(service))  # somebody else restarted it
                 if book.loaded.digest in book.bad:  # and it came up after all
                     self.book = self.book.without_bad(book.loaded)
             return None
         age_s = book.age_s(self.seen.now_s)
-        if service.state in _RUNS and _contract(service) != asked.contract:
-            self.book = book.works(_contract(service))
+        if self.server.reload is not None and service.state in RUNS:
+            return self._look_whether_read(asked, age_s)
+        if service.state in RUNS and contract_of(service) != asked.contract:
+            self.book = book.works(contract_of(service))
         elif service.state == "disabled" and asked.what.config is None:
             self.book = book.works("")
         elif service.state == MAINTENANCE and (asked.state != MAINTENANCE or age_s >= SETTLE_S):
@@ -162,6 +115,30 @@ class _Planner:
         else:
             self.book = replace(book, asked=None)
         return None
+
+    def _look_whether_read(self, asked: Asked, age_s: float) -> Plan | None:
+        """A server that reloads says itself what it has read."""
+        contract, runs = contract_of(self.service), self.seen.runs
+        if runs == (asked.what.digest if asked.what.config is not None else ""):
+            self.book = self.book.works(contract)
+        elif age_s < SETTLE_S:
+            return self._waits(f"{self.server.name} of zone {self.server.where} has not read it yet", "asked", _AGAIN_S)
+        else:
+            self.book = self.book.fails(self.seen.said or "it goes on with what it had, and said nothing")
+        return None
+
+    def _look_at_heir(self) -> Plan | None:
+        """Nothing was asked for. One that somebody else started has read what lies there, and will say so in time."""
+        book, contract = self.book, contract_of(self.service)
+        if book.contract == contract or book.good is None or self._wrong(book.good):
+            return None
+        if self.seen.runs == book.good.digest:
+            self.book = replace(book, contract=contract).without_bad(book.good)
+            return None
+        asked = Asked(book.good, book.data, book.contract, self.service.state)
+        self.book = replace(book, asked=asked, asked_s=self.seen.now_s)
+        text = f"{self.server.name} of zone {self.server.where} was started by somebody, and does not answer yet"
+        return self._waits(text, "asked", _AGAIN_S)
 
     # -- what is to be there
 
@@ -206,7 +183,7 @@ class _Planner:
     def _main(self, target: Generation) -> str | None:
         server, main = self.server, self.seen.files[self.server.main]
         if target.config is not None:
-            return server.with_us(main, server.config)
+            return server.with_us(main, server.config, target.config)
         without = server.without_us(main)
         return None if self.book.made_main and not (without or "").strip() else without
 
@@ -223,9 +200,11 @@ class _Planner:
             return True
         if state == "disabled":
             return target.config is not None
+        if self.server.reload is not None and state in RUNS and self.seen.runs is not None:
+            return self.seen.runs != (target.digest if target.config is not None else "") and not given_up
         if book.loaded.digest != target.digest:
             return not given_up
-        return state in _RUNS and book.contract != _contract(self.service) and self._wrong(target)
+        return state in RUNS and book.contract != contract_of(self.service) and self._wrong(target)
 
     # -- steps
 
@@ -239,7 +218,7 @@ class _Planner:
         tests = [] if self._tested(target) else [*self._test(target, why)]
         steps += tests
         files = self.wanted.files(server) if self.wanted is not None else {}
-        asked = Asked(target, digest(files), _contract(service), service.state)
+        asked = Asked(target, digest(files), contract_of(service), service.state)
         main = seen.files[server.main]
         left = not book.exists and server.left_in(main)  # then what it listens to now was set by us, too
         before = {
@@ -327,14 +306,21 @@ class _Planner:
         elif state == "disabled":
             cause = "missing" if self.book.loaded.digest == target.digest else ""
             yield replace(smf.enable(server.where, server.fmri, why=f"{why}, and it is disabled"), cause=cause)
-        elif state in _RUNS:
-            yield smf.restart(server.where, server.fmri, why=why)
+        elif state in RUNS:
+            reload, contract = server.reload, self.service.contract
+            known = contract is not None and self.book.contract == str(contract)  # else it would not know the signal
+            if reload is not None and contract is not None and known and (target.config is not None or reload.leaves):
+                yield reload.tell(contract, why)
+            else:
+                yield smf.restart(server.where, server.fmri, why=why)
 
     def _keep(self, target: Generation) -> list[Step]:
         """It runs with the right thing: put right what lies on disk, and tell it of data that changed."""
         server, seen = self.server, self.seen
         steps: list[Step] = []
-        if self._wrong(target):
+        if target.config is not None and self.book.good is not None and self.book.good.config != target.config:
+            steps += self._rewrite(target)
+        elif self._wrong(target):
             steps += self._swap(target, f"{server.name} of zone {server.where}: somebody changed it")
         fit = target.config is not None and target.digest not in self.book.bad
         if fit and not (seen.tested and not seen.tested.fit):
@@ -345,12 +331,22 @@ class _Planner:
         why = f"{server.name} of zone {server.where}: its data changed"
         writes = [*self._data(files, why)]
         steps += writes
-        if self.service.state in _RUNS and (writes or self.book.data != digest(files)):
+        if self.service.state in RUNS and (writes or self.book.data != digest(files)):
             if server.data and self.service.contract is not None:
                 steps.append(smf.hangup(server.where, self.service.contract, why=why))
             self.book = replace(self.book, data=digest(files))
             steps.append(self._remember(f"{server.name} of zone {server.where} has read its data"))
         return steps
+
+    def _rewrite(self, target: Generation) -> Iterator[Step]:
+        """What it runs with is told to it in other ways; what lies there is what it begins with the next time."""
+        why = f"{self.server.name} of zone {self.server.where}: what it starts with changed"
+        tests = [] if self.seen.tested is not None and self.seen.tested.fit else [*self._test(target, why)]
+        yield from tests
+        yield from self._swap(target, why)
+        self.book = replace(self.book, good=target)
+        yield self._remember(why)
+        yield from self._drop_candidates(bool(tests), f"{why}, and was tested")
 
     def _data(self, files: Mapping[Path, str], why: str) -> Iterator[Step]:
         """Data files that differ. Those our books say it has read were right before: then it is a repair."""
@@ -367,7 +363,7 @@ class _Planner:
         if self.wanted is not None:
             return []
         why = f"{self.server.name} of zone {self.server.where}: nothing of ours is wanted any more"
-        return [*_clear_away(self.server, self.seen, why), Forget(KIND, self.server.key, why)]
+        return [*clear_away(self.server, self.seen, why), Forget(KIND, self.server.key, why)]
 
     def _write(self, path: Path, content: str, target: Generation, why: str, mode: int | None) -> Step:
         step = files_of.write_file(self.server.where, path, content, mode, why=why)
