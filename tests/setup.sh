@@ -28,6 +28,10 @@ need /etc/services netbase
 need udhcpc udhcpc
 need dnsmasq dnsmasq-base
 need dhcpd isc-dhcp-server
+need nginx nginx
+need /usr/lib/nginx/modules/ngx_stream_module.so libnginx-mod-stream
+need haproxy haproxy
+need nc.openbsd netcat-openbsd
 need xmllint libxml2-utils
 ls /usr/lib/*/libuid_wrapper.so >/dev/null 2>&1 || missing="$missing libuid-wrapper"
 [ -x .venv/bin/python ] || "$PYTHON" -c 'import ensurepip, venv' 2>/dev/null || missing="$missing python3-venv"
@@ -35,7 +39,7 @@ if [ -n "$missing" ]; then
     if [ "$(id -u)" = 0 ]; then
         echo "setup: installing Debian packages:$missing"
         apt-get update -qq
-        # The DHCP server is for lab hosts only: Debian must not start one on this machine.
+        # Servers are for lab hosts only: Debian must not start one on this machine.
         policy=/usr/sbin/policy-rc.d
         if [ ! -e $policy ]; then
             trap 'rm -f $policy' EXIT

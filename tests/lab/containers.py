@@ -17,9 +17,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lab import door, linux
+from lab import door, linux, packages
 from lab.enter import ZONE_PATTERN, overlay
-from lab.world import Refused
+from lab.world import Dialect, Refused
 
 _ANSWER_SECONDS = 20.0
 _FOLDERS = ("usr", "etc", "tmp", "run", "dev", "proc", "sys", "root", "home", "mnt", "opt", "export")
@@ -56,12 +56,12 @@ class Container:
         self.control.close()
 
 
-def create(name: str, root: Path, own_network: bool) -> Container:
+def create(name: str, root: Path, own_network: bool, dialect: Dialect) -> Container:
     """Raises `Refused`; nothing is left then. No program of the zone runs yet [zones 2.3]."""
     undo: list[Callable[[], object]] = []
     mounts: list[str] = []
     try:
-        _furnish(root)
+        _furnish(root, dialect)
         undo.append(lambda: unmount(mounts))
         _mount(root, mounts)
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -116,7 +116,7 @@ def _hear(control: socket.socket, *words: str) -> dict[str, str]:
     return heard
 
 
-def _furnish(root: Path) -> None:
+def _furnish(root: Path, dialect: Dialect) -> None:
     """The persistent part: made at the first boot, found again at the next."""
     root.mkdir(parents=True, exist_ok=True)
     for name in _FOLDERS:
@@ -125,12 +125,10 @@ def _furnish(root: Path) -> None:
         link = root / entry.name
         if entry.is_symlink() and not link.is_symlink() and not link.exists():
             link.symlink_to(Path(entry.path).readlink())
-    dnsmasq = Path("/opt/ooce/sbin/dnsmasq")
-    if dnsmasq.is_symlink() and not (root / "opt/ooce").exists():
-        (root / "opt/ooce/sbin").mkdir(parents=True)
-        (root / "opt/ooce/sbin/dnsmasq").symlink_to(dnsmasq.readlink())
     if not (root / "var").exists():
         shutil.copytree(f"{ZONE_PATTERN}/var", root / "var", symlinks=True)
+    if not packages.delivered(root, dialect):
+        packages.deliver(root, dialect, "opt", "var")
 
 
 def _mount(root: Path, done: list[str]) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 from types import ModuleType
 
+from lab import packages
 from lab.call import Call, Exit
 from lab.channel import Channel
 from lab.faults import Faults, Killed
@@ -15,10 +16,11 @@ from lab.paper import PaperFloor
 from lab.world import Dialect, NotEmulated, World
 
 COMMANDS = (
-    "dhcpd", "dladm", "dnsmasq", "halt", "ipadm", "ipf", "ipfstat", "ipnat", "kstat", "netstat", "pfexec", "pgrep",
-    "pkill", "poweroff", "reboot", "route", "routeadm", "svcadm", "svccfg", "svcprop", "svcs", "zlogin", "zoneadm",
-    "zonecfg", "zonename",
+    "dhcpd", "dladm", "dnsmasq", "halt", "ipadm", "ipf", "ipfstat", "ipnat", "kstat", "nc", "netstat", "pfexec",
+    "pgrep", "pkill", "poweroff", "reboot", "route", "routeadm", "svcadm", "svccfg", "svcprop", "svcs", "zlogin",
+    "zoneadm", "zonecfg", "zonename",
 )  # fmt: skip
+PACKAGED = packages.COMMANDS  # further ones, not on PATH
 SIGKILLED = 137
 NOT_EMULATED = 125
 

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
-from lab import control, dispatch, door, hosts, linux, native_build, real_programs, serve
+from lab import control, dispatch, door, hosts, linux, native_build, packages, real_programs, serve
 from lab.world import Dialect
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -29,7 +29,7 @@ _OLD = "/.old"
 ZONE_PATTERN = "/.base"  # /etc and the folders of /var as a new zone gets them
 _OWN = {"proc", "dev", "sys", "tmp", "run", "var", "etc", "usr", "opt", "zones", "export", "lost+found"}
 # Where illumos has them; everything else is in /usr/sbin.
-_ALSO_IN_BIN = ("kstat", "netstat", "pfexec", "pgrep", "pkill", "svcprop", "svcs", "zonename")
+_ALSO_IN_BIN = ("kstat", "nc", "netstat", "pfexec", "pgrep", "pkill", "svcprop", "svcs", "zonename")
 _FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
 
 
@@ -147,8 +147,8 @@ def build_root(native: Path, dialect: Dialect, shown: Sequence[str]) -> None:
     _system()
     _devices()
     _usr(native)
-    _etc()
-    _var()
+    _etc(dialect)
+    _var(dialect)
     _opt(dialect)
     for path in shown:
         _show(path)
@@ -204,11 +204,17 @@ def _usr(native: Path) -> None:
     shutil.copy(source / "launch", f"{door.STATE}/zonelab-init")
     for name in (*control.OWN, *dispatch.COMMANDS):
         os.link(f"{door.STATE}/zonelab-init", f"{COMMANDS}/{name}")
+    Path(packages.FOLDER).mkdir()
+    for name in packages.COMMANDS:
+        os.link(f"{door.STATE}/zonelab-init", f"{packages.FOLDER}/{name}")
+        Path(f"/usr/sbin/{name}").unlink(missing_ok=True)  # illumos has it elsewhere
+    for name in native_build.ON_A_HOST:
+        shutil.copy(source / name, f"{door.STATE}/{name}")
     Path(real_programs.FOLDER).mkdir()
-    for name in real_programs.NAMES:
+    for name, file in real_programs.PROGRAMS.items():
         for folder in ("sbin", "bin"):
-            if Path(f"{_OLD}/usr/{folder}/{name}").exists():
-                shutil.copy(f"{_OLD}/usr/{folder}/{name}", f"{real_programs.FOLDER}/{name}")
+            if Path(f"{_OLD}/usr/{folder}/{file}").exists():
+                shutil.copy(f"{_OLD}/usr/{folder}/{file}", f"{real_programs.FOLDER}/{name}")
 
 
 def overlay(target: str, lower: str, upper: str, work: str) -> None:
@@ -220,7 +226,7 @@ def overlay(target: str, lower: str, upper: str, work: str) -> None:
         linux.mount("overlay", target, "overlay", data=data)
 
 
-def _etc() -> None:
+def _etc(dialect: Dialect) -> None:
     """A copy of what we may read: overlayfs would not let us write below folders of ids that do not exist here."""
     subprocess.run(
         ["/usr/bin/cp", "-a", "--no-preserve=ownership", f"{_OLD}/etc", f"{ZONE_PATTERN}/etc"],
@@ -229,18 +235,20 @@ def _etc() -> None:
     etc = Path(f"{ZONE_PATTERN}/etc")
     for name in ("rc.local", "hosts", "dnsmasq.conf", "dhcpd.conf"):
         (etc / name).unlink(missing_ok=True)
-    for folder in ("opt/ooce", "ipf"):
+    for folder in ("opt/ooce", "ipf", "nginx", "haproxy"):
         shutil.rmtree(etc / folder, ignore_errors=True)
     for folder in ("opt/ooce/dnsmasq", "ipf"):
         (etc / folder).mkdir(parents=True)
     (etc / "ipf/ipf.conf").write_text("# Rules of ipf(8)\n")  # all that its package delivers [services 1.1]
+    packages.add_users(etc)
+    packages.deliver(etc.parent, dialect, "etc")
     (etc / "hosts").write_text("127.0.0.1 localhost\n::1 localhost\n")
     for folder in ("/etc", "/.etc/upper", "/.etc/work"):
         Path(folder).mkdir(parents=True)
     overlay("/etc", f"{ZONE_PATTERN}/etc", "/.etc/upper", "/.etc/work")
 
 
-def _var() -> None:
+def _var(dialect: Dialect) -> None:
     """The folders of the machine's /var, two levels deep and without their files: ours, and the pattern for zones."""
     pattern = Path(ZONE_PATTERN) / "var"
     for folder in _folders(Path(_OLD) / "var", deepest=2):
@@ -252,9 +260,13 @@ def _var() -> None:
             os.chown(target, status.st_uid, status.st_gid)
     for name in ("adm", "tmp", "log", "db", "dnsmasq", "svc/log", "svc/manifest/site"):
         (pattern / name).mkdir(parents=True, exist_ok=True)
+    for name in ("lib/nginx", "lib/haproxy", "log/nginx"):
+        shutil.rmtree(pattern / name, ignore_errors=True)
+    packages.deliver(pattern.parent, dialect, "var")
     for name, target_name in (("run", "/run"), ("lock", "/run/lock")):
         (pattern / name).symlink_to(target_name)
     shutil.copytree(pattern, "/var", symlinks=True)
+    packages.deliver(Path("/"), dialect, "var")  # owners are not copied
 
 
 def _folders(top: Path, deepest: int) -> Iterator[Path]:
@@ -268,13 +280,11 @@ def _folders(top: Path, deepest: int) -> Iterator[Path]:
 
 
 def _opt(dialect: Dialect) -> None:
-    """The machine's /opt, and where OmniOS has its extra packages."""
+    """The machine's /opt, and what packages have there."""
     Path("/opt").mkdir()
     if Path(f"{_OLD}/opt").is_dir() and os.access(f"{_OLD}/opt", os.R_OK | os.X_OK):
-        _mirror(f"{_OLD}/opt", "/opt", {"ooce"})
-    if dialect is Dialect.OMNIOS:
-        Path("/opt/ooce/sbin").mkdir(parents=True)
-        Path("/opt/ooce/sbin/dnsmasq").symlink_to(f"{COMMANDS}/dnsmasq")
+        _mirror(f"{_OLD}/opt", "/opt", {"ooce", "tribblix"})
+    packages.deliver(Path("/"), dialect, "opt")
 
 
 def _devices() -> None:

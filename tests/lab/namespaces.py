@@ -24,7 +24,7 @@ from lab.ipfilter.floor import PacketFloor
 from lab.ipfilter.nft import NftPackets
 from lab.network import Network
 from lab.outside import Outside
-from lab.world import Interface, KernelZone, Link, LinkClass, Refused, Route, World
+from lab.world import Dialect, Interface, KernelZone, Link, LinkClass, Refused, Route, World
 
 KERNEL_NAME_MAX = 15  # IFNAMSIZ - 1; illumos allows 31
 _WIRE_MTU = 65535  # the VNIC's own end decides what fits
@@ -48,10 +48,12 @@ class NamespaceFloor:
         self._networks: dict[str, Network] = {}  # exclusive zone -> its stack
         self._nft = NftPackets(self._stack, self._name_in_rules)
         self.packets: PacketFloor = self._nft
+        self._dialect = Dialect.VANILLA
 
     def furnish(self, world: World) -> None:
         """Make the physical links that the host was born with, and connect them to the world outside."""
         assert self.outside is not None
+        self._dialect = world.dialect
         for link in world.links.values():
             if link.klass is LinkClass.PHYS:
                 self.create_etherstub(link)
@@ -262,7 +264,7 @@ class NamespaceFloor:
     # zones -----------------------------------------------------------------------------------------------------------
 
     def zone_create(self, zone: KernelZone, root: str) -> None:
-        container = containers.create(zone.name, Path(root), zone.exclusive)
+        container = containers.create(zone.name, Path(root), zone.exclusive, self._dialect)
         if zone.exclusive:
             self._networks[zone.name] = Network(container.network_fd)
         self._containers[zone.name] = container

@@ -11,6 +11,7 @@ NATIVE = Path(__file__).resolve().parent / "native"
 BUILD = NATIVE / "build"
 LAUNCHER = BUILD / "launch"
 LIBZONECFG = BUILD / "libzonecfg.so.1"
+ON_A_HOST = ("answerd", "libone_id.so", "libpatient.so")  # what lies beside the launcher there
 
 _FLAGS = ["-std=gnu11", "-O1", "-Wall", "-Wextra", "-Werror"]
 _RECIPES = {
@@ -23,6 +24,9 @@ _RECIPES = {
         "-Wl,-soname,libzonecfg.so.1",
         str(NATIVE / "libzonecfg.c"),
     ],
+    BUILD / "answerd": ["-static", str(NATIVE / "answerd.c")],
+    BUILD / "libone_id.so": ["-shared", "-fPIC", str(NATIVE / "one_id.c")],
+    BUILD / "libpatient.so": ["-shared", "-fPIC", str(NATIVE / "patient.c")],
 }
 
 

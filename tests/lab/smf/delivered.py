@@ -1,4 +1,4 @@
-"""The services a fresh zone has, per dialect [services 1.1-1.3, 2, 4.1, 5.1].
+"""The services a fresh zone has, per dialect [services 1.1-1.3, 2, 4.1, 5.1, 6.1].
 
 Scenery services are what others depend on: always online, without processes, and not to be changed.
 """
@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cache
+from pathlib import PurePosixPath
 
+from lab import packages
 from lab.smf import fmri as names
 from lab.smf.repository import GENERAL, Group, Groups
 from lab.smf.values import Property, astring, boolean, count
@@ -213,6 +215,65 @@ def _dnsmasq(dialect: Dialect) -> Groups:
     return groups
 
 
+_MILESTONE = {
+    "network": dependency("require_all", "error", "svc:/milestone/network:default"),
+    "filesystem": dependency("require_all", "none", "svc:/system/filesystem/local"),
+}
+
+
+def _nginx(dialect: Dialect) -> Groups:
+    """Only OmniOS' can be refreshed [services 6.1]; that it runs as a user of its own is done by the command."""
+    package = packages.nginx(dialect)
+    if dialect is Dialect.OMNIOS:
+        config = {
+            "exec": astring(package.program),
+            "file": astring(package.config),
+            "method": astring("/lib/svc/method/http-nginx"),
+            "pidfile": astring(package.pid),
+        }
+        return {
+            GENERAL: _general(False),
+            **_MILESTONE,
+            "start": method("%{config/method} %m", 60),
+            "stop": method("%{config/exec} -s quit", 60),
+            "refresh": method("%{config/exec} -s reload", 60),
+            "startd": _startd(ignore_error="core,signal"),
+            "config": Group("application", config),
+            "tm_common_name": title("nginx web server"),
+        }
+    return {
+        GENERAL: _general(False),
+        "filesystem": dependency("require_all", "none", "svc:/system/filesystem/local"),
+        "start": method(package.program, 60),
+        "stop": method(":kill", 60),
+        "startd": _startd(ignore_error="core,signal"),
+        "tm_common_name": title("nginx server"),
+    }
+
+
+def _haproxy(dialect: Dialect) -> Groups:
+    """Only Tribblix' can be refreshed: that starts another one, outside the service's contract [services 6.1]."""
+    package = packages.haproxy(dialect)
+    groups: Groups = {
+        GENERAL: _general(False),
+        **_MILESTONE,
+        "stop": method(":kill", 60),
+        "startd": _startd(duration="contract", ignore_error="core,signal"),
+        "tm_common_name": title("HAProxy"),
+    }
+    if dialect is Dialect.OMNIOS:
+        groups["start"] = method("%{config/exec} -D -f %{config/file} -p %{config/pidfile}", 60)
+        config = {
+            "exec": astring(package.program),
+            "file": astring(package.config),
+            "pidfile": astring(package.pid),
+        }
+        groups["config"] = Group("application", config)
+        return groups
+    script = f"{PurePosixPath(package.program).parent}/svc-haproxy"
+    return {**groups, "start": method(f"{script} start", 60), "refresh": method(f"{script} refresh", 60)}
+
+
 def _route() -> Groups:
     return {
         GENERAL: _general(False),
@@ -246,4 +307,6 @@ def services(dialect: Dialect, in_global_zone: bool) -> Mapping[str, Groups]:
     add(["svc:/network/routing/route:default"], [_route()])
     add(["svc:/network/service/dhcp:ipv4", "svc:/network/service/dhcp:ipv6"], [_dhcp(4), _dhcp(6)])
     add([dnsmasq(dialect)[0]], [_dnsmasq(dialect)])
+    add([packages.nginx(dialect).fmri], [_nginx(dialect)])
+    add([packages.haproxy(dialect).fmri], [_haproxy(dialect)])
     return made
