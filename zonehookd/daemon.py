@@ -147,8 +147,8 @@ class Daemon:
         self._declared = checked.declared
 
     def _look(self) -> Look:
-        shared = (self._late, self._health)
-        return Look(self._host, self._files, self._store, self._dialect, self.config.site, *shared)
+        own = (self._dialect, self.config.site, self._late, self._health)
+        return Look(self._host, self._files, self._store, *own)
 
     def _beat(self) -> None:
         self._beat_s = time.monotonic()
@@ -378,8 +378,9 @@ class Daemon:
         self._guard.refresh()
         self._dispatcher.reconciler = Reconciler(plugins, self._metrics.called)
         self._dispatcher.declare(declared)
-        names = [each.name for each in plugins]
-        self._log.info("configuration taken", networks=len(declared.networks), plugins=names)
+        self._log.info(
+            "configuration taken", networks=len(declared.networks), plugins=(names := [p.name for p in plugins])
+        )
         return ReloadReply(
             config=str(self._file),
             networks=len(declared.networks),

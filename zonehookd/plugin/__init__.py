@@ -8,6 +8,7 @@ from zonehookd.model.gateway import GLOBAL, Forward, Gateway, StaticNat
 from zonehookd.model.network import Cidr, Dhcp, Ip, Network, Range, StaticName
 from zonehookd.model.plan import GATEWAY_SHUT, Forget, Note, Plan, Remember, RemoveFile, WriteFile, nothing
 from zonehookd.model.record import Record
+from zonehookd.model.route import Backend, Match, Proxy, Route
 from zonehookd.model.zone import Address, Nic, Zone, ZoneState
 from zonehookd.plugin.contract import (
     GatewayPlugin,
@@ -19,13 +20,14 @@ from zonehookd.plugin.contract import (
     ZoneView,
 )
 from zonehookd.plugin.nics import expected_macs
-from zonehookd.plugin.templates import templates
+from zonehookd.plugin.templates import overridden, templates
 
 __all__ = [
     "GATEWAY_SHUT",
     "GLOBAL",
     "Address",
     "Attachment",
+    "Backend",
     "CannotObserve",
     "Change",
     "Cidr",
@@ -37,6 +39,7 @@ __all__ = [
     "GatewayView",
     "HostReader",
     "Ip",
+    "Match",
     "Network",
     "NetworkPlugin",
     "NetworkView",
@@ -44,6 +47,7 @@ __all__ = [
     "Note",
     "Plan",
     "PluginOptions",
+    "Proxy",
     "Query",
     "Range",
     "Record",
@@ -51,6 +55,7 @@ __all__ = [
     "Remember",
     "RemoveFile",
     "Reply",
+    "Route",
     "StaticName",
     "StaticNat",
     "Verdict",
@@ -61,5 +66,6 @@ __all__ = [
     "ZoneView",
     "expected_macs",
     "nothing",
+    "overridden",
     "templates",
 ]

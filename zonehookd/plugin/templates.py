@@ -9,13 +9,20 @@ import jinja2
 
 
 @cache
-def templates(folder: Path) -> jinja2.Environment:
-    """The templates below `folder`, sandboxed from the file system beyond it. No HTML escaping: these are not HTML."""
+def templates(*folders: Path) -> jinja2.Environment:
+    """The templates below these folders, the first that has one; sandboxed from the file system beyond them. A file that
+    changed is read again. No HTML escaping: these are not HTML."""
     return jinja2.Environment(
-        loader=jinja2.FileSystemLoader(folder),
+        loader=jinja2.FileSystemLoader(folders),
         undefined=jinja2.StrictUndefined,
         autoescape=False,  # noqa: S701 - configuration files, not HTML
         keep_trailing_newline=True,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+
+
+def overridden(ours: Path, theirs: Path, plugin: str, network: str = "") -> jinja2.Environment:
+    """Our templates, and an admin's before them: THEIRS/NETWORK/PLUGIN/NAME, then THEIRS/PLUGIN/NAME."""
+    own = (theirs / network / plugin,) if network else ()
+    return templates(*own, theirs / plugin, ours)
