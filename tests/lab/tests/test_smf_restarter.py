@@ -9,9 +9,9 @@ from lab.tests.bench import Machine
 pytestmark = pytest.mark.namespaces
 
 # `service NAME START [STOP [REFRESH [STARTD...]]]` imports an enabled service site/NAME. svcadm waits for nothing, so
-# every other word waits for what it names, and says what came: `state NAME WORD` (and next_state none), `shows NAME WORD`
-# (as svcs prints it), `gone NAME CONTRACT`, `afresh NAME COMMAND...` (its state has changed since), `processes PROGRAM
-# NUMBER`, `logged NAME LINE NUMBER`.
+# every other word waits for what it names, and says what came: `state NAME WORD` (and next_state none), `shows NAME
+# WORD` (as svcs prints it), `gone NAME CONTRACT`, `afresh NAME COMMAND...` (its state has changed since), `processes
+# PROGRAM NUMBER`, `logged NAME LINE NUMBER`.
 PRELUDE = r"""
 service() {
     refresh=
