@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -81,6 +82,10 @@ ALLOWED: dict[str, tuple[set[str], str]] = {
         "the command line speaks to the daemon, not for it; alone it reads the guard's record, and undoes the gate",
     ),
     "warden": ({"warden"}, "it outlives a daemon that breaks, so it shares nothing with it"),
+    "in_force": (
+        {"answers", "bus", "checked", "engine", "errors", "guard", "host", "log", "metrics", "model", "store"},
+        "which configuration holds is decided by who is attached, and told to whoever shows it",
+    ),
     "daemon": ({"*"}, "the one place where parts are joined"),
     "__main__": ({"*"}, "starts the daemon"),
     "__init__": (set(), "tells the story, imports nothing"),
@@ -137,6 +142,14 @@ def test_product_and_lab_are_strangers() -> None:
         assert not any(module.split(".")[0] == "lab" for module in imports(file)), file
     for file in (ROOT / "tests" / "lab").rglob("*.py"):
         assert not any(module.split(".")[0] in ("zonehookd", "plugins") for module in imports(file)), file
+
+
+def test_traffic_knows_neither_what_it_tests_nor_where() -> None:
+    for file in (ROOT / "tests" / "traffic").glob("*.py"):
+        known = {"traffic", *sys.stdlib_module_names}
+        assert {module.split(".")[0] for module in imports(file)} <= known, f"{file}: it judges, and shares nothing"
+    for file in [*product_files(), *(ROOT / "tests" / "lab").rglob("*.py")]:
+        assert not any(module.split(".")[0] == "traffic" for module in imports(file)), file
 
 
 def test_only_one_file_starts_processes() -> None:

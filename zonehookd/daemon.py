@@ -21,7 +21,7 @@ from zonehookd.answers import Answers, Condition
 from zonehookd.bus.control import ControlServer
 from zonehookd.bus.messages import ReloadReply
 from zonehookd.bus.publisher import Publisher
-from zonehookd.checked import Checked, check
+from zonehookd.checked import check
 from zonehookd.config import Config
 from zonehookd.engine.applier import Applier
 from zonehookd.engine.dispatcher import Dispatcher, Timing
@@ -35,7 +35,6 @@ from zonehookd.engine.survey import Survey
 from zonehookd.errors import CannotObserve, ConfigError, ZonehookError
 from zonehookd.gate.gate import Gate
 from zonehookd.gate.gate import Tools as GateTools
-from zonehookd.guard import declared as in_force
 from zonehookd.guard.answers import GuardAnswers
 from zonehookd.guard.guard import Guard, Tools
 from zonehookd.host.audit import Audit
@@ -43,9 +42,9 @@ from zonehookd.host.local import LocalFiles, LocalHost
 from zonehookd.host.process import Limits, Processes
 from zonehookd.host.sole import sole
 from zonehookd.illumos import dladm
+from zonehookd.in_force import InForce
 from zonehookd.lines import Lines, given_leave
 from zonehookd.model.event import Event
-from zonehookd.model.gateway import Declaration
 from zonehookd.model.outcome import Result
 from zonehookd.provisioning import answers as provisioning
 from zonehookd.sources.health import Health
@@ -67,7 +66,7 @@ class Daemon:
         os.umask(0o077)  # what we make is ours alone from its first moment; files that plugins write say their mode
         self._file = file
         checked = check(file)
-        self.config = config = checked.config
+        config = checked.config
         log.set_up(config.log.level, config.log.format)
         self._log = log.get()
         self._supervisor = Supervisor()
@@ -101,25 +100,28 @@ class Daemon:
             self._listeners,
             self._beat,
         )
+        shown = (self._condition, self._metrics)
+        self._in_force = InForce(file, checked, self._dispatcher, self._look, self._files, self._store, *shown)
         self._metrics.show_resources(self._store.all, self._dispatcher.latest)
         channel = ZoneChannel(heartbeat_s=config.timing.heartbeat_s)
         files, poll = ZoneFiles(config.paths.zones, config.timing.files_s), Poll(config.timing.poll_s)
         self._sources: list[Source] = [channel, files, poll, self._health]
         self._metrics.show_channel(lambda: asdict(channel.counts))
         heart = (self._dispatcher, self._look, self._store)
-        answers = Answers(*heart, self._condition, self._reload_now, self._edited)
-        us = provisioning.Daemon(file, lambda: self.config, self.reload)
+        answers = Answers(*heart, self._condition, self._reload_now, self._in_force.edited)
+        us = provisioning.Daemon(file, lambda: self._in_force.config, self.reload)
         more = provisioning.Provisioning(us, self._dispatcher, self._look, self._files, self._store)
         tools = Tools(
             *heart,
             self._files,
             config.paths.state,
-            lambda: self.config.guard,
+            lambda: self._in_force.config.guard,
             self._metrics.judged,
             self._lost,
         )
         self._guard = Guard(tools)
         self._listeners.append(self._guard)
+        self._in_force.changed = self._guard.refresh
         guarding = GuardAnswers(
             self._guard,
             tools,
@@ -132,7 +134,7 @@ class Daemon:
             self._host,
             config.paths.state,
             config.paths.run,
-            lambda: self.config.guard.boot,
+            lambda: self._in_force.config.guard.boot,
             self._guard.check,
             self._metrics.gate_answered,
             self._metrics.gate_alone,
@@ -144,10 +146,9 @@ class Daemon:
         self._control = _bound(
             lambda: ControlServer(self._context, config.paths.run / "control.sock", handlers), config.paths.run
         )
-        self._declared = checked.declared
 
     def _look(self) -> Look:
-        own = (self._dialect, self.config.site, self._late, self._health)
+        own = (self._dialect, self._in_force.config.site, self._late, self._health)
         return Look(self._host, self._files, self._store, *own)
 
     def _beat(self) -> None:
@@ -166,9 +167,9 @@ class Daemon:
         loop.add_signal_handler(signal.SIGUSR1, self._reopen)
         self._supervisor.when_lost(loop, self._orphaned)
         server = None
-        if self.config.metrics.listen:
+        if self._in_force.config.metrics.listen:
             server = metrics.serve(
-                self.config.metrics.listen,
+                self._in_force.config.metrics.listen,
                 self._metrics,
                 alive=lambda: time.monotonic() - self._beat_s < _HUNG_S,
                 ready=lambda: self._condition.ready,
@@ -180,8 +181,8 @@ class Daemon:
                 aside += [tasks.create_task(self._source(source)) for source in self._sources]
                 await self._subscribed()
                 await self._patiently(self._reclaim)
-                await self._patiently(self._hold_on)
-                self._dispatcher.declare(self._declared)
+                await self._patiently(self._in_force.hold_on)
+                self._dispatcher.declare(self._in_force.declared)
                 self._guard.begin()
                 aside += [tasks.create_task(self._gate.run()), tasks.create_task(self._say_ready())]
                 await self._dispatcher.run()
@@ -197,7 +198,7 @@ class Daemon:
             self._publisher.close()
             self._context.term()
             for name in ("control.sock", "events.sock"):  # a file that nobody answers makes askers wait
-                (self.config.paths.run / name).unlink(missing_ok=True)
+                (self._in_force.config.paths.run / name).unlink(missing_ok=True)
             self._store.close()
             self._audit.close()
             os.close(self._lock)
@@ -234,38 +235,13 @@ class Daemon:
         if not self._store.rebuilt:
             return
         look = self._look()
-        taken = await self._dispatcher.survey.take(look, self._declared, time.monotonic())
+        taken = await self._dispatcher.survey.take(look, self._in_force.declared, time.monotonic())
         plugins = self._dispatcher.reconciler.plugins
         found = await reclaim(look, taken.site, plugins, self._store, self._log)
         loud = bool(found) or "unreadable" in self._store.rebuilt
         self._condition.rebuilt = self._store.rebuilt if loud else ""  # a first start has no books to lose
         say = self._log.warning if loud else self._log.info
         say("records begun anew", why=self._store.rebuilt, reclaimed=found)
-
-    async def _hold_on(self) -> None:
-        """A declaration that was edited while we were down cuts off nobody either: then the one before stays."""
-        last = in_force.kept(self._files, self.config.paths.state, self.config)
-        if last is None:
-            if self._files.stamp(file := self.config.paths.state / in_force.NAME) is not None:
-                self._log.error("declaration before not readable: nobody knows what this one cuts off", file=str(file))
-            self._keep_declaration()
-            return
-        config, before = last
-        taken = await self._dispatcher.survey.take(self._look(), before, time.monotonic())
-        try:
-            in_force.refuse_cuts(before, self.config, self._declared, taken.site, self._store)
-        except ConfigError as problem:
-            self._log.error("configuration refused, the one before stays", error=str(problem))
-            self._condition.config_error = str(problem)
-            self._metrics.config_ok.set(0)
-            self.config, self._declared = config, before
-        self._keep_declaration()
-
-    def _keep_declaration(self) -> None:
-        try:
-            in_force.keep(self._files, self.config.paths.state, self.config)
-        except OSError as problem:
-            self._log.error("declaration not kept: a start will not know what it cuts off", error=str(problem))
 
     async def _say_ready(self) -> None:
         await self._patiently(self._dispatcher.settled)
@@ -313,18 +289,10 @@ class Daemon:
             await self._reload_now()
 
     def reload(self, site: Site | None = None) -> ReloadReply:
-        """Networks, plugins and their options, and the log level change. Raises what is wrong: the old stay then.
-        `site`: as zones are attached; by the last look unless told."""
+        """As `InForce.reload`; then whoever started us is told that we are ready again."""
         self._supervisor.reloading()
         try:
-            checked = check(self._file)
-            self._refuse_cuts(checked, site or self._dispatcher.survey.site)
-            return self._take(checked)
-        except ZonehookError as problem:
-            self._log.error("configuration refused, the old one stays", error=str(problem))
-            self._condition.config_error = str(problem)
-            self._metrics.config_ok.set(0)
-            raise
+            return self._in_force.reload(site)
         finally:
             self._reopen()
             if self._condition.ready:
@@ -343,51 +311,7 @@ class Daemon:
 
     async def _reload_now(self) -> ReloadReply:
         """`reload`, by who is attached at this moment, and not when somebody last looked."""
-        return self.reload(await self._site_now())
-
-    async def _edited(self) -> Declaration:
-        """The declaration as the file is now. Raises ConfigError, also when `reload` would refuse it."""
-        checked = check(self._file)
-        self._refuse_cuts(checked, await self._site_now())
-        return checked.declared
-
-    async def _site_now(self) -> Site | None:
-        """None before the first look: everything is still to be seen, also by whoever cannot wait for it."""
-        last = self._dispatcher.survey.site
-        if last is not None:
-            with contextlib.suppress(CannotObserve):
-                return (await self._dispatcher.survey.take(self._look(), self._declared, time.monotonic())).site
-        return last
-
-    def _refuse_cuts(self, checked: Checked, site: Site | None) -> None:
-        in_force.refuse_cuts(self._declared, checked.config, checked.declared, site, self._store)
-
-    def _take(self, checked: Checked) -> ReloadReply:
-        config, declared, plugins = checked.config, checked.declared, checked.plugins
-        fixed = ("paths", "commands", "timing", "metrics", "site")
-        waiting = [section for section in fixed if getattr(config, section) != getattr(self.config, section)]
-        for section in waiting:
-            self._log.warning("takes effect at the next start", section=section)
-        log.set_up(config.log.level, config.log.format)
-        self.config = config.model_copy(update={"site": self.config.site})
-        self._condition.config_error = ""
-        self._metrics.config_ok.set(1)
-        self._metrics.config_when.set_to_current_time()
-        self._declared = declared
-        self._keep_declaration()
-        self._guard.refresh()
-        self._dispatcher.reconciler = Reconciler(plugins, self._metrics.called)
-        self._dispatcher.declare(declared)
-        self._log.info(
-            "configuration taken", networks=len(declared.networks), plugins=(names := [p.name for p in plugins])
-        )
-        return ReloadReply(
-            config=str(self._file),
-            networks=len(declared.networks),
-            gateways=len(declared.gateways),
-            plugins=names,
-            at_next_start=waiting,
-        )
+        return self.reload(await self._in_force.site_now())
 
 
 def _bound(make: Callable[[], Socket], folder: Path) -> Socket:

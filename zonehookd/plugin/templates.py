@@ -10,8 +10,8 @@ import jinja2
 
 @cache
 def templates(*folders: Path) -> jinja2.Environment:
-    """The templates below these folders, the first that has one; sandboxed from the file system beyond them. A file that
-    changed is read again. No HTML escaping: these are not HTML."""
+    """The templates below these folders, the first that has one; sandboxed from the file system beyond them. A file
+    that changed is read again. No HTML escaping: these are not HTML."""
     return jinja2.Environment(
         loader=jinja2.FileSystemLoader(folders),
         undefined=jinja2.StrictUndefined,

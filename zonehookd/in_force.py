@@ -1,0 +1,131 @@
+"""The configuration in force: taken at a start and at a reload, refused where it would cut somebody off."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from zonehookd import log
+from zonehookd.answers import Condition
+from zonehookd.bus.messages import ReloadReply
+from zonehookd.checked import Checked, check
+from zonehookd.engine.dispatcher import Dispatcher
+from zonehookd.engine.look import Look
+from zonehookd.engine.reconciler import Reconciler
+from zonehookd.engine.site import Site
+from zonehookd.errors import CannotObserve, ConfigError, ZonehookError
+from zonehookd.guard import declared as declared_before
+from zonehookd.host.doors import Files
+from zonehookd.metrics import Metrics
+from zonehookd.model.gateway import Declaration
+from zonehookd.store.store import Store
+
+
+class InForce:
+    """`config` and `declared` as they are now. `changed` is called after each change."""
+
+    def __init__(
+        self,
+        file: Path,
+        checked: Checked,
+        dispatcher: Dispatcher,
+        make_look: Callable[[], Look],
+        files: Files,
+        store: Store,
+        condition: Condition,
+        metrics: Metrics,
+    ) -> None:
+        self.config, self.declared = checked.config, checked.declared
+        self.changed: Callable[[], None] = lambda: None
+        self._file = file
+        self._dispatcher = dispatcher
+        self._make_look = make_look
+        self._files = files
+        self._store = store
+        self._condition = condition
+        self._metrics = metrics
+        self._log = log.get()
+
+    async def hold_on(self) -> None:
+        """A declaration that was edited while we were down cuts off nobody either: then the one before stays."""
+        last = declared_before.kept(self._files, self.config.paths.state, self.config)
+        if last is None:
+            if self._files.stamp(file := self.config.paths.state / declared_before.NAME) is not None:
+                self._log.error("declaration before not readable: nobody knows what this one cuts off", file=str(file))
+            self._keep()
+            return
+        config, before = last
+        taken = await self._dispatcher.survey.take(self._make_look(), before, time.monotonic())
+        try:
+            declared_before.refuse_cuts(before, self.config, self.declared, taken.site, self._store)
+        except ConfigError as problem:
+            self._log.error("configuration refused, the one before stays", error=str(problem))
+            self._condition.config_error = str(problem)
+            self._metrics.config_ok.set(0)
+            self.config, self.declared = config, before
+        self._keep()
+
+    def _keep(self) -> None:
+        try:
+            declared_before.keep(self._files, self.config.paths.state, self.config)
+        except OSError as problem:
+            self._log.error("declaration not kept: a start will not know what it cuts off", error=str(problem))
+
+    def reload(self, site: Site | None = None) -> ReloadReply:
+        """Networks, plugins and their options, and the log level change. Raises what is wrong: the old stay then.
+        `site`: as zones are attached; by the last look unless told."""
+        try:
+            checked = check(self._file)
+            self._refuse_cuts(checked, site or self._dispatcher.survey.site)
+            return self._take(checked)
+        except ZonehookError as problem:
+            self._log.error("configuration refused, the old one stays", error=str(problem))
+            self._condition.config_error = str(problem)
+            self._metrics.config_ok.set(0)
+            raise
+
+    async def edited(self) -> Declaration:
+        """The declaration as the file is now. Raises ConfigError, also when `reload` would refuse it."""
+        checked = check(self._file)
+        self._refuse_cuts(checked, await self.site_now())
+        return checked.declared
+
+    async def site_now(self) -> Site | None:
+        """None before the first look: everything is still to be seen, also by whoever cannot wait for it."""
+        last = self._dispatcher.survey.site
+        if last is not None:
+            with contextlib.suppress(CannotObserve):
+                return (await self._dispatcher.survey.take(self._make_look(), self.declared, time.monotonic())).site
+        return last
+
+    def _refuse_cuts(self, checked: Checked, site: Site | None) -> None:
+        declared_before.refuse_cuts(self.declared, checked.config, checked.declared, site, self._store)
+
+    def _take(self, checked: Checked) -> ReloadReply:
+        config, declared, plugins = checked.config, checked.declared, checked.plugins
+        fixed = ("paths", "commands", "timing", "metrics", "site")
+        waiting = [section for section in fixed if getattr(config, section) != getattr(self.config, section)]
+        for section in waiting:
+            self._log.warning("takes effect at the next start", section=section)
+        log.set_up(config.log.level, config.log.format)
+        self.config = config.model_copy(update={"site": self.config.site})
+        self._condition.config_error = ""
+        self._metrics.config_ok.set(1)
+        self._metrics.config_when.set_to_current_time()
+        self.declared = declared
+        self._keep()
+        self.changed()
+        self._dispatcher.reconciler = Reconciler(plugins, self._metrics.called)
+        self._dispatcher.declare(declared)
+        self._log.info(
+            "configuration taken", networks=len(declared.networks), plugins=(names := [p.name for p in plugins])
+        )
+        return ReloadReply(
+            config=str(self._file),
+            networks=len(declared.networks),
+            gateways=len(declared.gateways),
+            plugins=names,
+            at_next_start=waiting,
+        )
