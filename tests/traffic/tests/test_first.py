@@ -1,0 +1,72 @@
+"""The first right answer: when it was asked for, when it came, and what was answered before and after."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from typing import Any
+
+from traffic.tests.conftest import Client
+from traffic.tests.misbehaving import Server
+
+
+def first(client: Client, port: int, *words: object, status: int = 0) -> Any:
+    return client.report(client.start("first-answer", "--at", f"127.0.0.1:{port}", *words), status)
+
+
+def test_it_is_found_to_within_one_question(server: Server, client: Client) -> None:
+    since = time.time()
+    server.right_from = since + 1.5
+    report = first(client, server.at, "web.ex", "/later", "web1", "--since", since)
+    assert 1500 <= report["first_ms"] < 2000
+    assert 1490 <= report["asked_ms"] <= report["first_ms"]
+    assert set(report["before"]) == {"5xx"}
+    assert report["after"] == {}
+    assert report["last_wrong_ms"] < 1501
+    assert report["polls"] > 50
+
+
+def test_a_wrong_zone_is_no_answer(server: Server, client: Client) -> None:
+    report = first(client, server.at, "web.ex", "/later", "web7,web8", "--wait", 0.5, status=1)
+    assert report["first_ms"] is None
+    assert set(report["before"]) == {"wrong_backend"}
+
+
+def test_a_question_that_hangs_does_not_keep_the_next_from_being_asked(server: Server, client: Client) -> None:
+    report = first(client, server.at, "web.ex", "/hang", "web1", "--wait", 1, "--timeout", 0.3, status=1)
+    assert report["polls"] > 100
+    assert set(report["before"]) == {"timeout"}
+
+
+def test_nobody_listens_at_first(server: Server, client: Client) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    timer = threading.Timer(1.0, server.listen_again, [port])
+    since = time.time()
+    timer.start()
+    report = first(client, port, "web.ex", "/", "web1", "--since", since)
+    timer.join()
+    assert 1000 <= report["first_ms"] < 2000
+    assert set(report["before"]) == {"refused"}
+
+
+def test_what_goes_wrong_after_the_first_right_answer_is_seen(server: Server, client: Client) -> None:
+    since = time.time()
+    server.right_from = since + 1.0
+    server.wrong_again = (since + 1.2, since + 1.3)
+    report = first(client, server.at, "web.ex", "/later", "web1", "--since", since, "--go-on", 0.6)
+    assert 1000 <= report["first_ms"] < 1200
+    assert set(report["after"]) == {"5xx"}
+    assert 1200 <= report["last_wrong_ms"] <= 1300
+
+
+def test_over_tcp(server: Server, client: Client) -> None:
+    report = first(client, server.at, f"tcp:{server.tcp}", "banner", "db1")
+    assert report["first_ms"] >= 0
+
+
+def test_a_way_that_is_none_is_refused(client: Client) -> None:
+    process = client.start("first-answer", "--at", "127.0.0.1:1", "web.ex", "index", "web1")
+    assert process.wait(20) == 2
