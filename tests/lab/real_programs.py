@@ -31,20 +31,18 @@ _PRETENDING = {"LD_PRELOAD": "libuid_wrapper.so", "UID_WRAPPER": "1", "UID_WRAPP
 _PRIVATE_ADDRESSES = ["--inh-caps=+net_bind_service", "--ambient-caps=+net_bind_service"]  # net_privaddr
 
 
-def become(call: Call, arguments: list[str] | None = None, changes_user: bool = False, preload: str = "") -> Become:
+def become(call: Call, arguments: list[str] | None = None, changes_user: bool = False) -> Become:
     """To be raised: the caller turns into the real program, wherever it is.
 
     A program that changes its user cannot do so in a user namespace of one id; there uid_wrapper lets it think it has.
-    `preload` is a library of native/. Raises `Exit` where there is no host to turn into anything
-    (`dispatch.paper_world`): it has run then. A scripted fault makes it fail with status 1.
+    Raises `Exit` where there is no host to turn into anything (`dispatch.paper_world`): it has run then. A scripted
+    fault makes it fail with status 1.
     """
     words = call.argv[1:] if arguments is None else arguments
     _meet_faults(call)
     if call.world.root != Path("/"):
         raise Exit(_checked(call, words))
     environ = {**call.environ, **_PRETENDING} if changes_user and _single_user() else None
-    if preload:
-        environ = {**call.environ, "LD_PRELOAD": f"{door.STATE}/{preload}"}
     return Become([f"{FOLDER}/{call.argv[0]}", *words], environ=environ)
 
 
