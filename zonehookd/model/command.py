@@ -13,6 +13,7 @@ from typing import Any, Generic, Literal, TypeVar
 from zonehookd.model.record import Record
 
 Lane = Literal["look", "change", "boot", "inside"]
+Tally = Literal["", "haproxy-reload", "haproxy-runtime", "nginx-reload"]
 T_co = TypeVar("T_co", covariant=True)
 
 
@@ -80,4 +81,5 @@ class Change:
     label: str = ""  # what a plan shows instead of a long argument list
     shows: tuple[str, ...] = ()  # lines of its own in a plan: what stdin brings, which ways in it opens
     silent: bool = False  # status 0 with a word on stderr is a failure too, for `judge` to take (ipnat, services 1.4)
+    tally: Tally = ""  # as what it is counted, of a proxy: see metrics
     judge: Callable[[int, str], Verdict] = field(default=judge_default, compare=False)
