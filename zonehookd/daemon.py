@@ -24,7 +24,7 @@ from zonehookd.bus.publisher import Publisher
 from zonehookd.checked import check
 from zonehookd.config import Config
 from zonehookd.engine.applier import Applier
-from zonehookd.engine.dispatcher import Dispatcher, Timing
+from zonehookd.engine.dispatcher import Dispatcher
 from zonehookd.engine.late import Late
 from zonehookd.engine.listeners import Listener
 from zonehookd.engine.look import Look
@@ -32,6 +32,7 @@ from zonehookd.engine.reclaim import reclaim
 from zonehookd.engine.reconciler import Reconciler
 from zonehookd.engine.site import Site
 from zonehookd.engine.survey import Survey
+from zonehookd.engine.timing import Timing
 from zonehookd.errors import CannotObserve, ConfigError, ZonehookError
 from zonehookd.gate.gate import Gate
 from zonehookd.gate.gate import Tools as GateTools

@@ -16,7 +16,8 @@ from lab.faults import Fault
 from paper import Engine, PaperCommands
 
 from zonehookd.engine.backoff import Backoff
-from zonehookd.engine.dispatcher import Dispatcher, Timing
+from zonehookd.engine.dispatcher import Dispatcher
+from zonehookd.engine.timing import Timing
 from zonehookd.errors import CannotObserve
 from zonehookd.host.process import Finished
 from zonehookd.model import subject

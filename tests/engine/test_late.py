@@ -12,9 +12,10 @@ from paper import PaperCommands
 from paper_gateway import EDGE, WAN, WEB, Site, addresses, member, settle
 
 from zonehookd.engine import late
-from zonehookd.engine.dispatcher import Dispatcher, Timing
+from zonehookd.engine.dispatcher import Dispatcher
 from zonehookd.engine.late import Late
 from zonehookd.engine.look import Look
+from zonehookd.engine.timing import Timing
 from zonehookd.errors import CannotObserve
 from zonehookd.host.process import Finished
 from zonehookd.illumos import dladm, ipadm, route

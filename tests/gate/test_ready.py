@@ -15,8 +15,9 @@ from lab.faults import Fault
 from lab.world import Dialect
 from paper import Engine, PaperCommands
 
-from zonehookd.engine.dispatcher import Dispatcher, Timing
+from zonehookd.engine.dispatcher import Dispatcher
 from zonehookd.engine.look import Look
+from zonehookd.engine.timing import Timing
 from zonehookd.errors import CommandTimedOut
 from zonehookd.gate.ready import Ready
 from zonehookd.gate.server import Word

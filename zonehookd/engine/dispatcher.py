@@ -11,7 +11,6 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass
 
 from zonehookd.engine import views
 from zonehookd.engine.applier import Applied, Applier
@@ -22,6 +21,7 @@ from zonehookd.engine.look import Look
 from zonehookd.engine.reconciler import Reconciler, SubjectPlan
 from zonehookd.engine.site import Site
 from zonehookd.engine.survey import Survey
+from zonehookd.engine.timing import Timing
 from zonehookd.engine.waiters import Waiters
 from zonehookd.errors import CannotObserve
 from zonehookd.model import subject
@@ -36,16 +36,6 @@ _STOP_HEARD_S = 0.5  # how soon a stop is heard while we wait for sight
 _CONFIRM_S = 0.25  # while others still work, what has worked is confirmed together, this often
 _SOON_S = 0.3  # who is due within this is not settled
 POLL = "poll"  # the source that announces nothing: it only makes us look
-
-
-@dataclass(frozen=True, slots=True)
-class Timing:
-    """Seconds, all of them; see [timing] in config.py."""
-
-    full_look_s: float
-    pace_s: float
-    retry_max_s: float
-    heartbeat_s: float = 5.0
 
 
 class Dispatcher:
@@ -73,7 +63,7 @@ class Dispatcher:
         self._listeners = listeners
         self._beat = beat
         self._wake = asyncio.Event()
-        self._urgent = asyncio.Event()  # a zone's boot waits for us
+        self._urgent = asyncio.Event()  # somebody is held up by us: a boot, a halt
         self._stop: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._hinted: dict[str, float] = {}  # zone -> when first hinted, monotonic seconds
         self._anything: float | None = None  # something changed, a survey tells what: when first said
@@ -96,9 +86,12 @@ class Dispatcher:
 
     # -- what others may do
 
-    def hint(self, event: Event) -> None:
-        """Cheap, never blocks, bounded by the number of zones. Call it from the loop's own thread."""
+    def hint(self, event: Event, *, urgent: bool = False) -> None:
+        """Cheap, never blocks, bounded by the number of zones. Call it from the loop's own thread. `urgent`: somebody
+        is kept waiting, so no burst is gathered first."""
         now = time.monotonic()
+        if urgent:
+            self._urgent.set()
         self._announced = self._announced or event.source != POLL
         if event.everything:
             new = self._everything is None
@@ -130,9 +123,9 @@ class Dispatcher:
     async def attended(self, zone: str) -> None:
         """Returns when a look that began after this call has seen to `zone`, steps included, its boot apart. Raises
         CannotObserve."""
-        self.hint(Event("gate", "asked", zone=zone))
-        if not self.boots(zone):
-            self._urgent.set()
+        ours = self.boots(zone)
+        self.hint(Event("gate", "asked", zone=zone), urgent=not ours)
+        if not ours:
             await self._waiters.for_one(subject.zone(zone), time.monotonic())
 
     def boots(self, zone: str) -> bool:
