@@ -11,7 +11,7 @@ from typing import NoReturn
 from lab import control, door, enter, hosts, native_build
 from lab.world import Dialect
 
-_STEERING = ("fault", "lease", "log", "outside")
+_STEERING = ("answer", "fault", "lease", "log", "outside")
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -1,5 +1,6 @@
-"""`zonelab fault …`, `zonelab log`, `zonelab outside …`, `zonelab stop`: the lab's own
-command on a lab host. No illumos here.
+"""`zonelab answer …`, `fault …`, `lease …`, `log`, `outside …`, `stop`: the lab's own command on a lab host.
+
+No illumos here.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
-from lab import brands, dhcp, dhcp_client, lease_command, outside_command
+from lab import answer_command, brands, dhcp, dhcp_client, lease_command, outside_command
 from lab.call import Call, Exit
 from lab.dispatch import NOT_EMULATED
 from lab.faults import KINDS, Fault
@@ -61,6 +62,7 @@ def _parser(call: Call) -> _Parser:
     outside = commands.add_parser("outside", help="the far side of the physical links")
     outside_command.add_parsers(outside.add_subparsers(dest="action", required=True, parser_class=Parser))
     lease_command.add_arguments(commands.add_parser("lease", help="what a DHCP client was given, as JSON"))
+    answer_command.add_arguments(commands.add_parser("answer", help="a server in a zone that says the zone's name"))
     commands.add_parser("stop", help="end this host with everything in it")
     return parser
 
@@ -86,6 +88,8 @@ def main(call: Call, journal: Path, stop: Callable[[], None]) -> int:
         _log(call, journal, options.n, options.clear)
     elif options.command == "lease":
         return lease_command.main(call, options)
+    elif options.command == "answer":
+        return _loudly(call, lambda call: answer_command.main(call, options))
     elif options.command == "outside":
         return _loudly(call, lambda call: outside_command.main(call, options))
     else:

@@ -2,12 +2,13 @@
  * answerd: a small server that says which zone it is, so that hundreds of zones can have one each. One process, one
  * thread, no library but libc.
  *
- *   answerd [--name NAME] [--http PORT]... [--tcp PORT]... [--slow-start SECONDS] [--mode FILE]
+ *   answerd [--name NAME] [--http PORT]... [--tcp PORT]... [--slow-start SECONDS] [--mode FILE] [--daemon yes]
  *
  * NAME is the host's name unless given. HTTP/1.1 with keep-alive: GET /health says "ok"; /headers gives the request
  * head back; /stats says "requests N" and "connections N"; /slow?MS waits; /size?BYTES is that long; everything else
  * answers NAME and a line feed. A request with Upgrade is answered 101 and from there on is what a TCP port is: NAME and
  * a line feed at once, then every byte comes back. --slow-start: no port is open before that.
+ * --daemon: it returns once it listens (with --slow-start at once) and goes on in the background.
  *
  * The first word of FILE (/var/answerd.mode unless said) is how it behaves; it is looked at with each request and
  * connection, four times a second, and at once after SIGHUP. Without it: as above.
@@ -142,6 +143,20 @@ static void look(void)
 	}
 	while (mode == REFUSE && peers != NULL)
 		drop(peers, 1);
+}
+
+static void go_on_in_background(void)
+{
+	int null = open("/dev/null", O_RDWR), child = fork();
+
+	if (child < 0)
+		fail("fork");
+	if (child > 0)
+		_exit(0);
+	setsid();
+	for (int fd = 0; fd < 3; fd++)
+		dup2(null, fd);
+	close(null);
 }
 
 static void watch(struct peer *peer)
@@ -381,6 +396,7 @@ static int is_port(void *pointer)
 int main(int argc, char **argv)
 {
 	double slow = 0;
+	int background = 0;
 	struct rlimit files;
 
 	gethostname(name, sizeof(name) - 1);
@@ -391,13 +407,16 @@ int main(int argc, char **argv)
 			slow = strtod(argv[i + 1], NULL);
 		else if (strcmp(argv[i], "--mode") == 0)
 			mode_file = argv[i + 1];
+		else if (strcmp(argv[i], "--daemon") == 0)
+			background = 1;
 		else if ((strcmp(argv[i], "--http") == 0 || strcmp(argv[i], "--tcp") == 0) && port_count < PORTS_MAX)
 			ports[port_count++] = (struct port){atoi(argv[i + 1]), argv[i][2] == 'h', -1};
 		else
 			argc = 0;
 	}
 	if (argc % 2 == 0 || port_count == 0) {
-		fprintf(stderr, "usage: answerd [--name NAME] [--http PORT]... [--tcp PORT]... [--slow-start SECONDS] [--mode FILE]\n");
+		fprintf(stderr, "usage: answerd [--name NAME] [--http PORT]... [--tcp PORT]... [--slow-start SECONDS] [--mode FILE] "
+		    "[--daemon yes]\n");
 		return 2;
 	}
 	if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
@@ -406,12 +425,13 @@ int main(int argc, char **argv)
 	}
 	sigaction(SIGHUP, &(struct sigaction){.sa_handler = on_hup}, NULL);
 	epoll = epoll_create1(EPOLL_CLOEXEC);
+	if (background && slow > 0)
+		go_on_in_background();
 	usleep((useconds_t)(slow * 1e6));
-	for (mode = REFUSE, look(); mode == REFUSE; look())
-		usleep(LOOK_MS * 1000);
-	for (int i = 0; i < port_count; i++)
-		if (ports[i].fd < 0)
-			open_port(&ports[i]);
+	mode = REFUSE; /* and what the file says, even if that is nothing, is a change */
+	look();
+	if (background && slow == 0)
+		go_on_in_background();
 	for (;;) {
 		struct epoll_event events[1];
 		long long wait = told ? 0 : LOOK_MS, now = now_ms();
