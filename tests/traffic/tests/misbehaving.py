@@ -46,14 +46,17 @@ def reset(writer: asyncio.StreamWriter) -> None:
 
 
 class Server:
-    """`at` and `tcp` are its ports on 127.0.0.1. `/later` is answered rightly from `right_from` (time.time()) on."""
+    """`at` and `tcp` are its ports on 127.0.0.1. `/later` is 503 the first `wrong_first` times, and `wrong_again`."""
 
     def __init__(self) -> None:
         self.at = 0
         self.tcp = 0
-        self.right_from = 0.0
-        self.wrong_again: tuple[float, float] = (0.0, 0.0)
-        self.cut_after_s = 0.5
+        self.wrong_first = 0
+        self.wrong_again = range(0)  # of the requests for `/later`, by number
+        self.right_since = 0.0  # time.time(): when the last wrong one of the first was answered
+        self._later = 0
+        self._cuts = 0
+        self._cut = asyncio.Event()
         self.requests = 0
         self.connections = 0
         self._loop = asyncio.new_event_loop()
@@ -106,6 +109,16 @@ class Server:
     def stall(self, seconds: float) -> None:
         """Nothing at all happens for so long."""
         self._loop.call_soon_threadsafe(time.sleep, seconds)
+
+    def cut(self) -> None:
+        """Close, reset and silence the long connections that there are, as their paths say."""
+
+        def now() -> None:
+            self._cuts += 1
+            self._cut.set()
+            self._cut.clear()
+
+        self._loop.call_soon_threadsafe(now)
 
     def _guarded(
         self, serve: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Coroutine[Any, Any, None]]
@@ -161,9 +174,12 @@ class Server:
                 return False
             writer.write(PLAIN["/"])
         elif path == "/later":
-            now = time.time()
-            right = now >= self.right_from and not self.wrong_again[0] <= now < self.wrong_again[1]
-            writer.write(PLAIN["/"] if right else PLAIN["/503"])
+            number = self._later
+            self._later += 1
+            if number == self.wrong_first:
+                self.right_since = time.time()
+            wrong = number < self.wrong_first or number in self.wrong_again
+            writer.write(PLAIN["/503" if wrong else "/"])
         elif path.startswith("/ws"):
             writer.write(UPGRADED)
             await self._talk(path, reader, writer)
@@ -174,14 +190,14 @@ class Server:
 
     async def _talk(self, path: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """What comes goes back, in the way the path says."""
-        began = time.monotonic()
+        cuts = self._cuts
         before = {"/ws-named": b"tick\nweb1 ", "/ws-wrong": b"web2 "}.get(path, b"")
         while line := await reader.readline():
-            if path == "/ws-silent" and time.monotonic() - began > self.cut_after_s:
+            if path == "/ws-silent" and self._cuts > cuts:
                 continue
             writer.write(before + line)
             if path in ("/ws-cut", "/ws-reset"):
-                await asyncio.sleep(self.cut_after_s)
+                await self._cut.wait()
                 if path == "/ws-reset":
                     reset(writer)
                 return

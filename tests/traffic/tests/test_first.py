@@ -15,15 +15,16 @@ def first(client: Client, port: int, *words: object, status: int = 0) -> Any:
     return client.report(client.start("first-answer", "--at", f"127.0.0.1:{port}", *words), status)
 
 
-def test_it_is_found_to_within_one_question(server: Server, client: Client) -> None:
+def test_it_is_found_when_it_is_there(server: Server, client: Client) -> None:
     since = time.time()
-    server.right_from = since + 1.5
+    server.wrong_first = 50
     report = first(client, server.at, "web.ex", "/later", "web1", "--since", since)
-    assert 1500 <= report["first_ms"] < 2000
-    assert 1490 <= report["asked_ms"] <= report["first_ms"]
-    assert set(report["before"]) == {"5xx"}
+    late = since + report["first_ms"] / 1e3 - server.right_since
+    assert 0 <= late < 1, "and the questions are 5 ms apart"
+    assert report["asked_ms"] <= report["first_ms"]
+    assert report["last_wrong_ms"] < report["first_ms"]
+    assert report["before"] == {"5xx": 50}
     assert report["after"] == {}
-    assert report["last_wrong_ms"] < 1501
     assert report["polls"] > 50
 
 
@@ -35,7 +36,7 @@ def test_a_wrong_zone_is_no_answer(server: Server, client: Client) -> None:
 
 def test_a_question_that_hangs_does_not_keep_the_next_from_being_asked(server: Server, client: Client) -> None:
     report = first(client, server.at, "web.ex", "/hang", "web1", "--wait", 1, "--timeout", 0.3, status=1)
-    assert report["polls"] > 100
+    assert report["polls"] > 20
     assert set(report["before"]) == {"timeout"}
 
 
@@ -43,23 +44,21 @@ def test_nobody_listens_at_first(server: Server, client: Client) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    timer = threading.Timer(1.0, server.listen_again, [port])
+    timer = threading.Timer(0.6, server.listen_again, [port])
     since = time.time()
     timer.start()
     report = first(client, port, "web.ex", "/", "web1", "--since", since)
     timer.join()
-    assert 1000 <= report["first_ms"] < 2000
-    assert set(report["before"]) == {"refused"}
+    assert report["first_ms"] >= 600
+    assert set(report["before"]) <= {"refused"}
 
 
 def test_what_goes_wrong_after_the_first_right_answer_is_seen(server: Server, client: Client) -> None:
-    since = time.time()
-    server.right_from = since + 1.0
-    server.wrong_again = (since + 1.2, since + 1.3)
-    report = first(client, server.at, "web.ex", "/later", "web1", "--since", since, "--go-on", 0.6)
-    assert 1000 <= report["first_ms"] < 1200
-    assert set(report["after"]) == {"5xx"}
-    assert 1200 <= report["last_wrong_ms"] <= 1300
+    server.wrong_first = 5
+    server.wrong_again = range(8, 12)
+    report = first(client, server.at, "web.ex", "/later", "web1", "--go-on", 1)
+    assert (report["before"], report["after"]) == ({"5xx": 5}, {"5xx": 4})
+    assert report["first_ms"] < report["last_wrong_ms"] < report["first_ms"] + 1000
 
 
 def test_over_tcp(server: Server, client: Client) -> None:

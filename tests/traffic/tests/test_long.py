@@ -23,7 +23,9 @@ def test_those_that_are_answered_stay_up(server: Server, client: Client) -> None
 def test_a_cut_is_counted_with_its_time_and_its_kind(server: Server, client: Client) -> None:
     hows = {"/ws-cut": "closed", "/ws-reset": "reset", "/ws-silent": "silent"}
     client.routes(*(f"{path} {path} web1 only-long" for path in hows), "web.ex / web1")
-    process = client.load(server.at, *QUIET, "--long", 6, "--ping", 0.2, "--timeout", 0.8)
+    process = client.load(server.at, *QUIET, "--long", 6, "--ping", 0.2, "--timeout", 1.5)
+    client.until(process, "long", "up", at_least=6)
+    server.cut()
     client.until(process, "long", "cut", at_least=6)
     process.send_signal(signal.SIGTERM)
     report = client.report(process)
@@ -32,7 +34,7 @@ def test_a_cut_is_counted_with_its_time_and_its_kind(server: Server, client: Cli
     assert min(Counter(cut["host"] for cut in cuts).values()) >= 2
     for cut in cuts:
         assert not cut["expected"]
-        assert cut["age_s"] >= 0.4
+        assert 0 < cut["age_s"] < cut["s"]
         assert abs(cut["at"] - report["began"] - cut["s"]) < 0.01
     assert report["long"]["cut"] == len(cuts)
 
@@ -53,11 +55,12 @@ def test_what_never_came_up_is_no_cut(server: Server, client: Client) -> None:
 def test_cuts_of_a_route_in_transition_or_gone_are_expected_and_others_take_over(
     server: Server, client: Client
 ) -> None:
-    server.cut_after_s = 1.5
     client.routes("a.ex /ws-cut web1 only-long", "b.ex /ws-reset web1 only-long")
     process = client.load(server.at, *QUIET, "--long", 4, "--ping", 0.2)
     client.until(process, "long", "up", at_least=4)
     client.routes("a.ex /ws-cut web1 only-long either", "c.ex /ws web1 only-long")
+    client.until(process, "routes", "reads", at_least=2)
+    server.cut()
     client.until(process, "long", "cut_expected", at_least=4)
     client.until(process, "long", "up", at_least=4)
     process.send_signal(signal.SIGTERM)
