@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pwd
 import shutil
 import subprocess
 import tempfile
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import time
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +20,18 @@ from lab.server import Journal, Server
 from lab.world import World
 
 REPOSITORY = Path(__file__).resolve().parents[3]
-TIMEOUT_SECONDS = 60
+TIMEOUT_SECONDS = 100  # below pytest's own limit, so that what was said until then is seen
+
+
+def until(condition: Callable[[], object]) -> None:
+    """Looks again until it holds; for what another process or thread does in its own time."""
+    deadline = time.monotonic() + TIMEOUT_SECONDS
+    while True:
+        with contextlib.suppress(FileNotFoundError):
+            if condition():
+                return
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 @dataclass(frozen=True)
@@ -39,7 +51,7 @@ class Bench:
         return Path(self.server.journal.path).read_text()
 
 
-@contextmanager
+@contextlib.contextmanager
 def bench() -> Iterator[Bench]:
     """The folder's name is short because a socket's address is."""
     native = native_build.build()

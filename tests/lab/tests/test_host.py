@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.tests.bench import TIMEOUT_SECONDS, Machine
+from lab.tests.bench import TIMEOUT_SECONDS, Machine, until
 
 
 @pytest.fixture(params=["ours", "ordinary"])
@@ -149,8 +149,7 @@ print(bool(library.zonecfg_notify_bind(callback, None)))
 
 
 def _until_gone(mark: str) -> None:
-    while _traces(mark):  # pytest-timeout ends it
-        os.sched_yield()
+    until(lambda: not _traces(mark))
 
 
 class TestLasting:

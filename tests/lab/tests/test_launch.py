@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
 import signal
@@ -14,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from lab.faults import Fault
-from lab.tests.bench import TIMEOUT_SECONDS, Bench
+from lab.tests.bench import TIMEOUT_SECONDS, Bench, until
 
 
 def test_status_output_and_error_are_the_commands_own(bench: Bench) -> None:
@@ -107,17 +106,17 @@ def test_the_caller_is_killed_but_the_command_works(bench: Bench, kind: str) -> 
     script = f"{bench.folder}/bin/dladm create-etherstub stub0; echo survived"
     done = subprocess.run(["/bin/sh", "-c", script], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (-signal.SIGKILL, "")
-    _until(lambda: "create-etherstub" in bench.journal())
+    until(lambda: "create-etherstub" in bench.journal())
     assert "stub0" in bench.run("dladm", "show-link", "-p", "-o", "link").stdout
 
 
 def test_a_slow_command_whose_caller_dies_does_nothing(bench: Bench) -> None:
     bench.world.faults.add(Fault("slow", "dladm create-etherstub *", seconds=TIMEOUT_SECONDS))
     child = subprocess.Popen(bench.argv(["dladm", "create-etherstub", "stub0"]))
-    _until(lambda: bench.world.faults.hit == 1)
+    until(lambda: bench.world.faults.hit == 1)
     child.kill()
     assert child.wait(TIMEOUT_SECONDS) == -signal.SIGKILL
-    _until(lambda: "create-etherstub" in bench.journal())
+    until(lambda: "create-etherstub" in bench.journal())
     assert "stub0" not in bench.world.links
 
 
@@ -130,7 +129,7 @@ def test_hundreds_may_wait_at_once_and_others_still_get_through(bench: Bench) ->
     bench.world.faults.add(Fault("slow", "zoneadm *", times=200, seconds=TIMEOUT_SECONDS))
     waiting = [subprocess.Popen(bench.argv(["zoneadm", "list"])) for _ in range(200)]
     try:
-        _until(lambda: bench.world.faults.hit == 200)
+        until(lambda: bench.world.faults.hit == 200)
         assert bench.run("zonename").stdout == "global\n"
     finally:
         for child in waiting:
@@ -147,25 +146,13 @@ def test_a_round_trip_takes_a_few_milliseconds(bench: Bench) -> None:
         bench.run("zonename", capture_output=False, stdout=subprocess.DEVNULL)
         return time.perf_counter() - began
 
-    assert min(seconds() for _ in range(30)) < 0.008
+    assert min(seconds() for _ in range(100)) < 0.008
 
 
 def test_two_names_at_once_one_wins(bench: Bench) -> None:
     with ThreadPoolExecutor(20) as pool:
         done = list(pool.map(lambda _: bench.run("dladm", "create-etherstub", "stub0").returncode, range(20)))
     assert sorted(done) == [0] + [1] * 19
-
-
-def _until(condition: object) -> None:
-    """Looks again until it holds; for what another process or thread does in its own time."""
-    assert callable(condition)
-    deadline = time.monotonic() + TIMEOUT_SECONDS
-    while True:
-        with contextlib.suppress(FileNotFoundError):
-            if condition():
-                return
-        assert time.monotonic() < deadline
-        os.sched_yield()
 
 
 def test_the_launcher_is_static(bench: Bench) -> None:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from lab.channel import SUBSCRIBERS
-from lab.tests.bench import TIMEOUT_SECONDS, Bench
+from lab.tests.bench import TIMEOUT_SECONDS, Bench, until
 
 Event = tuple[str, int, str, str, int]
 CALLBACK = ctypes.CFUNCTYPE(
@@ -187,9 +187,7 @@ os._exit(0)
 
 
 def _until_free(bench: Bench) -> None:
-    channel = bench.world.channel
-    while channel.subscriptions:  # pytest-timeout ends it
-        os.sched_yield()
+    until(lambda: not bench.world.channel.subscriptions)
 
 
 @pytest.mark.parametrize("call", ["unbind", "critical_enter", "critical_exit", "critical_abort"])
