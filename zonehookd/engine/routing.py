@@ -16,11 +16,11 @@ from zonehookd.model import subject
 from zonehookd.model.attachment import Attachment, Refusal
 from zonehookd.model.gateway import Declaration, Gateway
 from zonehookd.model.network import Ip
-from zonehookd.model.route import Backend, Match, Offer, Proxy, Route
+from zonehookd.model.route import Backend, Held, Match, Offer, Proxy, Route
 from zonehookd.model.zone import Zone
 
 CONFIGURATION = "the configuration"
-Held = Mapping[tuple[str, Match], str]  # (gateway, match) -> the zone that has it
+Holders = Mapping[tuple[str, Match], Held]  # (gateway, match) -> who has it
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class _Refused(Exception):
 
 
 def route_all(
-    declared: Declaration, zones: Mapping[str, Zone], attached: dict[str, Attached], held: Held
+    declared: Declaration, zones: Mapping[str, Zone], attached: dict[str, Attached], held: Holders
 ) -> Mapping[str, tuple[Route, ...]]:
     """Gateway -> its routes, by match. Refusals are added to `attached` of the zone that offers."""
     proxies = {name: each.proxy for name, each in declared.gateways.items() if each.proxy is not None}
@@ -70,7 +70,8 @@ def route_all(
     found: dict[str, list[Route]] = {name: [] for name in proxies}
     for (gateway, match), wanting in sorted(by_match.items(), key=lambda one: one[0]):
         allowed = list(_allowed(declared.gateways[gateway], match, wanting, attached))
-        made = _route(match, allowed, held.get((gateway, match), ""), attached)
+        holder = held.get((gateway, match), Held(""))
+        made = _route(match, allowed, holder, _unread(zones.get(holder.owner)), attached)
         if made is not None:
             found[gateway].append(made)
     return {name: tuple(every) for name, every in found.items()}
@@ -161,11 +162,26 @@ def _check_allowed(gateway: Gateway, match: Match, placed: _Placed) -> None:
                        owner=f"[{where}.hosts]", hint=f"name the zone there, in [{where}.hosts]")  # fmt: skip
 
 
-def _route(match: Match, wanting: list[_Placed], held: str, attached: dict[str, Attached]) -> Route | None:
+def _unread(zone: Zone | None) -> bool:
+    """What it offers is not known now, and it keeps what it has."""
+    return zone is not None and not zone.absent and zone.config is None
+
+
+def _route(
+    match: Match, wanting: list[_Placed], held: Held, unread: bool, attached: dict[str, Attached]
+) -> Route | None:
+    """`unread`: the zone that has it cannot be read: who shares it stays, and nobody else comes."""
     if not wanting:
         return None
     first = next((each for each in wanting if each.declared), None)
-    first = first or next((each for each in wanting if each.zone == held), wanting[0])
+    if first is None and unread:
+        wanting = list(_sharers(match, wanting, held, attached))
+    if not wanting:
+        return None
+    first = first or next((each for each in wanting if each.zone == held.owner), wanting[0])
+    if unread and not first.declared:
+        shared = {made.key: made for made in map(_backend, wanting)}
+        return Route(match, tuple(shared[key] for key in sorted(shared)), held.owner, "", first.network)
     owner, group = CONFIGURATION if first.declared else first.zone, first.offer.group
     backends: dict[str, Backend] = {}
     for each in wanting:
@@ -178,9 +194,25 @@ def _route(match: Match, wanting: list[_Placed], held: str, attached: dict[str, 
             code = "port-taken" if match.port else "host-taken"
             _refuse(attached, each.zone, [Refusal(subject.zone(each.zone), code, offer.source, text, who, hint)])
             continue
-        made = Backend(each.address, offer.port, each.zone, offer.weight, offer.check, each.network, offer.source)
+        made = _backend(each)
         backends.setdefault(made.key, made)
     return Route(match, tuple(backends[key] for key in sorted(backends)), owner, group, first.network)
+
+
+def _backend(placed: _Placed) -> Backend:
+    offer = placed.offer
+    return Backend(placed.address, offer.port, placed.zone, offer.weight, offer.check, placed.network, offer.source)
+
+
+def _sharers(match: Match, wanting: list[_Placed], held: Held, attached: dict[str, Attached]) -> Iterator[_Placed]:
+    for each in wanting:
+        if each.zone in held.zones:
+            yield each
+            continue
+        code, who = "port-taken" if match.port else "host-taken", f"zone {held.owner}"
+        text = f"attribute {each.offer.source}: {match} belongs to {who}, which cannot be read now"
+        hint = f"take another name, or see zonehookctl explain {held.owner}"
+        _refuse(attached, each.zone, [Refusal(subject.zone(each.zone), code, each.offer.source, text, who, hint)])
 
 
 def _refuse(attached: dict[str, Attached], zone: str, refusals: list[Refusal]) -> None:

@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 from zonehookd.engine.attach import Attached
 from zonehookd.engine.pools import Lease, Pools
-from zonehookd.engine.routing import Held, route_all
+from zonehookd.engine.routing import Holders, route_all
 from zonehookd.model import subject
 from zonehookd.model.attachment import Attachment, Refusal
 from zonehookd.model.gateway import Declaration, Gateway
@@ -54,7 +54,7 @@ def settle(
     leases: Mapping[tuple[str, str], Lease],
     now_s: float,
     taken: Mapping[Claim, str] = MappingProxyType({}),
-    routed: Held = MappingProxyType({}),
+    routed: Holders = MappingProxyType({}),
 ) -> Site:
     """Refuse the second claim to an address or a link; give an address to each NIC that needs one of a pool.
 

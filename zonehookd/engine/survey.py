@@ -101,9 +101,9 @@ class Survey:
             leases = _leases(look, declared, last.site if last else None)
             taken = await _of_the_host(look, declared)
             each_alone = {name: _without_the_gone(attached, leaving) for name, (_, attached) in alone.items()}
-            site = settle(
-                declared, zones, each_alone, held, leases, time.time(), taken, routed(look.store.of_kind(ROUTE))
-            )
+            unread = {name for name, zone in zones.items() if zone.config is None}
+            routes = routed(look.store.of_kind(ROUTE), unread)
+            site = settle(declared, zones, each_alone, held, leases, time.time(), taken, routes)
             changed |= _changed_neighbours(last.site if last else None, site)
         waiting = [since_s for name, since_s in missing.items() if not (zones[name].absent or zones[name].vanished)]
         return Taken(

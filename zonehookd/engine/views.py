@@ -79,6 +79,9 @@ def gateway_view(site: Site, name: str) -> GatewayView:
         dict(_lost(site, gateway)) if gateway else {},
         tuple(_further(site, gateway, frozenset())) if gateway else (),
         site.routes.get(name, ()),
+        {each.name: each for each in site.zones.values() if each.config is None and each.name != GLOBAL}
+        if gateway is not None and gateway.proxy is not None
+        else {},
     )
 
 

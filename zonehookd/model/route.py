@@ -132,6 +132,14 @@ class Route:
 
 
 @dataclass(frozen=True, slots=True)
+class Held:
+    """Who has a route by our books. `zones`: all who are behind it, where the owner cannot be read; else not looked up."""
+
+    owner: str
+    zones: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
 class Tls:
     """Files of the proxy's zone. `hosts` empty: for whom no other is. `key` "": it is in the same file."""
 

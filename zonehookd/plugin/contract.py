@@ -91,6 +91,7 @@ class GatewayView:
     its networks that do not translate: range -> next hop. `beyond`: all ranges further in, translated in there or not.
     `trouble`: why its zone cannot be worked with now. `lost`: one-to-one addresses that are a zone's: address -> zone.
     `further`: NICs behind gateways further in that do not translate. `routes`: what zones serve through its proxy.
+    `unread`: of a gateway with a proxy, zones whose configuration cannot be read, wherever they are.
     """
 
     name: str
@@ -105,6 +106,7 @@ class GatewayView:
     lost: Mapping[Ip, str] = field(default_factory=dict)
     further: tuple[Attachment, ...] = ()
     routes: tuple[Route, ...] = ()
+    unread: Mapping[str, Zone] = field(default_factory=dict)
 
     @property
     def subject(self) -> Subject:

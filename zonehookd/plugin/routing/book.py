@@ -6,13 +6,13 @@ They outlive us, so a restart changes no route: who is in stays in until it is k
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from typing import Any, Literal
 
 from zonehookd.model.record import Record
-from zonehookd.model.route import ROUTE, Backend, Check, Match
+from zonehookd.model.route import ROUTE, Backend, Check, Held, Match
 from zonehookd.model.subject import Subject
 
 State = Literal["in", "drain", "out"]
@@ -94,11 +94,14 @@ def _unpacked(facts: Mapping[str, Any]) -> Seat:
     return Seat(backend, state, code, why, since_s, tuple(facts["changes"]))
 
 
-def routed(records: Iterable[Record]) -> Mapping[tuple[str, Match], str]:
-    """(gateway, match) -> the zone that has it."""
+def routed(records: Iterable[Record], unread: Collection[str] = ()) -> Mapping[tuple[str, Match], Held]:
+    """(gateway, match) -> who has it. `unread`: zones that cannot be read now."""
     found = {}
     for record in records:
         if "host" in record.facts:
             match = Match(record.facts["host"], record.facts["path"], int(record.facts["port"]))
-            found[(record.facts["gateway"], match)] = record.facts["owner"]
+            owner, zones = record.facts["owner"], frozenset[str]()
+            if owner in unread:
+                zones = frozenset(seat.backend.zone for seat in RouteBook.of(record).seats.values())
+            found[(record.facts["gateway"], match)] = Held(owner, zones)
     return found

@@ -117,7 +117,7 @@ def _runs(zone: Zone | None, backend: Backend) -> bool | None:
         return False
     if zone.state is ZoneState.RUNNING:
         return True
-    return None if zone.trouble or zone.state is ZoneState.UNKNOWN else False
+    return None if zone.state is ZoneState.UNKNOWN else False
 
 
 def _seats(
@@ -129,6 +129,12 @@ def _seats(
         backend = offered.get(key)
         if backend is None:
             assert seat is not None
+            zone = known.zones.get(seat.backend.zone)
+            if zone is not None and zone.config is None and not zone.absent:  # what it offers is not known now
+                stands = _runs(zone, seat.backend) is not False
+                why = f"zone {zone.name} is {zone.state}"
+                yield key, seat if stands else _go(seat, "out", "not-running", why, known)
+                continue
             gone = _leave(match, seat, "leaving", "it is offered no more", known, again)
             if gone is not None and gone.state != "out":
                 yield key, gone

@@ -39,7 +39,7 @@ def look(gateway: GatewayView, proxy: Proxy, host: HostReader, watches: bool) ->
     asked = to_ask(gateway.routes, books, gateway.zones, watches)
     shrunk = host.recall_one(_SHRUNK, gateway.name)
     known = Known(
-        zones=gateway.zones,
+        zones={**gateway.unread, **gateway.zones},
         answers=host.answers(gateway.where, asked),
         drains=_drains(gateway, host),
         idle=(),
