@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from lab import packages
 from lab.call import Call
 from lab.zonefiles import index_entry
 
-_TOOLS = {"rm": 1, "cat": 1, "mkdir": 1, "mv": 1, "tail": 1}
+_TOOLS = {"rm": 1, "cat": 1, "head": 1, "mkdir": 1, "mv": 1, "sleep": 1, "tail": 1, "wc": 1}
 _SCRIPT = 3  # sh -c SCRIPT: what follows is $0 and the arguments
 
 
@@ -24,6 +25,8 @@ def play(call: Call, zone: str, words: list[str], stdin: bytes) -> int:
     entry = index_entry(call.world, zone)
     assert entry is not None
     root = call.world.path(f"{entry.zonepath}/root")
+    if not packages.delivered(root, call.world.dialect):
+        packages.deliver(root, call.world.dialect, "etc", "opt", "var")
     start = _TOOLS.get(words[0], _SCRIPT)
     moved = [f"{root}{word}" if word.startswith("/") else word for word in words[start:]]
     done = call.spawn([*words[:start], *moved], {"PATH": "/usr/bin:/bin"}, stdin)

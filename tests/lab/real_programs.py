@@ -42,7 +42,7 @@ def become(call: Call, arguments: list[str] | None = None, changes_user: bool = 
     _meet_faults(call)
     if call.world.root != Path("/"):
         raise Exit(_checked(call, words))
-    environ = {**call.environ, **_PRETENDING} if changes_user and _single_user() else None
+    environ = {**call.environ, **_PRETENDING} if changes_user and one_id() else None
     return Become([f"{FOLDER}/{call.argv[0]}", *words], environ=environ)
 
 
@@ -56,7 +56,7 @@ def become_daemon(call: Call, arguments: list[str], user: str, before: Sequence[
     if not call.world.floor.real:
         raise NotEmulated(f"{' '.join(call.argv)} without processes")
     program = [*before, f"{FOLDER}/{call.argv[0]}", *arguments]
-    if not _single_user():
+    if not one_id():
         identity = [f"--reuid={user}", f"--regid={user}", "--init-groups", *_PRIVATE_ADDRESSES]
         return Become(["/usr/bin/setpriv", *identity, "--", *program] if user else program)
     environ = {**call.environ, "LD_PRELOAD": f"{door.STATE}/libone_id.so"}
@@ -100,7 +100,8 @@ def _checked(call: Call, words: list[str]) -> int:
     return done.returncode
 
 
-def _single_user() -> bool:
+def one_id() -> bool:
+    """Whether this host is a user namespace of one id."""
     with contextlib.suppress(OSError):
         return Path("/proc/self/setgroups").read_text().strip() == "deny"
     return False

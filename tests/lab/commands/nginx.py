@@ -6,14 +6,14 @@ workers are, and OmniOS' stream module.
 
 from __future__ import annotations
 
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
-from lab import nginx_conf, packages, real_programs
+from lab import nginx_conf, packages, paper_programs, real_programs
 from lab.call import Call
 from lab.getopt import UNKNOWN, getopt
 from lab.ipadm_conf import root_of
 from lab.packages import Package
-from lab.world import Dialect
+from lab.world import Dialect, NotEmulated
 
 _OPTIONS = "?hvVtTqs:p:e:c:g:"
 _WITHOUT_FILE = set("?hv")
@@ -27,6 +27,8 @@ def main(call: Call) -> int:
         raise real_programs.become(call)  # it has its own words for that
     if "V" in letters:
         return _built(call, package)
+    if not call.world.floor.real:
+        paper_programs.deliver(call)
     value = {option.letter: option.value for option in options}
     prefix = value.get("p", package.prefix)
     config = str(PurePosixPath(prefix, value.get("c", package.config)))
@@ -37,6 +39,8 @@ def main(call: Call) -> int:
     for option in options:
         if option.letter not in "pecg":
             words += [f"-{option.letter}", *([option.value] if option.letter == "s" else [])]
+    if not call.world.floor.real:
+        return _on_paper(call, package, words)
     raise real_programs.become_daemon(call, words, "nginx" if service else "")
 
 
@@ -55,9 +59,21 @@ def _defaults(call: Call, package: Package, config: str, given: str, service: bo
     return made
 
 
+def _on_paper(call: Call, package: Package, words: list[str]) -> int:
+    """A test is a test; a signal reaches a service that counts as running, if the configuration is well."""
+    if "-s" not in words and not {"-t", "-T"} & set(words):
+        raise NotEmulated(f"{' '.join(call.argv)} without processes")
+    if "-s" in words and paper_programs.runs(call, package.fmri):
+        at = words.index("-s")
+        if paper_programs.check(call, [*words[:at], *words[at + 2 :], "-t"]).returncode == 0:
+            return 0
+    return paper_programs.tell(call, paper_programs.check(call, words))
+
+
 def _built(call: Call, package: Package) -> int:
     """``-V``; the arguments are what the sheet knows of the packages' builds."""
-    done = call.spawn([f"{real_programs.FOLDER}/nginx", "-V"], {"PATH": "/usr/sbin:/usr/bin"})
+    place = f"{real_programs.FOLDER}/nginx"
+    done = call.spawn([place if Path(place).exists() else "nginx", "-V"], {"PATH": "/usr/sbin:/usr/bin"})
     call.err("".join(f"{line}\n" for line in done.stderr.decode().splitlines() if not line.startswith("configure")))
     modules = ["--with-http_ssl_module", "--with-http_v2_module", "--with-http_stub_status_module"]
     stream = ["--with-stream"] if call.world.dialect is Dialect.OMNIOS else []

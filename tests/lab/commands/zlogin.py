@@ -128,7 +128,7 @@ def _play(call: Call, zone: str, text: str, no_stdin: bool) -> int:
     name = PurePath(words[0]).name if words else ""
     if paper_shell.plays(words):
         return paper_shell.play(call, zone, words, b"" if no_stdin else call.stdin.read())
-    if name not in dispatch.COMMANDS:
+    if name not in (*dispatch.COMMANDS, *dispatch.PACKAGED):
         raise NotEmulated(f"zlogin to run {text.strip()!r} on the data-only floor")
     stdin = io.BytesIO() if no_stdin else call.stdin
     inner = replace(call, argv=[name, *words[1:]], zone=zone, environ={"PATH": _PATH}, cwd="/", stdin=stdin)
