@@ -95,12 +95,12 @@ def decide(gateway: Gateway, routes: Sequence[Route], books: Mapping[Match, Rout
         seats = dict(_seats(match, route, book, known, again))
         owner, network = (route.owner, route.network) if route else (book.owner, book.network)
         made.append(RouteBook(match, owner, network, book.place, seats))
-    made = [_held(book, known, again) for book in made]
+    made = [_held(book, books.get(book.match, RouteBook(book.match)), known, again) for book in made]
     before, lost = _count(books.values()), _lost(books, made)
     shrunk_s = None
     if lost >= SHRINK_MIN and 2 * lost > before:
         shrunk_s = known.shrunk_s if known.shrunk_s is not None else known.now_s
-        if known.now_s - shrunk_s < SHRINK_S:
+        if 0 <= known.now_s - shrunk_s < SHRINK_S:  # a clock that was set back puts nothing off
             again.at(SHRINK_S)
             text = f"{lost} of {before} backends of gateway {gateway.name} would go at once: looking a second time"
             note = Note("waiting", text, "shrunk", gateway.name, again_after_s=SHRINK_S)
@@ -183,7 +183,7 @@ def _leave(match: Match, seat: Seat, code: str, why: str, known: Known, again: _
     if left_s <= 0 or left_s > known.drain_s or (match, seat.backend.key) in known.idle:
         return None if code == "leaving" else _go(seat, "out", code, why, known)
     again.at(min(left_s, 0.25))
-    return seat
+    return replace(seat, code=code, why=why)
 
 
 def _go(seat: Seat, state: State, code: str, why: str, known: Known) -> Seat:
@@ -195,11 +195,15 @@ def _go(seat: Seat, state: State, code: str, why: str, known: Known) -> Seat:
     return Seat(seat.backend, state, code, why, known.now_s, changes)
 
 
-def _held(book: RouteBook, known: Known, again: _Again) -> RouteBook:
-    """Who flaps stays out while others serve; where nobody else does, it stays in as long as it runs."""
+def _held(book: RouteBook, before: RouteBook, known: Known, again: _Again) -> RouteBook:
+    """Who flaps stays out while others serve; where nobody else does, it stays in as long as it runs. Who leaves, or
+    does not run, is not held. A change that does not take place is not counted, or it would be held for ever."""
     flapping = {}
     for key, seat in book.seats.items():
         recent = [at for at in seat.changes if 0 <= known.now_s - at < FLAP_S]
+        runs = _runs(known.zones.get(seat.backend.zone), seat.backend) is not False
+        if not runs or seat.code in ("drained", "leaving"):
+            continue
         if len(recent) > FLAP_MAX:
             flapping[key] = seat
             again.at(min(recent) + FLAP_S - known.now_s)
@@ -208,11 +212,12 @@ def _held(book: RouteBook, known: Known, again: _Again) -> RouteBook:
     others = any(seat.state == "in" for key, seat in book.seats.items() if key not in flapping)
     seats = dict(book.seats)
     for key, seat in flapping.items():
-        runs = _runs(known.zones.get(seat.backend.zone), seat.backend) is not False
-        drained = seat.code in ("drained", "leaving")
-        state: State = "in" if runs and not others and not drained else "out" if not drained else seat.state
+        state: State = "out" if others else "in"
         why = f"flapping: {FLAP_MAX} changes and more in {FLAP_S:.0f} s; it is held {state}"
-        seats[key] = replace(seat, state=state, code="held", why=why)
+        old = before.seats.get(key)
+        stays = old is not None and old.state == state and seat.state != state
+        base = replace(old, backend=seat.backend) if old is not None and stays else seat
+        seats[key] = replace(base, state=state, code="held", why=why)
     return replace(book, seats=seats)
 
 
