@@ -1,7 +1,8 @@
 """Long-lived connections: an HTTP upgrade or plain TCP, then a line now and then, which must come back.
 
 After a 101 (TCP: at once) the client sends ``ping N``; a line ending in ``ping N`` must come back before the timeout.
-If words stand before it, the first names the zone. Whatever else comes is taken and ignored.
+A zone may greet: the first line that comes, if it is no such line, begins with its name; so does a line with words
+before the ping. Whatever else comes is taken and ignored.
 """
 
 from __future__ import annotations
@@ -54,6 +55,7 @@ class LongConnection(Connection):
         self._timeout_s = timeout_s
         self._answer: Answer | None = None if route.port else Answer()
         self._tail = b""
+        self._greeted = False
         self._ended = False
         reactor.at(time.monotonic() + timeout_s, self._too_late)
 
@@ -111,14 +113,15 @@ class LongConnection(Connection):
         wanted = b"ping %d" % self.pings
         for line in lines:
             words = line.strip()
-            if not words.endswith(wanted) or self.pongs == self.pings:
-                continue
-            before = words[: -len(wanted)].strip()
-            if before and named(before, self.route)[0] != OK:
+            pong = words.endswith(wanted) and self.pongs < self.pings
+            name = words[: -len(wanted)].strip() if pong else b"" if self._greeted else words
+            self._greeted = True
+            if name and named(name, self.route)[0] != OK:
                 self._end("wrong_backend")
                 return
-            self.pongs = self.pings
-            self.up_since = self.up_since or time.monotonic()
+            if pong:
+                self.pongs = self.pings
+                self.up_since = self.up_since or time.monotonic()
 
     def ended(self, why: str) -> None:
         self._end(why)

@@ -22,7 +22,8 @@ FAILURES = (
     "wrong_backend",  # 2xx, and the name in it is not of a zone that may answer
     OWN,  # the client's limits: the run says nothing about the proxy
 )
-EXAMPLES_MAX = 50
+EXAMPLES_MAX = 100
+EXAMPLES_OF_A_KIND = 3  # and of a host
 HOSTS_MAX = 200
 _FINEST_S = 1e-5
 _STEP = math.log(1.01)
@@ -112,8 +113,8 @@ class Tally:
         self._by_second[int(since)] += 1
         if host in self._by_host or len(self._by_host) < HOSTS_MAX:
             self._by_host[host][kind] += 1
-        if len(self._examples) < EXAMPLES_MAX:
-            self._examples.append(failure)
+            if self._by_host[host][kind] <= EXAMPLES_OF_A_KIND and len(self._examples) < EXAMPLES_MAX:
+                self._examples.append(failure)
 
     def says(self) -> dict[str, object]:
         return {

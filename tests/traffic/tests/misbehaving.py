@@ -36,6 +36,7 @@ AND_CLOSE = {  # the connection ends behind these bytes
     "/to-the-end": f"HTTP/1.0 200 OK\r\n\r\n{ZONE}\n".encode(),
     "/keep-not": answer(f"{ZONE}\n"),  # says nothing of it
 }
+GREETINGS = {"/ws-greets": b"web1\nping 7\ntick\n", "/ws-greets-wrong": b"web2\n"}
 UPGRADED = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n"
 
 
@@ -191,7 +192,9 @@ class Server:
     async def _talk(self, path: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """What comes goes back, in the way the path says."""
         cuts = self._cuts
-        before = {"/ws-named": b"tick\nweb1 ", "/ws-wrong": b"web2 "}.get(path, b"")
+        before = {"/ws-named": b"web1 ", "/ws-wrong": b"web2 "}.get(path, b"")
+        if path in GREETINGS:
+            writer.write(GREETINGS[path])
         while line := await reader.readline():
             if path == "/ws-silent" and self._cuts > cuts:
                 continue

@@ -12,12 +12,17 @@ QUIET = ("--rate", 1, "--seconds", 0)
 
 
 def test_those_that_are_answered_stay_up(server: Server, client: Client) -> None:
-    client.routes("ws.ex /ws web1 long", "named.ex /ws-named web1 only-long", f"tcp:{server.tcp} banner db1 only-long")
-    process = client.load(server.at, *QUIET, "--long", 30, "--ping", 0.2, "--timeout", 2)
+    client.routes(
+        "ws.ex /ws web1 long",
+        "named.ex /ws-named web1 only-long",
+        "greets.ex /ws-greets web1 only-long",
+        f"tcp:{server.tcp} banner db1 only-long",
+    )
+    process = client.load(server.at, *QUIET, "--long", 40, "--ping", 0.2, "--timeout", 2)
     client.until(process, "long", "pongs", at_least=200)
     process.send_signal(signal.SIGTERM)
     long = client.report(process)["long"]
-    assert (long["up"], long["opened"], long["cut"], long["cuts"], long["not_opened"]) == (30, 30, 0, [], {})
+    assert (long["up"], long["opened"], long["cut"], long["cuts"], long["not_opened"]) == (40, 40, 0, [], {})
 
 
 def test_a_cut_is_counted_with_its_time_and_its_kind(server: Server, client: Client) -> None:
@@ -40,10 +45,18 @@ def test_a_cut_is_counted_with_its_time_and_its_kind(server: Server, client: Cli
 
 
 def test_what_never_came_up_is_no_cut(server: Server, client: Client) -> None:
-    paths = {"/503": "5xx", "/404": "status", "/": "status", "/ws-wrong": "wrong_backend", "/closed": "closed",
-             "/hang": "timeout", "/malformed": "malformed"}  # fmt: skip
+    paths = {
+        "/503": "5xx",
+        "/404": "status",
+        "/": "status",
+        "/ws-wrong": "wrong_backend",
+        "/ws-greets-wrong": "wrong_backend",
+        "/closed": "closed",
+        "/hang": "timeout",
+        "/malformed": "malformed",
+    }
     client.routes(*(f"{path} {path} web1 only-long" for path in paths))
-    process = client.load(server.at, *QUIET, "--long", 7, "--timeout", 0.5)
+    process = client.load(server.at, *QUIET, "--long", 8, "--timeout", 0.5)
     for how in set(paths.values()):
         client.until(process, "long", "not_opened", how, at_least=1)
     process.send_signal(signal.SIGTERM)
