@@ -57,6 +57,17 @@ def block_of(text: str | None, mark: str) -> str | None:
     return None if found is None else found.body
 
 
+def block(mark: str, body: str) -> str:
+    """The lines of the block `mark`, by themselves. Raises ValueError as `with_block`."""
+    return with_block(None, mark, body)
+
+
+def parts(text: str, mark: str) -> tuple[str, str, str] | None:
+    """What is before the block `mark`, its body, and what comes after it. Raises ValueError as `with_block`."""
+    found = _find(text, mark)
+    return None if found is None else (found.before, found.body, found.after)
+
+
 def _lines(mark: str) -> tuple[str, str]:
     if not _MARK.fullmatch(mark):
         raise ValueError(f"{mark!r} is no name for a block: letters, digits, and . _ : - after the first")

@@ -172,6 +172,13 @@ def hangup(where: str, contract: int, *, why: str) -> Change:
     return Change(inside(where, ("pkill", "-HUP", "-c", str(contract))), why, judge=judged(where, judge))
 
 
+def signal(where: str, contract: int, name: str, *, oldest: bool = False, why: str) -> Change:
+    """A signal, such as ``HUP``, to every process of a contract, or to its oldest one only: the master of a server that
+    has workers. A contract that is gone fails, as for `hangup`."""
+    words = ("pkill", f"-{name}", *(("-o",) if oldest else ()), "-c", str(contract))
+    return Change(inside(where, words), why, judge=judged(where, judge))
+
+
 def set_property(where: str, fmri: str, prop: str, kind: str, values: Sequence[str], *, why: str) -> Change:
     """``group/name`` gets these values of type `kind`, several as a list; `refresh` makes the service see them (3.5).
 
