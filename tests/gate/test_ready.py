@@ -230,7 +230,7 @@ def test_a_host_that_hangs_costs_less_than_the_gate_waits(stage: Stage) -> None:
         stage.commands.before = hang
         stage.admin.by_address("web1", "web1_0", "10.1.0.5/24")
         word, seconds = await timed(ready.before_ready("web1"))
-        assert (word.allowed, word.code) == (True, "late") and 1.6 < seconds < 1.9
+        assert (word.allowed, word.code) == (True, "late") and 1.6 < seconds < 2.0
         assert word.lines == ("zonehookd: zone web1 boots as it is: it was not looked after in time",)
 
     stage.play(scene)
@@ -305,7 +305,7 @@ def test_our_own_second_boot_does_not_wait_for_itself(stage: Stage) -> None:
         stage.commands.before = None
 
     stage.play(scene)
-    assert len(answers) == 1 and answers[0][0].allowed and answers[0][1] < 0.5, answers
+    assert len(answers) == 1 and answers[0][0].allowed and answers[0][1] < 1.5, answers
     assert "running" in stage.admin.do("zoneadm", "-z", "web1", "list", "-p")
 
 

@@ -129,7 +129,7 @@ def test_without_an_answer_the_gate_decides(served: Served, trouble: str) -> Non
 
     async def scene(served: Served) -> None:
         done = await served.ready()
-        assert done.status == 0 and done.seconds < 2.4
+        assert done.status == 0 and done.seconds < 2.4 + served.rig.slack_s()
 
     served.play(scene)
     assert served.answered == [("ready", "none", "")]
@@ -173,7 +173,7 @@ def test_whoever_says_nothing_is_not_waited_for(served: Served, monkeypatch: pyt
             silent.append(await asyncio.open_unix_connection(str(served.rig.socket)))
         began = time.monotonic()
         assert (await served.ready()).status == 0
-        assert time.monotonic() - began < 1.9
+        assert time.monotonic() - began < 2.0, "else it is alone"
         for _, writer in silent:
             writer.close()
 
@@ -212,7 +212,7 @@ def test_its_socket_is_its_owners_alone_and_goes_with_it(served: Served) -> None
 
     served.play(scene)
     assert not served.rig.socket.exists()
-    assert served.rig.ready().seconds < 0.5
+    assert served.rig.ready().seconds < 0.5 + served.rig.slack_s()
     assert [each[3] for each in served.rig.alone()] == ["no-socket"]
 
 
@@ -231,7 +231,7 @@ def test_before_it_listens_the_gate_is_told_so_at_once(rig: Rig) -> None:
     """The daemon starts: it has not looked yet, and nobody shall wait for that."""
     made = GateServer(rig.socket, Keeper(), lambda *about: None)
     done = rig.ready()
-    assert done.status == 0 and done.seconds < 0.5
+    assert done.status == 0 and done.seconds < 0.5 + rig.slack_s()
     assert [each[3] for each in rig.alone()] == ["refused"]
     made.close()
 
