@@ -98,8 +98,11 @@ async def _runs(
     if server.reload is None or service is None or service.state not in RUNS:
         return None
     main = files[server.main]
-    if not book.exists and server.without_us(main) == main:
-        return ""  # it never heard of us
+    try:
+        if not book.exists and server.without_us(main) == main:
+            return ""  # it never heard of us
+    except ValueError:
+        return None  # what is ours in there cannot be told, and nothing will be planned
     try:
         return await host.ask(server.reload.runs)
     except CannotObserve:
@@ -121,7 +124,7 @@ def test(server: Server) -> Query[Judged]:
 
     def parse(reply: Reply) -> Judged:
         if reply.status in server.wrong:
-            return Judged(False, words(reply.stderr or reply.stdout))
+            return Judged(False, words(server.heard(reply.stderr or reply.stdout)))
         must_succeed(server.where, argv, reply)
         return Judged(True)
 

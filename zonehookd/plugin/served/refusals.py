@@ -21,8 +21,9 @@ def no_service(server: Server, wanted: Wanted | None, seen: Seen) -> Plan:
     return Plan(notes=(Note("refused", text, "no-service", server.fmri, hint),))
 
 
-def foreign_files(server: Server, seen: Seen) -> Plan | None:
-    """Files we would have to overwrite, and that are not ours; a main file whose lines of ours do not pair."""
+def foreign_files(server: Server, wanted: Wanted | None, seen: Seen) -> Plan | None:
+    """Files we would have to overwrite, and that are not ours; a main file that has no place for our lines, or in which
+    they do not pair."""
     for path in (server.config, *server.data):
         content = seen.files.get(path)
         if content is not None and not seen.book.exists and not content.startswith(HEADER):
@@ -30,10 +31,13 @@ def foreign_files(server: Server, seen: Seen) -> Plan | None:
             hint = "move it away, or give the plugin another folder"
             return Plan(notes=(Note("refused", text, "foreign-file", str(path), hint),))
     try:
-        server.with_us(seen.files[server.main], server.config)
+        if wanted is not None:
+            server.with_us(seen.files[server.main], server.config)
+        else:
+            server.without_us(seen.files[server.main])
     except ValueError as problem:
         text = f"{server.main} in zone {server.where}: {problem}"
-        return Plan(notes=(Note("refused", text, "broken-block", str(server.main), "delete those lines"),))
+        return Plan(notes=(Note("refused", text, "broken-block", str(server.main), "mend those lines"),))
     return None
 
 

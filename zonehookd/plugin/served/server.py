@@ -13,7 +13,7 @@ from zonehookd.model.command import Change, Query
 from zonehookd.model.plan import Plan
 
 HEADER = "# Made by zonehookd, which overwrites it: "
-PLACE, CONTENT = "{path}", "{content}"
+PLACE, CONTENT, TOP = "{path}", "{content}", "{top}"
 GENERATION = "@generation@"  # in a configuration: the digest by which a running server says what it has read
 
 
@@ -34,13 +34,18 @@ class Reload:
     """How a running server takes a new configuration without letting go of anybody, and how it says that it has.
 
     `tell`: from a contract, and why, to the command. `runs`: the digest that stands in what it has read, "" where
-    nothing of ours answers for certain. `words`: what it said last. `leaves`: it can also be told to drop us.
+    nothing of ours answers for certain. `words`: what it said last. `leaves`: it can also be told to drop us. `always`:
+    it knows the signal whatever it was started with. `hears`: False: it runs, and cannot be told any more. `settle_s`:
+    so long it may take to read it.
     """
 
     tell: Callable[[int, str], Change]
     runs: Query[str]
     words: Query[str]
     leaves: bool = True
+    always: bool = False
+    hears: bool = True
+    settle_s: float = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,13 +58,15 @@ class Embed:
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A service of one zone, and where its configuration lies. ``{path}`` in `include` stands for our file, and
-    ``{content}`` for what is in it; ``{path}`` in `test` for the main file that is tested.
+    """A service of one zone, and where its configuration lies. ``{path}`` in `include` stands for our file,
+    ``{content}`` for what is in it, and ``{top}`` for what is to stand in the main file itself; ``{path}`` in `test`
+    for the main file that is tested.
 
     `wrong`: exit statuses of the test that say that the configuration is at fault. `data`: every file of ours that is
     read again on SIGHUP; none for a server that SIGHUP would end. `package` is named where the service is missing.
     `starts`: whether it can start with such a main file, which has nothing of ours; yes where that is not known.
-    `reload` None: what changes is a restart. `beside`: the tested main file must lie beside the real one.
+    `reload` None: what changes is a restart. `beside`: the tested main file must lie beside the real one. `heard`: what
+    counts of all that the test said.
     """
 
     name: str
@@ -78,6 +85,7 @@ class Server:
     reload: Reload | None = None
     embed: Embed = Embed()
     beside: bool = False
+    heard: Callable[[str], str] = str
 
     @property
     def key(self) -> str:
@@ -104,13 +112,16 @@ class Server:
         """`content` under the line by which a file is known as ours."""
         return f"{HEADER}{self.name} of zone {self.where}\n{content}"
 
-    def with_us(self, main: str | None, config: Path, content: str = "") -> str:
-        """The main file that includes `config`. Raises ValueError when lines of ours in it do not pair."""
-        return self.embed.put(main, self.name, self.include.replace(PLACE, str(config)).replace(CONTENT, content))
+    def with_us(self, main: str | None, config: Path, target: Generation | None = None) -> str:
+        """The main file that includes `config`, and has what `target` brings to it itself. Raises ValueError when lines
+        of ours in it do not pair, and as `embed` does."""
+        there = target or Generation("")
+        body = self.include.replace(TOP, there.top).replace(PLACE, str(config)).replace(CONTENT, there.config or "")
+        return self.embed.put(main, self.name, body)
 
     def main_for(self, target: Generation, main: str | None, config: Path) -> str | None:
         """The main file that makes the server read `target`, whose configuration lies at `config`."""
-        return self.without_us(main) if target.config is None else self.with_us(main, config, target.config)
+        return self.without_us(main) if target.config is None else self.with_us(main, config, target)
 
     def without_us(self, main: str | None) -> str | None:
         """The main file as it is without us; None: there is none. Raises ValueError as `with_us`."""
@@ -131,13 +142,14 @@ class Generation:
     """What a restart makes the server read: our configuration (None: nothing of ours) and the properties we set.
 
     `claims`: what only one server of a zone can have. `mark`: the digest that stands in it; two generations with the
-    same one differ only in what a running server is told in other ways.
+    same one differ only in what a running server is told in other ways. `top`: what stands in the main file itself.
     """
 
     config: str | None = None
     settings: Mapping[str, Setting] = field(default_factory=dict)
     claims: frozenset[str] = frozenset()
     mark: str = ""
+    top: str = ""
 
     @property
     def digest(self) -> str:
@@ -146,13 +158,15 @@ class Generation:
     def to_text(self) -> str:
         settings = {name: [each.type, *each.values] for name, each in self.settings.items()}
         facts = {"config": self.config, "settings": settings, "claims": sorted(self.claims)}
-        return json.dumps({**facts, **({"mark": self.mark} if self.mark else {})}, sort_keys=True)
+        more = {"mark": self.mark, "top": self.top}
+        return json.dumps({**facts, **{key: text for key, text in more.items() if text}}, sort_keys=True)
 
     @staticmethod
     def from_text(text: str) -> Generation:
         found = json.loads(text)
         settings = {name: Setting(words[0], tuple(words[1:])) for name, words in found["settings"].items()}
-        return Generation(found["config"], settings, frozenset(found["claims"]), found.get("mark", ""))
+        claims = frozenset(found["claims"])
+        return Generation(found["config"], settings, claims, found.get("mark", ""), found.get("top", ""))
 
 
 ABSENT = Generation()
@@ -162,20 +176,23 @@ ABSENT = Generation()
 class Wanted:
     """`config`, without a header line; `data`: content by path, of the server's data files; `settings`: SMF properties
     by ``group/name``, read at a restart. `claims`: what no two of our servers in a zone can have at once, such as
-    ``dhcp``: this one waits until the other has let go of it. `basis`: what only a reload brings; None: all."""
+    ``dhcp``: this one waits until the other has let go of it. `basis`: what only a reload brings; None: all. `top`:
+    what is to stand in the main file itself, where `include` says so."""
 
     config: str
     data: Mapping[Path, str] = field(default_factory=dict)
     settings: Mapping[str, Setting] = field(default_factory=dict)
     claims: frozenset[str] = frozenset()
     basis: str | None = None
+    top: str = ""
 
     def generation(self, server: Server) -> Generation:
         if server.reload is None:
-            return Generation(server.text(self.config), self.settings, self.claims)
+            return Generation(server.text(self.config), self.settings, self.claims, top=self.top)
         basis = self.config if self.basis is None else self.basis
-        mark = Generation(basis, self.settings, self.claims).digest
-        return Generation(server.text(self.config.replace(GENERATION, mark)), self.settings, self.claims, mark)
+        mark = Generation(basis, self.settings, self.claims, top=self.top).digest
+        config = server.text(self.config.replace(GENERATION, mark))
+        return Generation(config, self.settings, self.claims, mark, self.top.replace(GENERATION, mark))
 
     def files(self, server: Server) -> Mapping[Path, str]:
         """The data files as they are to lie on disk; one that is not given is empty."""

@@ -32,7 +32,7 @@ def plan(server: Server, wanted: Wanted | None, seen: Seen) -> Plan:
         return nothing(f"{server.name}: nothing to serve in zone {server.where}")
     if seen.service is None:
         return no_service(server, wanted, seen)
-    foreign = foreign_files(server, seen)
+    foreign = foreign_files(server, wanted, seen)
     if foreign:
         return foreign
     return _Planner(server, wanted, seen, seen.service).plan()
@@ -118,10 +118,11 @@ class _Planner:
 
     def _look_whether_read(self, asked: Asked, age_s: float) -> Plan | None:
         """A server that reloads says itself what it has read."""
-        contract, runs = contract_of(self.service), self.seen.runs
-        if runs == (asked.what.digest if asked.what.config is not None else ""):
+        contract, runs, reload = contract_of(self.service), self.seen.runs, self.server.reload
+        assert reload is not None
+        if reload.hears and runs == (asked.what.digest if asked.what.config is not None else ""):
             self.book = self.book.works(contract)
-        elif age_s < SETTLE_S:
+        elif age_s < reload.settle_s:
             return self._waits(f"{self.server.name} of zone {self.server.where} has not read it yet", "asked", _AGAIN_S)
         else:
             self.book = self.book.fails(self.seen.said or "it goes on with what it had, and said nothing")
@@ -183,7 +184,7 @@ class _Planner:
     def _main(self, target: Generation) -> str | None:
         server, main = self.server, self.seen.files[self.server.main]
         if target.config is not None:
-            return server.with_us(main, server.config, target.config)
+            return server.with_us(main, server.config, target)
         without = server.without_us(main)
         return None if self.book.made_main and not (without or "").strip() else without
 
@@ -200,6 +201,8 @@ class _Planner:
             return True
         if state == "disabled":
             return target.config is not None
+        if self.server.reload is not None and state in RUNS and not self.server.reload.hears:
+            return True
         if self.server.reload is not None and state in RUNS and self.seen.runs is not None:
             return self.seen.runs != (target.digest if target.config is not None else "") and not given_up
         if book.loaded.digest != target.digest:
@@ -309,7 +312,8 @@ class _Planner:
         elif state in RUNS:
             reload, contract = server.reload, self.service.contract
             known = contract is not None and self.book.contract == str(contract)  # else it would not know the signal
-            if reload is not None and contract is not None and known and (target.config is not None or reload.leaves):
+            told = reload is not None and (known or reload.always) and (target.config is not None or reload.leaves)
+            if reload is not None and contract is not None and told and reload.hears:
                 yield reload.tell(contract, why)
             else:
                 yield smf.restart(server.where, server.fmri, why=why)
