@@ -110,6 +110,8 @@ class Run:
             load.send_due(self._end)
             self._reactor.turn(min(self._end, load.next_due, time.monotonic() + LOOK_S))
             load.expire()
+        if not self._stopped:
+            load.send_due(self._end)  # what was due while the last turn took too long
         elapsed = self._clock.since()
         self._complete = not self._stopped or not self._options.seconds
         self._stopped = False
