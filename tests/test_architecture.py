@@ -49,8 +49,12 @@ ALLOWED: dict[str, tuple[set[str], str]] = {
     "lines": ({"engine", "host", "model"}, "the log listens; nobody asks it"),
     "metrics": ({"__init__", "errors", "model", "engine"}, "metrics listen; nobody asks them"),
     "supervisor": (set(), "what we tell the supervisor is told by the daemon"),
+    "routes": (
+        {"bus", "engine", "errors", "model", "plugin", "routes", "store"},
+        "routes are shown from the engine and the books; what is done about them is for plugins",
+    ),
     "answers": (
-        {"__init__", "bus", "engine", "errors", "illumos", "model", "plugin", "store"},
+        {"__init__", "bus", "engine", "errors", "illumos", "model", "plugin", "routes", "store"},
         "answers are read from the engine",
     ),
     "provisioning": (

@@ -15,7 +15,6 @@ from zonehookd.bus import views
 from zonehookd.bus.control import Handler
 from zonehookd.bus.messages import (
     AddressRow,
-    ExplainReply,
     GatewayRow,
     LinkRow,
     NetworkRow,
@@ -27,6 +26,7 @@ from zonehookd.bus.messages import (
     StatusReply,
     ZoneRow,
 )
+from zonehookd.bus.route_messages import ExplainReply
 from zonehookd.engine.dispatcher import Dispatcher
 from zonehookd.engine.look import Look
 from zonehookd.engine.site import Site
@@ -36,7 +36,9 @@ from zonehookd.model import subject
 from zonehookd.model.event import Event
 from zonehookd.model.gateway import Declaration
 from zonehookd.model.outcome import Outcome
+from zonehookd.model.route import DRAIN
 from zonehookd.plugin.contract import AnyPlugin
+from zonehookd.routes.answers import RouteAnswers
 from zonehookd.store.store import Store
 
 _APPLY_MAX_S = 600.0  # a question must not hold its place for ever
@@ -93,7 +95,9 @@ class Answers:
         condition: Condition,
         reload: Callable[[], Awaitable[ReloadReply]],
         edited: Callable[[], Awaitable[Declaration]],
+        routes: RouteAnswers,
     ) -> None:
+        self._routes = routes
         self._reload = reload
         self._edited = edited
         self._dispatcher = dispatcher
@@ -128,6 +132,7 @@ class Answers:
         site = self._dispatcher.survey.site
         condition = self._condition
         now = time.monotonic()
+        routes = self._routes.counted().routes
         return StatusReply(
             version=__version__,
             ready=condition.ready,
@@ -149,6 +154,8 @@ class Answers:
             config_error=condition.config_error,
             rebuilt=condition.rebuilt,
             without_gate=condition.without_gate(),
+            routes=sum(routes.values()),
+            unserved=sum(count for (_, state), count in routes.items() if state == "unserved"),
         )
 
     async def zones(self, request: Request) -> list[ZoneRow]:
@@ -208,9 +215,10 @@ class Answers:
             state=zone.state.value,
             zonepath=zone.zonepath,
             nics=nics,
-            records=[views.record_row(record) for record in self._store.of(this)],
+            records=[views.record_row(record) for record in self._store.of(this) if record.kind != DRAIN],
             last=views.outcome_row(last) if last else None,
             now=next((views.plan_row(plan) for plan in plans if plan.subject == this), None),
+            routes=self._routes.of_zone(site, name),
         )
 
     async def plugins(self, request: Request) -> list[PluginRow]:

@@ -48,6 +48,8 @@ from zonehookd.lines import Lines, given_leave
 from zonehookd.model.event import Event
 from zonehookd.model.outcome import Result
 from zonehookd.provisioning import answers as provisioning
+from zonehookd.routes.answers import RouteAnswers
+from zonehookd.routes.drain import Draining
 from zonehookd.sources.health import Health
 from zonehookd.sources.poll import Poll
 from zonehookd.sources.source import Source, supervise
@@ -109,7 +111,11 @@ class Daemon:
         self._sources: list[Source] = [channel, files, poll, self._health]
         self._metrics.show_channel(lambda: asdict(channel.counts))
         heart = (self._dispatcher, self._look, self._store)
-        answers = Answers(*heart, self._condition, self._reload_now, self._in_force.edited)
+        leave = functools.partial(given_leave, self._log, self._audit)
+        draining = Draining(self._dispatcher, self._store)
+        routes = RouteAnswers(self._dispatcher, self._store, draining, leave)
+        self._metrics.show_routes(routes.counted)
+        answers = Answers(*heart, self._condition, self._reload_now, self._in_force.edited, routes)
         us = provisioning.Daemon(file, lambda: self._in_force.config, self.reload)
         more = provisioning.Provisioning(us, self._dispatcher, self._look, self._files, self._store)
         tools = Tools(
@@ -121,14 +127,9 @@ class Daemon:
             self._lost,
         )
         self._guard = Guard(tools)
-        self._listeners.append(self._guard)
+        self._listeners += [self._guard, draining]
         self._in_force.changed = self._guard.refresh
-        guarding = GuardAnswers(
-            self._guard,
-            tools,
-            functools.partial(given_leave, self._log, self._audit),
-            lambda brand: self._gate.stands_in(brand),
-        )
+        guarding = GuardAnswers(self._guard, tools, leave, lambda brand: self._gate.stands_in(brand))
         gate = GateTools(
             self._dispatcher,
             self._look,
@@ -137,13 +138,15 @@ class Daemon:
             config.paths.run,
             lambda: self._in_force.config.guard.boot,
             self._guard.check,
+            draining.before_halt,
             self._metrics.gate_answered,
             self._metrics.gate_alone,
             lambda: not self._condition.hears(ZoneChannel.name),
         )
         self._gate = _bound(lambda: Gate(gate), config.paths.run)
         self._condition.without_gate = self._gate.missing
-        handlers = {**answers.handlers(), **more.handlers(), **guarding.handlers(), **self._gate.handlers()}
+        asked = (answers, more, guarding, routes, self._gate)
+        handlers = {verb: handler for each in asked for verb, handler in each.handlers().items()}
         self._control = _bound(
             lambda: ControlServer(self._context, config.paths.run / "control.sock", handlers), config.paths.run
         )

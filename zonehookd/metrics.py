@@ -9,7 +9,7 @@ from collections import Counter as Counts
 from collections.abc import Callable, Iterable, Mapping
 from socketserver import ThreadingMixIn
 from threading import Thread
-from typing import Any, get_args
+from typing import Any, Protocol, get_args
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, PlatformCollector, ProcessCollector
@@ -91,6 +91,13 @@ class Metrics:
         self.pools = gauge("pool_addresses", "Addresses of the pool of a network", "network", "state")
         self.gateways = gauge("gateway_open", "1 while packets go through the gateway, as far as we see", "gateway")
         self.verdicts = counter("guard_verdicts_total", "Questions to the guard", "operation", "code")
+        self.proxy_reloads = counter(
+            "proxy_reloads_total", "Times a reverse proxy was told to read its configuration", "gateway", "program"
+        )
+        self.proxy_runtime = counter(
+            "proxy_runtime_batches_total", "Changes a reverse proxy took while it ran, without a reload",
+            "gateway", "program",
+        )  # fmt: skip
         self.lost = gauge("gateways_lost", "Gateways whose configuration was deleted while zones depend on them")
         self.gate_answers = counter("gate_answers_total", "What the brands' hooks were told", "word", "answer", "code")
         self.gate_seconds = histogram("gate_answer_duration_seconds", "How long a hook waited for it", "word")
@@ -156,6 +163,10 @@ class Metrics:
             result = "ok" if done.ok else outcome.result.value
             self.calls.labels(done.plugin, "apply", result).inc()
             self.call_seconds.labels(done.plugin, "apply").observe(done.seconds)
+            if done.ok and isinstance(done.step, Change) and done.step.tally:
+                program, _, how = done.step.tally.partition("-")
+                told = self.proxy_reloads if how == "reload" else self.proxy_runtime
+                told.labels(outcome.subject.name, program).inc()
             if done.ok and isinstance(done.step, Change | WriteFile | RemoveFile) and done.step.cause:
                 self.repairs.labels(done.plugin, done.step.cause).inc()
         if outcome.result not in (Result.NOOP, Result.CHANGED):
@@ -175,6 +186,10 @@ class Metrics:
     def show_resources(self, records: Callable[[], Iterable[Record]], latest: Mapping[Subject, Outcome]) -> None:
         """Counted when somebody asks, from the books themselves."""
         self.registry.register(_Resources(records, latest))
+
+    def show_routes(self, counts: Callable[[], RouteCounts]) -> None:
+        """Counted when somebody asks, from the books themselves."""
+        self.registry.register(_Routes(counts))
 
     def show_channel(self, counts: Callable[[], Mapping[str, int]]) -> None:
         self.registry.register(_Channel(counts))
@@ -241,6 +256,37 @@ class _Resources(Collector):
         for labels, count in states.items():
             family.add_metric(labels, count)
         yield family
+
+
+class RouteCounts(Protocol):
+    """(gateway, state) -> how many; `held`: gateway -> how many."""
+
+    @property
+    def routes(self) -> Mapping[tuple[str, str], int]: ...
+    @property
+    def backends(self) -> Mapping[tuple[str, str], int]: ...
+    @property
+    def held(self) -> Mapping[str, int]: ...
+
+
+class _Routes(Collector):
+    """Routes through reverse proxies, by who is behind them."""
+
+    def __init__(self, counts: Callable[[], RouteCounts]) -> None:
+        self._counts = counts
+
+    def collect(self) -> Iterable[Metric]:
+        counted, states = self._counts(), ("gateway", "state")
+        routes = GaugeMetricFamily("zonehookd_routes", "Routes with somebody behind them, and without", labels=states)
+        backends = GaugeMetricFamily("zonehookd_route_backends", "Backends: in, drain, out, held", labels=states)
+        held = GaugeMetricFamily("zonehookd_routes_held", "Routes with a backend that flaps", labels=states[:1])
+        for state, count in counted.routes.items():
+            routes.add_metric(state, count)
+        for state, count in counted.backends.items():
+            backends.add_metric(state, count)
+        for gateway, count in counted.held.items():
+            held.add_metric((gateway,), count)
+        yield from (routes, backends, held)
 
 
 class _Channel(Collector):

@@ -12,6 +12,7 @@ Verb = Literal[
     "provisioning-setup", "provisioning-status", "provisioning-teardown",
     "guard-check", "guard-permit", "guard-restore", "guard-status",
     "brand-enable", "brand-disable", "brand-status",
+    "routes", "drain", "undrain",
 ]  # fmt: skip
 
 
@@ -31,7 +32,8 @@ class ProvisioningWish(BaseModel):
 
 class Request(Message):
     """`network`: of the provisioning verbs and guard-permit; `wish`: of provisioning-setup; `edited`: of plan;
-    `operation`: of guard-check; `for_s`, `reason`: of guard-permit; `brand`: of the brand verbs.
+    `operation`: of guard-check; `for_s`, `reason`: of guard-permit and drain; `brand`: of the brand verbs; `gateway`:
+    of routes; `wait`: of drain.
     """
 
     verb: Verb
@@ -43,6 +45,8 @@ class Request(Message):
     for_s: float | None = None
     reason: str = ""
     brand: str | None = None
+    gateway: str | None = None
+    wait: bool = False
 
 
 class Reply(Message):
@@ -162,7 +166,8 @@ class SourceRow(BaseModel):
 
 
 class StatusReply(BaseModel):
-    """`without_gate`: brands whose hooks should ask us and do not, each with the reason."""
+    """`without_gate`: brands whose hooks should ask us and do not, each with the reason. `unserved`: routes that nobody
+    is behind now."""
 
     version: str
     ready: bool
@@ -180,6 +185,8 @@ class StatusReply(BaseModel):
     config_error: str
     rebuilt: str
     without_gate: list[str]
+    routes: int
+    unserved: int
 
 
 class PluginRow(BaseModel):
@@ -188,16 +195,6 @@ class PluginRow(BaseModel):
     after: list[str]
     options: dict[str, Any]
     about: str
-
-
-class ExplainReply(BaseModel):
-    zone: str
-    state: str
-    zonepath: str
-    nics: list[dict[str, Any]]
-    records: list[dict[str, Any]]
-    last: SubjectRow | None
-    now: SubjectRow | None
 
 
 class ReloadReply(BaseModel):

@@ -18,6 +18,7 @@ from zonehookd.cli.brand import brand
 from zonehookd.cli.guard import guard
 from zonehookd.cli.imports import imports
 from zonehookd.cli.provisioning import provisioning
+from zonehookd.cli.routes import drain, routes, undrain
 from zonehookd.cli.settings import EXIT_CHANGES, EXIT_TROUBLE, EXIT_USAGE, Settings, json_option, settings_of
 
 click.UsageError.exit_code = EXIT_USAGE
@@ -45,6 +46,9 @@ main.add_command(brand)
 main.add_command(guard)
 main.add_command(imports)
 main.add_command(provisioning)
+main.add_command(routes)
+main.add_command(drain)
+main.add_command(undrain)
 
 
 def _listing(name: Verb, shown: Callable[[Any, Any], None], about: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -15,11 +16,13 @@ _RESULTS = {"noop": "green", "changed": "green", "busy": "yellow", "failed": "re
 _NOTES = {"nothing": "dim", "waiting": "yellow", "refused": "red", "failed": "red"}
 
 
+_SEATS = {"in": "green", "drain": "yellow", "out": "red"}
 _PIPED_COLUMNS = 1000  # nobody looks: lines are for programs, and stay whole
 
 
 def console() -> Console:
-    width = None if sys.stdout.isatty() else _PIPED_COLUMNS
+    width = None if sys.stdout.isatty() else _SEATS = {"in": "green", "drain": "yellow", "out": "red"}
+_PIPED_COLUMNS
     return Console(highlight=False, emoji=False, soft_wrap=True, width=width)
 
 
@@ -114,6 +117,58 @@ def addresses(out: Console, rows: list[dict[str, Any]]) -> None:
     table(out, ("NETWORK", "ADDRESS", "ZONE", "LINK", "STATE"), shown, "no address was given out of a pool")
 
 
+def routes(out: Console, answer: dict[str, Any]) -> None:
+    if answer["text"]:
+        out.print(Text(answer["text"], "yellow"))
+    _proxies(out, answer)
+    columns = ("GATEWAY", "ROUTE", "OWNER", "BACKEND", "AT", "STATE", "SINCE", "")
+    rows = (cells for row in answer["routes"] for cells in _route_cells(row))
+    if answer["routes"] or not answer["text"]:
+        table(out, columns, rows, "no routes")
+    _not_routed(out, answer)
+
+
+def _proxies(out: Console, answer: dict[str, Any]) -> None:
+    """Only those that something is wrong with."""
+    for proxy in answer["proxies"]:
+        for note in proxy["trouble"]:
+            hint = f" (hint: {note['hint']})" if note["hint"] else ""
+            out.print(Text(f"{proxy['program']} of gateway {proxy['gateway']}: {note['text']}{hint}", "red"))
+
+
+def _not_routed(out: Console, answer: dict[str, Any]) -> None:
+    for row in answer["refused"]:
+        line = Text(f"refused: zone {row['zone']}: {row['text']}", "red")
+        line.append(f" (hint: {row['hint']})" if row["hint"] else "")
+        out.print(line)
+    for row in answer["drained"]:
+        out.print(f"drained: zone {row['zone']}, for another {_ago(time.time() - row['until'])}: {row['reason']}")
+
+
+def _route_cells(row: dict[str, Any]) -> Iterable[Sequence[Text | str]]:
+    head = (row["gateway"], row["match"], row["owner"])
+    if not row["backends"]:
+        yield (*head, "-", "-", Text("out", "red"), "-", "nobody is behind it")
+    for number, each in enumerate(row["backends"]):
+        at = f"{each['address']}:{each['port']}" if ":" not in each["address"] else f"[{each['address']}]:{each['port']}"
+        yield (
+            *(head if not number else ("",) * 3),
+            each["zone"] or "-",
+            at if each["address"] else "-",
+            Text(f"{each['state']}{', held' if each['held'] else ''}", _SEATS[each["state"]]),
+            _ago(time.time() - each["since"]) if each["since"] else "-",
+            each["why"],
+        )
+
+
+def _ago(seconds: float) -> str:
+    seconds = abs(seconds)
+    for unit, size in (("d", 86_400), ("h", 3600), ("m", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f}{unit}"
+    return f"{seconds:.0f}s"
+
+
 def plugins(out: Console, rows: list[dict[str, Any]]) -> None:
     shown = ((row["name"], row["kind"], ", ".join(row["after"]) or "-", row["about"]) for row in rows)
     table(out, ("PLUGIN", "FOR EACH", "AFTER", "WHAT IT DOES"), shown, "no plugins")
@@ -152,6 +207,8 @@ def status(out: Console, answer: dict[str, Any]) -> None:
         f"{answer['zones']} zones, {answer['networks']} networks, {answer['attachments']} links placed; "
         f"{answer['waiting']} waiting, {answer['working']} at work"
     )
+    if answer["routes"]:
+        out.print(f"{answer['routes']} routes, {answer['unserved']} with nobody behind them")
     for source in answer["sources"]:
         state = Text("up", "green") if source["up"] else Text(f"down: {source['text']}", "yellow")
         by = f", by {source['text']}" if source["up"] and source["text"] else ""
@@ -181,6 +238,10 @@ def explain(out: Console, answer: dict[str, Any]) -> None:
     for record in answer["records"]:
         facts = ", ".join(f"{key} {value}" for key, value in record.items() if key not in ("kind", "name", "plugin"))
         out.print(f"  we made {record['kind']} {record['name']}: {facts}")
+    if answer["routes"]["routes"]:
+        routes(out, answer["routes"])
+    elif answer["routes"]["refused"] or answer["routes"]["drained"]:
+        _not_routed(out, answer["routes"])
     if answer["last"]:
         out.print("last look:")
         subjects(out, [answer["last"]], all_notes=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,12 +27,14 @@ from zonehookd.model.event import Event
 from zonehookd.model.guard import Operation, Verdict
 
 _CHECK_S = 10.0  # a few stats; without its program the gate lets nothing through
+_DRAIN_MAX_S = 1.5  # of the two seconds that the gate has, the guard's answer included
 _FIRST_LOOK_S, _FIRST_LOOK_TRIES = 0.1, 50
 
 
 @dataclass(frozen=True, slots=True)
 class Tools:
     """What of the daemon the gate needs. `state`, `run`: [paths]; `boot`: [guard] boot; `judge`: the guard;
+    `drain`: before a zone is halted, within seconds: the code of what came of it, nothing for a zone without routes;
     `answered`: what was said to the gate; `alone`: word and answer of each decision it took without us; `deaf`: the
     kernel's channel is not to be had, so what hooks tell is news."""
 
@@ -42,6 +45,7 @@ class Tools:
     run: Path
     boot: Callable[[], Literal["allow", "deny"]]
     judge: Callable[[str, Operation], Awaitable[Verdict]]
+    drain: Callable[[str, float], Awaitable[str]]
     answered: Answered
     alone: Callable[[str, bool], None]
     deaf: Callable[[], bool]
@@ -93,11 +97,23 @@ class Gate:
         return await self._ready.before_ready(zone)
 
     async def may(self, zone: str, operation: Operation) -> Word:
+        began = time.monotonic()
         verdict = await self._tools.judge(zone, operation)
+        drained = ""
+        if operation == "halt" and verdict.allowed:
+            drained = await self._drained(zone, _DRAIN_MAX_S - (time.monotonic() - began))
         if verdict.code in ("not-guarded", "no-dependents"):  # nothing to say: zoneadm would say it in the zone's name
-            return Word(verdict.allowed, verdict.code)
+            return Word(verdict.allowed, drained or verdict.code)
         first, *more = verdict.lines()
         return Word(verdict.allowed, verdict.code, (f"zonehookd: {first}", *more))
+
+    async def _drained(self, zone: str, limit_s: float) -> str:
+        """A halt goes on whatever comes of this."""
+        try:
+            return await self._tools.drain(zone, max(0.0, limit_s))
+        except Exception as problem:
+            self._log.error("not drained before its halt", zone=zone, error=repr(problem))
+            return ""
 
     def heard(self, zone: str, hook: str, state: int | None, command: int | None) -> None:
         self._keeper.heard(zone)

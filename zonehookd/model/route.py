@@ -133,7 +133,7 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """Who has a route by our books. `zones`: all who are behind it, where the owner cannot be read; else not looked up."""
+    """Who has a route by our books. `zones`: all who are behind it, if the owner cannot be read."""
 
     owner: str
     zones: frozenset[str] = frozenset()

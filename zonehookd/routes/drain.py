@@ -1,7 +1,7 @@
 """Zones that are drained: what serves in them gets nothing new, and may finish what it has, for a time.
 
-A drain is about one run of a zone (its zone id, zones sheet 1.1): the next run begins without it. What to do about it is
-for the plugins; here it is asked for, waited for, and forgotten.
+A drain is about one run of a zone (its zone id, zones sheet 1.1): the next run begins without it. What to do about
+it is for the plugins; here it is asked for, waited for, and forgotten.
 """
 
 from __future__ import annotations
