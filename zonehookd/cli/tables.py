@@ -21,8 +21,7 @@ _PIPED_COLUMNS = 1000  # nobody looks: lines are for programs, and stay whole
 
 
 def console() -> Console:
-    width = None if sys.stdout.isatty() else _SEATS = {"in": "green", "drain": "yellow", "out": "red"}
-_PIPED_COLUMNS
+    width = None if sys.stdout.isatty() else _PIPED_COLUMNS
     return Console(highlight=False, emoji=False, soft_wrap=True, width=width)
 
 
@@ -150,11 +149,11 @@ def _route_cells(row: dict[str, Any]) -> Iterable[Sequence[Text | str]]:
     if not row["backends"]:
         yield (*head, "-", "-", Text("out", "red"), "-", "nobody is behind it")
     for number, each in enumerate(row["backends"]):
-        at = f"{each['address']}:{each['port']}" if ":" not in each["address"] else f"[{each['address']}]:{each['port']}"
+        address = f"[{each['address']}]" if ":" in each["address"] else each["address"]
         yield (
             *(head if not number else ("",) * 3),
             each["zone"] or "-",
-            at if each["address"] else "-",
+            f"{address}:{each['port']}" if address else "-",
             Text(f"{each['state']}{', held' if each['held'] else ''}", _SEATS[each["state"]]),
             _ago(time.time() - each["since"]) if each["since"] else "-",
             each["why"],
