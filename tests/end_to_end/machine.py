@@ -58,7 +58,7 @@ class Machine:
         self._process.stdin.flush()
         return self._answer()
 
-    def run(self, *argv: str, stdin: str = "", timeout_s: float = 30.0) -> Done:
+    def run(self, *argv: str, stdin: str = "", timeout_s: float = 90.0) -> Done:
         return Done(**self._ask("run", argv=list(argv), stdin=stdin, timeout_s=timeout_s))
 
     def do(self, *argv: str, stdin: str = "") -> str:
@@ -74,7 +74,7 @@ class Machine:
     def signal(self, pid: int, number: signal.Signals) -> None:
         self._ask("signal", pid=pid, signal=int(number))
 
-    def wait(self, pid: int, timeout_s: float = 10.0) -> int | None:
+    def wait(self, pid: int, timeout_s: float = 60.0) -> int | None:
         """Exit status, negative for a signal; None when it still runs."""
         status: int | None = self._ask("wait", pid=pid, timeout_s=timeout_s)["status"]
         return status
@@ -87,10 +87,10 @@ class Machine:
 
     # -- zones
 
-    def inside(self, zone: str, *argv: str, timeout_s: float = 30.0) -> Done:
+    def inside(self, zone: str, *argv: str, timeout_s: float = 90.0) -> Done:
         return self.run("zlogin", zone, shlex.join(argv), timeout_s=timeout_s)
 
-    def wire(self, where: str, *words: str, timeout_s: float = 30.0) -> Done:
+    def wire(self, where: str, *words: str, timeout_s: float = 90.0) -> Done:
         """wire.py in a zone, in the global zone (``global``), or ``outside``."""
         return self.run(*self.wire_argv(where, words), timeout_s=timeout_s)
 
@@ -126,8 +126,8 @@ class Machine:
         return [json.loads(line) for line in self.do("zonelab", "log").splitlines()]
 
 
-def until(check: Callable[[], object], what: str, seconds: float = 15.0) -> None:
-    """Wait for something real to happen; says what did not."""
+def until(check: Callable[[], object], what: str, seconds: float = 40.0) -> None:
+    """Wait for something real to happen; says what did not. The limit is for slow machines, and below a full look."""
     deadline = time.monotonic() + seconds
     while not check():
         assert time.monotonic() < deadline, f"did not happen within {seconds:g} s: {what}"

@@ -1,6 +1,7 @@
 """Asks a name server, over UDP or TCP: run by python3 -c in a zone, outside, anywhere.
 
-udp|tcp SERVER TYPE NAME…         for each name a line: its code, then the answers; "silence" when none came within 1 s
+udp|tcp[/S] SERVER TYPE NAME…     for each name a line: its code, then the answers; "silence" when none came within S
+                                  seconds, 10 unless said
 watch SERVER TYPE NAME CODE       prints when that was its code for the first time, by the monotonic clock
 """
 
@@ -14,7 +15,8 @@ import time
 
 TYPES = {"A": 1, "CNAME": 5, "PTR": 12, "TXT": 16, "AAAA": 28}
 CODES = {0: "NOERROR", 2: "SERVFAIL", 3: "NXDOMAIN", 5: "REFUSED"}
-WAIT_S = 1.0
+WAIT_S = 10.0
+WATCH_S = 1.0
 
 
 def question(kind: str, name: str) -> bytes:
@@ -55,11 +57,11 @@ def answers(packet: bytes) -> list[str]:
     return [found[0], *sorted(found[1:])]
 
 
-def ask(protocol: str, server: str, kind: str, name: str) -> list[str]:
+def ask(protocol: str, wait_s: float, server: str, kind: str, name: str) -> list[str]:
     family = socket.AF_INET6 if ":" in server else socket.AF_INET
     stream = protocol == "tcp"
     with socket.socket(family, socket.SOCK_STREAM if stream else socket.SOCK_DGRAM) as sock:
-        sock.settimeout(WAIT_S)
+        sock.settimeout(wait_s)
         try:
             sock.connect((server, 53))
             asked = question(kind, name)
@@ -70,7 +72,7 @@ def ask(protocol: str, server: str, kind: str, name: str) -> list[str]:
 
 
 def watch(server: str, kind: str, name: str, code: str) -> None:
-    while ask("udp", server, kind, name)[0] != code:
+    while ask("udp", WATCH_S, server, kind, name)[0] != code:
         time.sleep(0.01)
     print(time.monotonic())
 
@@ -78,5 +80,6 @@ def watch(server: str, kind: str, name: str, code: str) -> None:
 if sys.argv[1] == "watch":
     watch(*sys.argv[2:])
 else:
+    protocol, _, seconds = sys.argv[1].partition("/")
     for each in sys.argv[4:]:
-        print(*ask(*sys.argv[1:4], each))
+        print(*ask(protocol, float(seconds or WAIT_S), *sys.argv[2:4], each))

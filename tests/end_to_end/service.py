@@ -35,16 +35,16 @@ class Service:
         self.machine.do("svcadm", "refresh", FMRI)
 
     def enable(self) -> Done:
-        return self.machine.run("svcadm", "enable", "-s", FMRI, timeout_s=60)
+        return self.machine.run("svcadm", "enable", "-s", FMRI, timeout_s=90)
 
     def disable(self) -> Done:
-        return self.machine.run("svcadm", "disable", "-s", FMRI, timeout_s=60)
+        return self.machine.run("svcadm", "disable", "-s", FMRI, timeout_s=90)
 
     def state(self) -> str:
         """``online -``; the second word is where it is going."""
         return " ".join(self.machine.do("svcs", "-H", "-o", "state,nstate", FMRI).split())
 
-    def until(self, state: str, seconds: float = 20.0) -> None:
+    def until(self, state: str, seconds: float = 60.0) -> None:
         until(lambda: self.state() == state, f"{state}: {self.state()}\n{self.log()}", seconds)
 
     def pids(self) -> tuple[int, int]:
@@ -59,7 +59,7 @@ class Service:
     def kill(self, pid: int, number: signal.Signals = signal.SIGKILL) -> None:
         self.machine.do("kill", f"-{int(number)}", str(pid))
 
-    def until_restarted(self, before: tuple[int, int], seconds: float = 20.0) -> None:
+    def until_restarted(self, before: tuple[int, int], seconds: float = 60.0) -> None:
         def done() -> bool:
             return self.state() == "online -" and 0 not in self.pids() and not set(before) & set(self.pids())
 

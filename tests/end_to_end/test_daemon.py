@@ -196,7 +196,7 @@ def test_metrics_health_and_readiness(machine: Machine, daemon: Daemon) -> None:
     daemon.settle()
     fetch = (
         "import urllib.request as u, sys; "
-        "print(u.urlopen('http://127.0.0.1:9631' + sys.argv[1], timeout=5).read().decode())"
+        "print(u.urlopen('http://127.0.0.1:9631' + sys.argv[1], timeout=30).read().decode())"
     )
     text = machine.do("python3", "-c", fetch, "/metrics")
     samples = dict(line.rsplit(" ", 1) for line in text.splitlines() if line and not line.startswith("#"))

@@ -144,7 +144,7 @@ def test_what_zap_deletes_all_the_same_is_said_and_comes_back_by_one_command(wor
     before = host.do("zonecfg", "-z", "edge", "export")
     host.do("zap", "destroy-zone", "-z", "edge")
     assert world.state() == "gone", "nothing can stop it without its own records"
-    until(lambda: world.gateway()["state"] == "lost", "the loss is noticed", 5.0)
+    until(lambda: world.gateway()["state"] == "lost", "the loss is noticed", 20.0)
     status = world.daemon.ask("status")
     assert status.status == 1 and "zonehookctl guard restore edge" in status.out, status
     assert "edge_web0" in host.links() and "web1_0" in host.links(), "what was made for it stays"
@@ -161,7 +161,7 @@ def test_zonecfg_alone_is_no_different(world: World) -> None:
     host = world.host
     host.do("zoneadm", "-z", "edge", "halt")
     host.do("zonecfg", "-z", "edge", "delete", "-F")
-    until(lambda: world.gateway()["state"] == "lost", "the loss is noticed", 5.0)
+    until(lambda: world.gateway()["state"] == "lost", "the loss is noticed", 20.0)
     verdict = json.loads(world.daemon.ask("--json", "guard", "check", "edge", "delete").out)
     assert verdict["code"] == "dependents"
     assert world.daemon.ask("guard", "restore", "edge").status == 0
@@ -224,5 +224,5 @@ def test_with_restore_auto_it_is_back_by_itself(machine: Machine) -> None:
     for argv in (("halt",), ("uninstall", "-F")):
         machine.run("zoneadm", "-z", "edge", *argv)
     machine.do("zonecfg", "-z", "edge", "delete", "-F")
-    until(lambda: world.state() == "running", "the gateway is back", 20.0)
+    until(lambda: world.state() == "running", "the gateway is back")
     until(world.reaches, f"web1 gets out again: {world.daemon.ask('status').out}")

@@ -63,14 +63,14 @@ def test_whoever_is_killed_smf_starts_both_again(service: Service, victim: str) 
 
 
 def test_a_daemon_that_hangs_is_noticed(service: Service) -> None:
-    service.set(watchdog_s=1)
+    service.set(watchdog_s=3)
     assert service.enable().status == 0
     before = service.pids()
-    time.sleep(2)
+    time.sleep(4)
     assert service.pids() == before, "one that works is left alone"
     service.kill(before[1], signal.SIGSTOP)
     service.until_restarted(before)
-    assert "the watchdog was not fed for 1 s" in service.log() and service.status()["ready"]
+    assert "the watchdog was not fed for 3 s" in service.log() and service.status()["ready"]
 
 
 @pytest.mark.parametrize("text", ['[network.dmz]\ncidr = "10.1.0.0/33"\n', "[network.dmz\n"])
@@ -108,7 +108,7 @@ def test_a_refused_configuration_at_a_start_is_maintenance(service: Service) -> 
 def test_a_stop_finishes_the_step_that_runs(service: Service) -> None:
     machine = service.machine
     assert service.enable().status == 0
-    machine.fault("add", "slow", "dladm create-vnic *", "--seconds", "3")
+    machine.fault("add", "slow", "dladm create-vnic *", "--seconds", "6")
     machine.zone("web1", "web1_0", "10.1.0.5/24")
     until(lambda: machine.run("pgrep", "-f", "dladm create-vnic").status == 0, "the slow step")
     began = time.monotonic()
@@ -123,7 +123,7 @@ def test_what_a_killed_daemon_had_started_is_waited_for(service: Service, grace_
     machine = service.machine
     service.set(grace_s=grace_s)
     assert service.enable().status == 0
-    machine.fault("add", "slow", "dladm create-vnic *", "--seconds", "4")
+    machine.fault("add", "slow", "dladm create-vnic *", "--seconds", "7")
     machine.zone("web1", "web1_0", "10.1.0.5/24")
     until(lambda: machine.run("pgrep", "-f", "dladm create-vnic").status == 0, "the slow step")
     before = service.pids()
@@ -151,7 +151,7 @@ def test_a_stop_ends_although_a_command_hangs(service: Service) -> None:
 
 def test_a_daemon_that_dies_while_it_stops_leaves_nobody_more_time(service: Service) -> None:
     machine = service.machine
-    service.set(grace_s=10)
+    service.set(grace_s=16)
     assert service.enable().status == 0
     machine.fault("add", "slow", "dladm create-vnic *", "--seconds", "50")
     machine.zone("web1", "web1_0", "10.1.0.5/24")
@@ -159,10 +159,10 @@ def test_a_daemon_that_dies_while_it_stops_leaves_nobody_more_time(service: Serv
     _, daemon = service.pids()
     began = time.monotonic()
     machine.do("svcadm", "disable", FMRI)
-    time.sleep(5)
+    time.sleep(8)
     service.kill(daemon)
-    service.until("disabled -", 30)
-    assert 9 < time.monotonic() - began < 14
+    service.until("disabled -")
+    assert 15 < time.monotonic() - began < 23, "not eight seconds and sixteen more"
     assert "killing what the daemon has left behind" in service.log()
 
 
@@ -262,13 +262,13 @@ def boots(machine: Machine) -> list[int]:
 def test_zones_that_boot_with_the_host_wait_for_their_links(each: Service) -> None:
     service, machine = each, each.machine
     with_autoboot(service)
-    machine.fault("add", "slow", "dladm create-vnic *", "--seconds", "2")
+    machine.fault("add", "slow", "dladm create-vnic *", "--seconds", "6")
     machine.do("svcadm", "enable", FMRI)
     until(lambda: service.state() == "offline online", "our start method runs")
     machine.do("svcadm", "enable", ZONES)
     machine.do("sleep", "1")
     assert machine.do("svcs", "-H", "-o", "state", ZONES).strip() == "offline", "they wait"
-    until(lambda: zone_state(machine) == "running", "web1 runs", 30)
+    until(lambda: zone_state(machine) == "running", "web1 runs")
     until(lambda: boots(machine), "zoneadm boot has ended: the zone runs a moment before (zones sheet 2.3)")
     assert boots(machine) == [0], "at the first try"
     service.until("online -")

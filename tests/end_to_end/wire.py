@@ -1,7 +1,7 @@
 """Something to say over a network and somebody to say it to: run by python3 -c in a zone, outside, anywhere.
 
 serve tcp|udp [HOST] PORT…    answers every connection or datagram with the address and port it came from, and its own
-ask tcp|udp HOST PORT         prints that answer; exit 1 when none came within 3 s
+ask tcp|udp HOST PORT         prints that answer; exit 1 when none came within 10 s
 stream HOST PORT SECONDS      sends numbered lines over one connection and prints how many came back in order
 echo [HOST] PORT              the other end of a stream
 """
@@ -14,7 +14,8 @@ import socket
 import sys
 import time
 
-WAIT_S = 3.0
+WAIT_S = 10.0
+STREAM_S = 3.0
 
 
 def family(host: str) -> socket.AddressFamily:
@@ -72,7 +73,7 @@ def echo(*words: str) -> None:
 def stream(host: str, port: str, seconds: str) -> None:
     """One line at a time, and the next only when it came back: whatever is lost stops it, and is seen."""
     sock = socket.create_connection((host, int(port)), WAIT_S)
-    sock.settimeout(WAIT_S)
+    sock.settimeout(STREAM_S)
     file = sock.makefile("rw")
     number, worst_s = 0, 0.0
     end = time.monotonic() + float(seconds)
