@@ -21,7 +21,7 @@ from lab import door, linux, packages
 from lab.enter import ZONE_PATTERN, overlay
 from lab.world import Dialect, Refused
 
-_ANSWER_SECONDS = 20.0
+_ANSWER_SECONDS = 60.0
 _FOLDERS = ("usr", "etc", "tmp", "run", "dev", "proc", "sys", "root", "home", "mnt", "opt", "export")
 
 

@@ -8,7 +8,7 @@ import signal
 from pathlib import Path
 
 DEFAULT = "lab"
-_STOP_SECONDS = 10
+_STOP_SECONDS = 60
 
 
 def running() -> dict[str, int]:
