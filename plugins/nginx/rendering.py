@@ -1,0 +1,276 @@
+"""From who is behind each route to what nginx reads: `http.conf`, and what stands in the main file itself. Pure, but
+for the templates, which an admin may have before ours.
+
+An admin's template costs nobody but the routes of its network: where it breaks, or leaves a brace open, the last text
+of each of them stays. Who is behind a route is ours in any case: an `upstream` is made without it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import traceback
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+
+import jinja2
+
+from zonehookd.illumos import nginx
+from zonehookd.model.route import Backend, Match, Proxy, Tls
+from zonehookd.plugin import overridden
+from zonehookd.plugin.routing import RouteBook
+
+OURS = Path(__file__).parent / "templates"
+LOCATION, TCP = "location.conf.j2", "tcp.conf.j2"
+NOBODY = "503 Service Unavailable: nobody serves this now"
+_NAMES = "server_names_hash_max_size 32768;\nserver_names_hash_bucket_size 512;\n"  # a host has up to 253 letters
+_PIECE = re.compile(r"^    # route (\S+)\n(.*?)^    # end of \1$", re.DOTALL | re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the plugin's options say. `templates`: an admin's. Times in seconds."""
+
+    templates: Path
+    status_port: int = 9632
+    connect_s: int = 2
+    silent_s: int = 3600
+
+
+@dataclass(frozen=True, slots=True)
+class Listens:
+    """What stands behind ``listen``: an address with its port, or a port alone."""
+
+    plain: tuple[str, ...] = ()
+    secure: tuple[str, ...] = ()
+    addresses: tuple[str, ...] = ("",)  # for TCP ports; "" and "[::]:" are all addresses
+
+    @staticmethod
+    def on(proxy: Proxy, addresses: Sequence[str]) -> Listens:
+        def at(port: int) -> tuple[str, ...]:
+            return tuple(f"{each}{port}" for each in addresses) if port else ()
+
+        return Listens(at(proxy.http), at(proxy.https if proxy.tls else 0), tuple(addresses))
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """A template of an admin that cannot be used. `where`: file and line."""
+
+    network: str
+    where: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """`config`: http.conf. `top`: for the main file, see `illumos.nginx.put`. `broken`: by network."""
+
+    config: str
+    top: str
+    broken: Mapping[str, Broken] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class _Server:
+    at: str
+    weight: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Upstream:
+    name: str
+    servers: tuple[_Server, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    match: Match
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Host:
+    name: str
+    pieces: tuple[_Piece, ...]
+    certificate: Tls | None
+    whole: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Strangers:
+    """Who asks for a host that nobody serves."""
+
+    at: tuple[str, ...]
+    tls: bool = False
+    certificate: Tls | None = None
+
+
+def place(match: Match) -> str:
+    """The name of its upstream: the same for life, and of letters that mean nothing to nginx."""
+    return f"zh-{hashlib.sha256(str(match).encode()).hexdigest()[:16]}"
+
+
+def pieces(text: str) -> Mapping[str, str]:
+    """Match -> the text of each route in a configuration of ours."""
+    return {found[1]: found[2].removesuffix("\n") for found in _PIECE.finditer(text)}
+
+
+def route_on(text: str, line: int) -> str:
+    """The route whose text is on that line; "" for none."""
+    for found in _PIECE.finditer(text):
+        first = text.count("\n", 0, found.start()) + 1
+        if first <= line <= first + found[0].count("\n"):
+            return found[1]
+    return ""
+
+
+def own_templates(theirs: Path, network: str) -> str:
+    """Digest of those templates that this network has from its admin; "" when it has ours."""
+    found = []
+    for folder in (theirs / network / "nginx", theirs / "nginx") if network else (theirs / "nginx",):
+        for name in (LOCATION, TCP):
+            try:
+                found.append((folder / name).read_text())
+            except OSError:
+                continue
+            except ValueError:
+                found.append("not UTF-8")
+    return hashlib.sha256("\0".join(found).encode()).hexdigest()[:16] if found else ""
+
+
+@dataclass
+class Renderer:
+    """`former`: the text of each route in what nginx runs with. `left`: what is left out, see `left.py`."""
+
+    options: Options
+    proxy: Proxy
+    listens: Listens
+    former: Mapping[str, str]
+    left: frozenset[str]
+    broken: dict[str, Broken] = field(default_factory=dict)
+
+    def text(self, books: Sequence[RouteBook]) -> Text:
+        """Raises ValueError when the admin has a whole `http.conf.j2` of his own, and it breaks."""
+        http = [each for each in books if not each.match.port]
+        tcp = [each for each in books if each.match.port and not {"stream", str(each.match)} & self.left]
+        hosts: dict[str, list[RouteBook]] = {}
+        for each in http:
+            hosts.setdefault(each.match.host, []).append(each)
+        environment = overridden(OURS, self.options.templates, "nginx")
+        try:
+            config = environment.get_template("http.conf.j2").render(
+                status_port=self.options.status_port,
+                strangers=list(self._strangers()),
+                upstreams=[each for each in map(_upstream, http) if each.servers],
+                balance=self.proxy.balance,
+                hosts=[self._host(name, every) for name, every in sorted(hosts.items())],
+                plain=self.listens.plain,
+                secure=self.listens.secure,
+                nobody=NOBODY,
+            )
+        except Exception as problem:
+            raise ValueError("; ".join(_blame(problem, self.options.templates))) from problem
+        top = f"{'' if 'hash' in self.left else _NAMES}include {{path}};\n"
+        if tcp:
+            upstream = environment.get_template("upstream.conf.j2")
+            servers = ""
+            for each in tcp:
+                made = _upstream(each)
+                if made.servers:
+                    servers += upstream.render(each=made, balance=self.proxy.balance)
+                servers += f"    # route {each.match}\n{self._piece(each)}\n    # end of {each.match}\n"
+            top += f"stream {{\n{servers}}}\n"
+        return Text(config, top, self.broken)
+
+    def _strangers(self) -> Iterator[_Strangers]:
+        proxy, listens = self.proxy, self.listens
+        if listens.plain and f"default/{proxy.http}" not in self.left:
+            yield _Strangers(listens.plain)
+        if listens.secure and f"default/{proxy.https}" not in self.left:
+            yield _Strangers(listens.secure, True, self._certificate(""))
+
+    def _certificate(self, host: str) -> Tls | None:
+        """The most exact one that can be used, else the one for all others."""
+        usable = [each for each in self.proxy.tls if not self._unusable(each)]
+        for name in _covering(host) if host else ():
+            for each in usable:
+                if name in each.hosts:
+                    return each
+        return next((each for each in usable if not each.hosts), None)
+
+    def _unusable(self, tls: Tls) -> bool:
+        return bool({f"tls/{tls.certificate}", f"tls/{tls.key}"} & self.left)
+
+    def _host(self, name: str, books: Sequence[RouteBook]) -> _Host:
+        made = tuple(_Piece(each.match, self._piece(each)) for each in sorted(books, key=lambda one: one.match))
+        certificate = self._certificate(name) if self.listens.secure else None
+        return _Host(name, made, certificate, any(each.match.path == "/" for each in books))
+
+    def _piece(self, book: RouteBook) -> str:
+        """The text of a route; where its network's template does not do, what it was, or ours."""
+        match, network = book.match, book.network
+        somebody = bool(_upstream(book).servers)
+        if f"override/{network}" not in self.left and network not in self.broken:
+            environment = overridden(OURS, self.options.templates, "nginx", network)
+            try:
+                return self._rendered(environment, match, somebody)
+            except Exception as problem:
+                where, text = _blame(problem, self.options.templates)
+                self.broken[network] = Broken(network, where, text)
+        former = self.former.get(str(match), "")
+        if somebody and place(match) in former:
+            return former
+        return self._rendered(overridden(OURS, OURS, "nginx"), match, somebody)
+
+    def _rendered(self, environment: jinja2.Environment, match: Match, somebody: bool) -> str:
+        template = environment.get_template(TCP if match.port else LOCATION)
+        prefix = match.path
+        text = template.render(
+            match=match,
+            upstream=place(match) if somebody else "",
+            locations=[prefix] if prefix == "/" else [prefix, f"= {prefix.rstrip('/')}"],
+            listens=[f"{each}{match.port}" for each in self.listens.addresses],
+            connect_s=self.options.connect_s,
+            silent_s=self.options.silent_s,
+            nobody=NOBODY,
+        ).rstrip()
+        if not _balanced(text):
+            raise ValueError(f"{template.filename}: what it makes leaves a brace, a quote or a line open")
+        return text
+
+
+@lru_cache(16384)
+def _balanced(text: str) -> bool:
+    return nginx.balanced(text)
+
+
+def _upstream(book: RouteBook) -> _Upstream:
+    serving = (seat.backend for _, seat in sorted(book.seats.items()) if seat.state == "in")
+    return _Upstream(place(book.match), tuple(_Server(_at(each), each.weight) for each in serving))
+
+
+def _at(backend: Backend) -> str:
+    address = str(backend.address)
+    return f"{f'[{address}]' if backend.address.version == 6 else address}:{backend.port}"
+
+
+def _covering(name: str) -> Iterator[str]:
+    yield name
+    rest = name.removeprefix("*.")
+    while "." in rest:
+        rest = rest.partition(".")[2]
+        yield f"*.{rest}"
+
+
+def _blame(problem: Exception, theirs: Path) -> tuple[str, str]:
+    """The template's file and line, and what is wrong there."""
+    text = f"{type(problem).__name__}: {problem}" if not isinstance(problem, jinja2.TemplateError) else str(problem)
+    if isinstance(problem, jinja2.TemplateSyntaxError):
+        return f"{problem.filename or problem.name}:{problem.lineno}", problem.message or text
+    frames = [each for each in traceback.extract_tb(problem.__traceback__) if each.filename.endswith(".j2")]
+    if frames:
+        return f"{frames[-1].filename}:{frames[-1].lineno}", text
+    return str(theirs), text
