@@ -13,7 +13,7 @@ from zonehookd.model.network import Ip
 Balance = Literal["roundrobin", "leastconn", "source"]
 Program = Literal["haproxy", "nginx"]
 CheckKind = Literal["http", "tcp", "none"]
-ROUTE = "route"  # record; name: GATEWAY MATCH; see plugin/routing/book.py
+ROUTE = "routing"  # record; name: GATEWAY MATCH; see plugin/routing/book.py. "route" is the gateway plugin's
 DRAIN = "drain"  # record; name: ZONE; facts: zoneid of the run it is about, until (seconds, wall clock), reason
 
 # What follows is the whole defence of the templates: nothing else ever reaches them from a zone.
