@@ -36,7 +36,7 @@ def _proxy(where: str, section: ProxySection, offers: tuple[Offer, ...]) -> Prox
     if section.http and section.http == section.https and section.tls:
         raise ConfigError(f"{where}.https: {section.https} is the port for HTTP, too")
     tls = tuple(_tls(f"{where}.tls", each, section.program) for each in section.tls)
-    if not section.http and not (section.https and tls) and not section.tcp_ports and not _tcp(offers):
+    if not section.http and not (section.https and tls) and not section.tcp_ports and not any(_tcp(offers)):
         raise ConfigError(f"{where}: it has no port to listen on", hint="http, https with tls, or tcp_ports")
     return Proxy(
         program=section.program,
