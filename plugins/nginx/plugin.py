@@ -171,11 +171,14 @@ class Nginx(GatewayPlugin[Seen]):
     def _server(self, where: str, omnios: bool) -> served.Server:
         given = self.options
         there = nginx.OMNIOS if omnios else nginx.TRIBBLIX
-        fmri, log = given.fmri or there.fmri, given.error_log or there.error_log
+        fmri, log = given.fmri or there.fmri, given.error_log or Path(there.error_log)
 
         def tell(contract: int, why: str) -> Change:
             made = smf.signal(where, contract, "HUP", oldest=True, why=why)
             return replace(made, tally="nginx-reload")
+
+        def tidy(why: str) -> Change:
+            return nginx.give_logs(where, str(log.parent), there.user, why=f"{why}: what it was tested with by root")
 
         return served.Server(
             name=self.name,
@@ -197,6 +200,7 @@ class Nginx(GatewayPlugin[Seen]):
             embed=served.Embed(nginx.put, nginx.take),
             beside=True,
             heard=nginx.complaint,
+            tidy=tidy if there.user else None,
         )
 
     # -- planning

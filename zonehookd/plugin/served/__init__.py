@@ -22,10 +22,21 @@ What it keeps, whatever the server (services sheet 7):
 
 from zonehookd.plugin.served.book import KIND, Book
 from zonehookd.plugin.served.look import Seen, observe, runs
-from zonehookd.plugin.served.server import ABSENT, GENERATION, TOP, Embed, Reload, Server, Setting, Wanted, join
+from zonehookd.plugin.served.server import (
+    ABSENT,
+    CONTENT,
+    GENERATION,
+    TOP,
+    Embed,
+    Reload,
+    Server,
+    Setting,
+    Wanted,
+    join,
+)
 from zonehookd.plugin.served.steps import plan
 
 __all__ = [
-    "ABSENT", "GENERATION", "KIND", "TOP", "Book", "Embed", "Reload", "Seen", "Server", "Setting", "Wanted",
+    "ABSENT", "CONTENT", "GENERATION", "KIND", "TOP", "Book", "Embed", "Reload", "Seen", "Server", "Setting", "Wanted",
     "join", "observe", "plan", "runs",
 ]  # fmt: skip

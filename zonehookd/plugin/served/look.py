@@ -86,8 +86,9 @@ async def _observe(server: Server, wanted: Wanted | None, subject: Subject, plug
     if service is not None and service.state == MAINTENANCE:
         said = await host.ask(last_words(server))
     runs = await _runs(server, book, service, files, host)
-    if runs is not None and book.asked is not None and runs != book.asked.what.digest and server.reload is not None:
-        said = said or await host.ask(server.reload.words)
+    told = server.reload.words if server.reload is not None else None
+    if runs is not None and book.asked is not None and runs != book.asked.what.digest and told is not None:
+        said = said or await host.ask(told)
     others = {each.name: Book.of(each).claims for each in host.recall_all(subject, KIND) if each.name != server.key}
     return Seen(subject, plugin, book, service, files, settings, tested, said, seen.now_s, others, runs=runs)
 

@@ -34,14 +34,14 @@ class Reload:
     """How a running server takes a new configuration without letting go of anybody, and how it says that it has.
 
     `tell`: from a contract, and why, to the command. `runs`: the digest that stands in what it has read, "" where
-    nothing of ours answers for certain. `words`: what it said last. `leaves`: it can also be told to drop us. `always`:
+    nothing of ours answers for certain. `words`: what it said last; None: it says nothing. `leaves`: it can also be told to drop us. `always`:
     it knows the signal whatever it was started with. `hears`: False: it runs, and cannot be told any more. `settle_s`:
     so long it may take to read it.
     """
 
     tell: Callable[[int, str], Change]
     runs: Query[str]
-    words: Query[str]
+    words: Query[str] | None = None
     leaves: bool = True
     always: bool = False
     hears: bool = True
@@ -66,7 +66,7 @@ class Server:
     read again on SIGHUP; none for a server that SIGHUP would end. `package` is named where the service is missing.
     `starts`: whether it can start with such a main file, which has nothing of ours; yes where that is not known.
     `reload` None: what changes is a restart. `beside`: the tested main file must lie beside the real one. `heard`: what
-    counts of all that the test said.
+    counts of all that the test said. `tidy`: what a test that was passed leaves to be done, before the server is told.
     """
 
     name: str
@@ -86,6 +86,7 @@ class Server:
     embed: Embed = Embed()
     beside: bool = False
     heard: Callable[[str], str] = str
+    tidy: Callable[[str], Change] | None = None  # from why to the command
 
     @property
     def key(self) -> str:

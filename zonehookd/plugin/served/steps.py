@@ -274,6 +274,8 @@ class _Planner:
         yield Change(
             inside(where, server.tested(server.main_candidate)), f"{why}: its own test", judge=lambda *_: Verdict(True)
         )
+        if server.tidy is not None:
+            yield server.tidy(why)
 
     def _drop_candidates(self, made: bool, why: str) -> Iterator[Step]:
         for path in (self.server.candidate, self.server.main_candidate):
