@@ -34,9 +34,9 @@ class Reload:
     """How a running server takes a new configuration without letting go of anybody, and how it says that it has.
 
     `tell`: from a contract, and why, to the command. `runs`: the digest that stands in what it has read, "" where
-    nothing of ours answers for certain. `words`: what it said last; None: it says nothing. `leaves`: it can also be told to drop us. `always`:
-    it knows the signal whatever it was started with. `hears`: False: it runs, and cannot be told any more. `settle_s`:
-    so long it may take to read it.
+    nothing of ours answers for certain. `words`: what it said last; None: it says nothing. `leaves`: it can also be
+    told to drop us. `always`: it knows the signal whatever it was started with. `hears`: False: it runs, and cannot be
+    told any more. `settle_s`: so long it may take to read it.
     """
 
     tell: Callable[[int, str], Change]
