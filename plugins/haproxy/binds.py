@@ -1,0 +1,99 @@
+"""Where haproxy listens, for us and for its admin."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator, Mapping
+from ipaddress import ip_address
+
+from zonehookd.illumos import haproxy, ipadm, marked
+from zonehookd.model.network import Ip
+from zonehookd.model.route import Proxy
+from zonehookd.plugin import GLOBAL, GatewayView, HostReader, Note
+
+_ADDRESS = re.compile(r"(?:ipv[46]@)?(?P<address>.*):(?P<first>\d+)(?:-(?P<last>\d+))?", re.ASCII)
+
+
+def listen(gateway: GatewayView, proxy: Proxy) -> tuple[Ip, ...]:
+    """Addresses; none: every one of its zone. In the global zone its outer ones, for that has more than a proxy."""
+    if proxy.listen or gateway.name != GLOBAL or gateway.gateway is None:
+        return proxy.listen
+    declared = gateway.gateway
+    side = gateway.side(declared.outside.name) if declared.outside is not None else None
+    return tuple(each.ip for each in declared.addresses or (side.addresses if side is not None else ()))
+
+
+def everywhere(gateway: GatewayView, port: int) -> tuple[str, ...]:
+    """On all addresses of its zone, as ``bind`` lines have them: of IPv6 only where it has some."""
+    assert gateway.gateway is not None
+    declared = gateway.gateway
+    networks = [*declared.networks.values(), *([declared.outside] if declared.outside else [])]
+    six = any(cidr.version == 6 for network in networks for cidr in network.cidrs)
+    return (f"*:{port}", *((f"[::]:{port} v6only",) if six else ()))
+
+
+def at(addresses: Collection[Ip], port: int) -> tuple[str, ...]:
+    return tuple(haproxy.at(each, port) for each in addresses)
+
+
+def put(main: str | None, mark: str, body: str) -> str:
+    """Our block at the very end, wherever it was: what stands behind it would have our defaults. Raises ValueError as
+    `marked.with_block`."""
+    whole = marked.with_block(main, mark, body)
+    if main is None or marked.block_of(main, mark) is None:
+        return whole
+    without = marked.without_block(main, mark)
+    return whole if whole.startswith(without) else marked.with_block(without, mark, body)
+
+
+async def ports(
+    gateway: GatewayView, proxy: Proxy, host: HostReader
+) -> tuple[Mapping[int, tuple[str, ...]], tuple[Ip, ...], tuple[Note, ...]]:
+    """Port -> what stands behind ``bind``; and the addresses that are up, none for all of its zone."""
+    every = [*proxy.ports, *sorted({each.match.port for each in gateway.routes if each.match.port})]
+    wanted = listen(gateway, proxy)
+    if not wanted and gateway.name != GLOBAL:
+        return {port: everywhere(gateway, port) for port in every}, (), ()
+    up = {each.address.ip for each in await host.ask(ipadm.addresses(gateway.where)) if each.state == "ok"}
+    missing = [each for each in wanted if each not in up]
+    notes: tuple[Note, ...] = ()
+    if missing or not wanted:
+        text = f"haproxy of gateway {gateway.name} waits for {', '.join(map(str, missing)) or 'an address'} to be up"
+        notes = (Note("waiting", text, "address-down", gateway.name, again_after_s=1.0),)
+    there = tuple(each for each in wanted if each in up)
+    return {port: at(there, port) for port in every}, there, notes
+
+
+def foreign(main: str, ports: Collection[int], addresses: Collection[Ip]) -> Mapping[int, str]:
+    """Port -> the line in a configuration without us that binds it, on an address of ours. `addresses` none: all."""
+    found: dict[int, str] = {}
+    for line in main.splitlines():
+        words = line.split("#")[0].split()
+        if words[:1] != ["bind"] or len(words) < 2:
+            continue
+        for address, first, last in _bound(words[1]):
+            if _meet(address, addresses):
+                found |= {port: line.strip() for port in ports if first <= port <= last and port not in found}
+    return found
+
+
+def _bound(text: str) -> Iterator[tuple[str, int, int]]:
+    for each in text.split(","):
+        match = _ADDRESS.fullmatch(each)
+        if match:
+            first = int(match["first"])
+            yield match["address"].strip("[]"), first, int(match["last"] or first)
+
+
+def _meet(address: str, ours: Collection[Ip]) -> bool:
+    """What cannot be read, such as a variable, may be any address."""
+    try:
+        theirs = ip_address(address)
+    except ValueError:
+        return True
+    return not ours or theirs.is_unspecified or theirs in ours
+
+
+def starts(main: str) -> bool:
+    """haproxy does not start without anything to listen on (services sheet 6.3)."""
+    return any(line.split("#")[0].split()[:1] == ["bind"] for line in main.splitlines())

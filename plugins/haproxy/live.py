@@ -1,0 +1,202 @@
+"""What a running haproxy is to have, and the commands that bring it there without a reload. Pure.
+
+Two batches. The first only takes away, and goes before anything is written: who is gone must be out even where a disk
+is full. The second adds, after the files say so, too: what a haproxy is told is lost with it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from zonehookd.illumos import haproxy
+from zonehookd.illumos.haproxy import Running, Runtime, Use
+from zonehookd.model.route import Backend, Match
+from zonehookd.plugin.routing import RouteBook, Seat
+
+from .slots import slot
+
+NONE = "zh-none"  # the backend without servers
+LABELS_MAX = 6  # of the domain of a wildcard host
+BATCH_MAX = 1000  # commands in one connection
+Name = tuple[str, str]  # backend, server
+
+
+@dataclass(frozen=True, slots=True)
+class Maps:
+    """Where the maps lie. `http`: HOST/PATH/ -> backend. `tcp`: port -> backend. `check`: BACKEND/SERVER -> HOST/PATH,
+    what is asked for."""
+
+    http: Path
+    tcp: Path
+    check: Path
+
+    @property
+    def all(self) -> tuple[Path, ...]:
+        return (self.http, self.tcp, self.check)
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """`servers`: those that take requests, by backend and name. `draining`: those that take nothing new. `maps`: path
+    -> key -> value."""
+
+    servers: Mapping[Name, Backend] = field(default_factory=dict)
+    draining: frozenset[Name] = frozenset()
+    maps: Mapping[Path, Mapping[str, str]] = field(default_factory=dict)
+
+
+def server_name(backend: Backend) -> str:
+    """One without a check is another server than the same with one: checks are set up when a server is made."""
+    return f"{backend.key}{':unchecked' if backend.check.kind == 'none' else ''}"
+
+
+def named(book: RouteBook, state: str) -> Iterator[tuple[Name, Seat]]:
+    """The servers of a route whose seats are in that state."""
+    return (
+        ((book.place, server_name(seat.backend)), seat)
+        for _, seat in sorted(book.seats.items())
+        if book.place and seat.state == state
+    )
+
+
+def target(books: Iterable[RouteBook], maps: Maps) -> Target:
+    books = sorted(books, key=lambda book: book.match)
+    http: dict[str, str] = {}
+    tcp: dict[str, str] = {}
+    check: dict[str, str] = {}
+    for book in books:
+        if book.match.port:
+            tcp[str(book.match.port)] = book.place
+        else:
+            http[f"{book.match.host}{book.match.path}"] = book.place
+        host = book.match.host.removeprefix("*.") or "localhost"
+        for (place, name), seat in named(book, "in"):
+            if seat.backend.check.kind == "http":
+                check[f"{place}/{name}"] = f"{host}{seat.backend.check.path}"
+    for host in _masked([book.match for book in books if not book.match.port]):
+        http.setdefault(f"{host}/", NONE)
+    servers = {name: seat.backend for book in books for name, seat in named(book, "in")}
+    draining = frozenset(name for book in books for name, _ in named(book, "drain"))
+    return Target(servers, draining, {maps.http: http, maps.tcp: tcp, maps.check: check})
+
+
+def _masked(matches: Collection[Match]) -> Iterator[str]:
+    """Hosts that are declared exactly, below a wildcard: what they have no path for is not the wildcard's."""
+    domains = {each.host.removeprefix("*") for each in matches if each.host.startswith("*.")}
+    for match in matches:
+        if not match.host.startswith("*.") and any(match.host.endswith(each) for each in domains):
+            yield match.host
+
+
+def map_text(entries: Mapping[str, str]) -> str:
+    return "".join(f"{key} {value}\n" for key, value in sorted(entries.items()))
+
+
+# -- taking away -----------------------------------------------------------------------------------------------------
+
+
+def leftovers(runtime: Runtime, wanted: Target) -> frozenset[Name]:
+    """Servers in backends of ours that are to be gone."""
+    return frozenset(
+        name for name in runtime.servers if slot(name[0]) and name not in wanted.servers and name not in wanted.draining
+    )
+
+
+def removals(
+    runtime: Runtime, wanted: Target, use: Mapping[Name, Use], cut: Collection[Name]
+) -> Iterator[tuple[str, ...]]:
+    """Groups of commands that belong together. `cut`: servers whose connections end now: their zone is gone, or has had
+    its time. Others in the way finish what they have, and get nothing new."""
+    for path, entries in runtime.maps.items():
+        wanted_here = wanted.maps.get(Path(path), {})
+        counts = Counter(each.key for each in entries)
+        for entry in entries:
+            if entry.key not in wanted_here:
+                yield (haproxy.del_entry(Path(path), entry.ref),)
+            elif counts[entry.key] > 1:
+                counts[entry.key] -= 1
+                yield (haproxy.del_entry(Path(path), entry.ref),)
+    for name, running in runtime.servers.items():
+        if name in wanted.draining and running.admin != "drain":
+            yield (haproxy.set_state(*name, "drain"),)
+    for name in sorted(leftovers(runtime, wanted)):
+        used = use.get(name)
+        group = []
+        if runtime.servers[name].admin != "maint":
+            group.append(haproxy.set_state(*name, "maint"))
+        if name in cut and (used is None or used.sessions):
+            group.append(haproxy.cut(*name))
+        if used is not None and not used.sessions and not used.kept:
+            group.append(haproxy.del_server(*name))
+        if group:
+            yield tuple(group)
+
+
+# -- adding ----------------------------------------------------------------------------------------------------------
+
+
+def additions(runtime: Runtime, wanted: Target, maps: Maps) -> Iterator[tuple[str, ...]]:
+    """As far as the running one has room: the rest comes with the reload that brings it. How a server is checked comes
+    first, then servers, then what leads to them."""
+    yield from _map_entries(runtime, wanted, maps.check)
+    for name, backend in wanted.servers.items():
+        if name[0] in runtime.backends:
+            group = tuple(_server(runtime, name, backend))
+            if group:
+                yield group
+    for path in (maps.http, maps.tcp):
+        yield from _map_entries(runtime, wanted, path)
+
+
+def _server(runtime: Runtime, name: Name, backend: Backend) -> Iterator[str]:
+    running = runtime.servers.get(name)
+    checked = backend.check.kind != "none"
+    if running is None:
+        yield from haproxy.add_server(
+            *name, backend.address, backend.port, backend.weight, checked, runtime.version
+        )  # fmt: skip
+        return
+    if running.weight != backend.weight:
+        yield haproxy.set_weight(*name, backend.weight)
+    if checked and not running.watched:
+        yield haproxy.enable_health(*name)
+    if running.admin != "ready":
+        yield haproxy.set_state(*name, "ready")
+
+
+def _map_entries(runtime: Runtime, wanted: Target, path: Path) -> Iterator[tuple[str, ...]]:
+    """No key is ever there twice, and none is missing in between: what is there is set, not deleted and added."""
+    running = runtime.maps.get(str(path))
+    if running is None:
+        return
+    there = {each.key: each.value for each in running}
+    for key, value in wanted.maps.get(path, {}).items():
+        if slot(value) and value not in runtime.backends:
+            continue
+        if key not in there:
+            yield (haproxy.add_map(path, key, value),)
+        elif there[key] != value:
+            yield (haproxy.set_map(path, key, value),)
+
+
+def batches(groups: Iterable[tuple[str, ...]]) -> Iterator[tuple[str, ...]]:
+    """Bounded, and no group is torn apart."""
+    batch: list[str] = []
+    for group in groups:
+        if batch and len(batch) + len(group) > BATCH_MAX:
+            yield tuple(batch)
+            batch = []
+        batch += group
+    if batch:
+        yield tuple(batch)
+
+
+def down(runtime: Runtime, wanted: Target) -> Iterator[tuple[Name, Backend, Running]]:
+    """Servers that are to take requests, and do not pass haproxy's own checks."""
+    for name, backend in wanted.servers.items():
+        running = runtime.servers.get(name)
+        if running is not None and running.watched and running.admin == "ready" and not running.up:
+            yield name, backend, running

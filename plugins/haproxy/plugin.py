@@ -1,0 +1,386 @@
+"""Routes to zones by haproxy in the gateway's zone: told live whatever it can be told, reloaded for structure only.
+
+Our part of haproxy.cfg is one block at its end, with spare backends that routes take (`slots.py`). Zones that come and
+go are servers and map entries, which the running haproxy gets through its runtime API (`live.py`), after the files say
+the same: whoever restarts it, it begins with what is wanted. What runs otherwise than wanted is put right.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+
+from zonehookd.illumos import haproxy, smf
+from zonehookd.illumos.haproxy import Runtime, Use
+from zonehookd.model.plan import Step
+from zonehookd.plugin import (
+    GLOBAL,
+    Change,
+    Forget,
+    GatewayPlugin,
+    GatewayView,
+    HostReader,
+    Ip,
+    Note,
+    Plan,
+    PluginOptions,
+    Proxy,
+    Record,
+    Remember,
+    nothing,
+    routing,
+    served,
+)
+from zonehookd.plugin import where as files_of
+from zonehookd.plugin.routing import Decision, Routing
+
+from . import binds, live, rendering
+from .live import Maps, Name, Target
+from .slots import capacity, placed, slot, slots_in
+from .state import KIND, State
+
+_SILENT_S = 3.0  # a haproxy that has run so long, and is not heard, has lost its socket
+_MOVE_S = 30.0  # between two sockets
+_LOOK_S = 0.25  # until a server that is to go is looked at again
+_DOWN_S = 5.0
+
+
+def _plain(path: Path) -> Path:
+    """It is written into a text that haproxy reads."""
+    text = str(path)
+    if not path.is_absolute() or not text.isascii() or not all(each.isalnum() or each in "/._@+-" for each in text):
+        raise ValueError("expected an absolute path of letters, digits, and . _ @ + -")
+    return path
+
+
+PlainPath = Annotated[Path, AfterValidator(_plain)]
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What is to be served, and what runs. `wanted` None: nothing can be said of the files now; what is there stays.
+    `cut`: servers that are to go with all who talk to them. `socket`: of what runs."""
+
+    proxy: Proxy
+    look: Routing
+    decision: Decision
+    state: State
+    target: Target
+    runtime: Runtime
+    use: Mapping[Name, Use]
+    cut: frozenset[Name]
+    socket: Path
+    wanted: served.Wanted | None = None
+    notes: tuple[Note, ...] = ()
+
+
+@dataclass(frozen=True)
+class Seen:
+    """`server` None: there is nothing of ours, and nothing is to be. `wish` None: nothing is to be served. `files`: the
+    maps on disk; None: not there."""
+
+    records: Sequence[Record]
+    server: served.Server | None = None
+    wish: Wish | None = None
+    found: served.Seen | None = None
+    files: Mapping[Path, str | None] | None = None
+
+
+class Haproxy(GatewayPlugin[Seen]):
+    name = "haproxy"
+    after = ("gateway",)
+    asks_each = True
+    beside = True
+
+    class Options(PluginOptions):
+        """The first four are by default what the distribution has (services sheet 6.1)."""
+
+        fmri: str = ""
+        binary: PlainPath | None = None
+        main: PlainPath | None = None
+        sockets: PlainPath | None = None
+        folder: PlainPath = Path("/var/zonehookd/haproxy")
+        templates: Path = Path("/etc/zonehookd/templates")
+        pace_s: float = Field(2.0, ge=0, le=60)
+
+    options: Options
+
+    # -- looking
+
+    async def observe(self, gateway: GatewayView, host: HostReader) -> Seen:
+        records = host.recall(gateway.subject)
+        proxy = routing.serves(gateway, "haproxy")
+        if gateway.trouble or not (proxy or records):
+            return Seen(records)
+        if proxy is None and not any(each.kind == served.KIND for each in records):
+            return Seen(records)
+        where, omnios = gateway.where, host.dialect.vnic_zone_field
+        state, maps = State.of(records), self._maps
+        server = self._server(where, omnios, state)
+        if proxy is None:
+            left, files = await asyncio.gather(
+                served.observe(server, None, gateway.subject, self.name, host),
+                files_of.read_files(where, maps.all, host),
+            )
+            return Seen(records, server, None, left, files)
+        runtime, files, (listens, addresses, waits) = await asyncio.gather(
+            host.ask(haproxy.runtime(where, self._socket(omnios, state), maps.all)),
+            files_of.read_files(where, maps.all, host),
+            binds.ports(gateway, proxy, host),
+        )
+        wish = await self._wish(gateway, proxy, state, runtime, host)
+        wish = replace(wish, notes=(*wish.notes, *waits))
+        found: served.Seen | None
+        wish, found = await self._served(gateway, server, wish, listens, addresses, host)
+        if self._lost_its_socket(wish, found):
+            assert wish.look.known is not None
+            wish = replace(wish, state=wish.state.moved(wish.look.known.now_s))
+            server = self._server(where, omnios, wish.state)
+            wish, found = await self._served(gateway, server, wish, listens, addresses, host)
+        return Seen(records, server, wish, found, files)
+
+    async def _wish(self, gateway: GatewayView, proxy: Proxy, state: State, runtime: Runtime, host: HostReader) -> Wish:
+        look = routing.look(gateway, proxy, host, watches=True)
+        settled = {name for book in look.books.values() for name, _ in live.named(book, "in")}
+        busy = {name[0] for name in runtime.servers if slot(name[0]) and name not in settled}
+        socket = self._socket(host.dialect.vnic_zone_field, state)
+        use = await host.ask(haproxy.use(gateway.where, socket, busy)) if busy else {}
+        idle = () if runtime.silent else {
+            (match, seat.backend.key)
+            for match, book in look.books.items()
+            for name, seat in live.named(book, "drain")
+            if name not in runtime.servers or (name in use and not use[name].sessions)
+        }  # fmt: skip
+        decision = routing.decided(gateway, look, idle)
+        offered = {each.match for each in gateway.routes}
+        kept = [each for each in decision.books if each.seats or each.match in offered]
+        own = rendering.own_networks(self.options.templates, {each.network for each in kept})
+        books = placed(kept, self._taken(gateway, runtime, host), own)
+        gone = [each for each in decision.books if not (each.seats or each.match in offered)]
+        decision = replace(decision, books=(*books, *gone))
+        deep = [each for each in books if each.match.host.count(".") > live.LABELS_MAX and each.match.host[0] == "*"]
+        target = live.target([each for each in books if each not in deep], self._maps)
+        stays = {seat.backend.key for book in books for seat in book.seats.values() if seat.state != "out"}
+        cut = {name for name in live.leftovers(runtime, target) if name[1].removesuffix(":unchecked") not in stays}
+        notes = tuple(
+            Note("refused", f"route {each.match}: a wildcard's domain has at most {live.LABELS_MAX} parts", "too-deep",
+                 each.owner) for each in deep
+        )  # fmt: skip
+        state = replace(state, capacity=capacity(books, state.capacity, own))
+        return Wish(proxy, look, decision, state, target, runtime, use, frozenset(cut), socket, notes=notes)
+
+    def _taken(self, gateway: GatewayView, runtime: Runtime, host: HostReader) -> Collection[str]:
+        """Backends that may still have somebody's servers, here or in a file that haproxy could start with."""
+        taken = {name[0] for name in runtime.servers if slot(name[0])}
+        server = self._server(gateway.where, host.dialect.vnic_zone_field, State())
+        record = host.recall_one(served.KIND, server.key)
+        if record is not None:
+            book = served.Book.of(record)
+            every = [book.good, *([book.asked.what] if book.asked else [])]
+            taken |= {each for one in every if one is not None for each in slots_in(one.config or "")}
+        return taken
+
+    async def _served(
+        self,
+        gateway: GatewayView,
+        server: served.Server,
+        wish: Wish,
+        listens: Mapping[int, tuple[str, ...]],
+        addresses: Collection[Ip],
+        host: HostReader,
+    ) -> tuple[Wish, served.Seen | None]:
+        """The files as they are to be, and what `served` sees; without the ports that the admin binds himself."""
+        taken: Mapping[int, str] = {}
+        while True:
+            try:
+                free = {port: each for port, each in listens.items() if port not in taken}
+                wanted = self._wanted(gateway, wish, free, host.dialect.vnic_zone_field)
+            except ValueError as problem:
+                note = Note("refused", f"haproxy keeps what it has: {problem}", "bad-template",
+                            str(self.options.templates), "mend the template", again_after_s=10.0)  # fmt: skip
+                return replace(wish, notes=(*wish.notes, note)), None
+            if wanted is None:
+                return wish, None
+            found = await served.observe(server, wanted, gateway.subject, self.name, host)
+            try:
+                theirs = server.without_us(found.files.get(server.main)) or ""
+            except ValueError:
+                theirs = ""  # `served` has a word about it
+            now_taken = binds.foreign(theirs, listens, addresses)
+            if set(now_taken) == set(taken):
+                notes = tuple(_port_taken(gateway, server, wish, port, line) for port, line in taken.items())
+                return replace(wish, wanted=wanted, notes=(*wish.notes, *notes)), found
+            taken = now_taken
+
+    def _wanted(
+        self, gateway: GatewayView, wish: Wish, listens: Mapping[int, tuple[str, ...]], omnios: bool
+    ) -> served.Wanted | None:
+        """None: there is no address to listen on yet. Raises ValueError: a template breaks."""
+        if listens and not any(listens.values()):
+            return None
+        proxy = wish.proxy
+        at = rendering.Listens(
+            listens.get(proxy.http, ()) if proxy.http else (),
+            listens.get(proxy.https, ()) if proxy.tls and proxy.https else (),
+            tuple(each for port in sorted(set(listens) - set(proxy.ports)) for each in listens[port]),
+        )
+        books = [each for each in wish.decision.books if each.place]
+        made = rendering.text(
+            books,
+            proxy,
+            at,
+            self._socket(omnios, wish.state),
+            self._maps,
+            wish.state.capacity,
+            self.options.templates,
+        )
+        return served.Wanted(made.config, claims=frozenset({"http"}), basis=made.basis)
+
+    def _lost_its_socket(self, wish: Wish, found: served.Seen | None) -> bool:
+        if found is None or not wish.runtime.silent or found.service is None or found.service.state != "online":
+            return False
+        assert wish.look.known is not None
+        now_s, contract = wish.look.known.now_s, found.service.contract
+        settled = found.book.asked is None and found.book.age_s(now_s) > _SILENT_S
+        rested = not 0 <= now_s - wish.state.moved_s < _MOVE_S
+        return settled and rested and contract is not None and found.book.contract == str(contract)
+
+    @property
+    def _maps(self) -> Maps:
+        folder = self.options.folder
+        return Maps(folder / "http.map", folder / "tcp.map", folder / "checks.map")
+
+    def _socket(self, omnios: bool, state: State) -> Path:
+        """haproxy makes it as the user it is started as. On OmniOS that is not root, so it lies where that user has its
+        pid file, which nobody else can enter (services sheet 6.1)."""
+        folder = self.options.sockets or (Path("/var/opt/ooce/haproxy/run") if omnios else self.options.folder)
+        return folder / f"zonehookd-{state.socket}.sock"
+
+    def _server(self, where: str, omnios: bool, state: State) -> served.Server:
+        given = self.options
+        at = ("ooce/network/haproxy", "/opt/ooce/sbin/haproxy", "/etc/opt/ooce/haproxy/haproxy.cfg") if omnios else (
+            "network/haproxy2", "/opt/tribblix/haproxy/sbin/haproxy", "/etc/haproxy/haproxy.cfg")  # fmt: skip
+
+        def tell(contract: int, why: str) -> Change:
+            """To the master, which keeps its process; `svcadm refresh` has no effect, or starts another outside the
+            contract (services sheet 6.1, trap 47)."""
+            return replace(smf.signal(where, contract, "USR2", oldest=True, why=why), tally="haproxy-reload")
+
+        server = served.Server(
+            name=self.name,
+            where=where,
+            fmri=given.fmri or f"svc:/{at[0]}:default",
+            main=given.main or Path(at[2]),
+            config=given.folder / "haproxy.cfg",
+            include=served.CONTENT,
+            test=(str(given.binary or at[1]), "-c", "-f", "{path}"),
+            wrong=frozenset({1, 2}),  # 2: nothing to listen on (services sheet 6.3)
+            package="ooce/server/haproxy" if omnios else "TRIBhaproxy2",
+            pace_s=given.pace_s,
+            starts=binds.starts,
+            embed=served.Embed(binds.put),
+        )
+        runs = haproxy.generation(where, self._socket(omnios, state))
+        return replace(server, reload=served.Reload(tell, runs, leaves=False))
+
+    # -- planning
+
+    def plan(self, gateway: GatewayView, seen: Seen) -> Plan:
+        if gateway.zone is None and gateway.name != GLOBAL:
+            return _forget(seen.records, f"zone {gateway.name} is gone")
+        if gateway.trouble:
+            return nothing(f"gateway {gateway.name}: {gateway.trouble}")
+        if seen.server is None:
+            if seen.records and routing.serves(gateway, "haproxy") is None and not _another(gateway):
+                return _forget(seen.records, "no proxy serves its routes any more")
+            return nothing(f"gateway {gateway.name} needs no haproxy")
+        return self._leave(gateway, seen) if seen.wish is None else self._serve(gateway, seen, seen.wish)
+
+    def _leave(self, gateway: GatewayView, seen: Seen) -> Plan:
+        """Who serves next goes on with our books of the routes."""
+        assert seen.server is not None and seen.found is not None
+        base = served.plan(seen.server, None, seen.found)
+        if not any(isinstance(each, Forget) and each.kind == served.KIND for each in base.steps):
+            return base
+        gone = "haproxy serves this gateway no more"
+        removed = [
+            files_of.remove_file(gateway.where, path, why=gone)
+            for path, content in (seen.files or {}).items()
+            if content is not None
+        ]
+        forgets = [Forget(each.kind, each.name, gone) for each in seen.records if each.kind == KIND]
+        if not _another(gateway):
+            forgets += routing.forget_all(gateway, seen.records, gone)
+        return Plan((*removed, *base.steps, *forgets), base.notes)
+
+    def _serve(self, gateway: GatewayView, seen: Seen, wish: Wish) -> Plan:
+        """Books; who is gone; files, tested, and a reload where it needs one; then who comes."""
+        assert seen.server is not None
+        offered = {each.match for each in gateway.routes}
+        steps: list[Step] = [*routing.remember(gateway, wish.decision, wish.look, self.name, offered)]
+        ours = wish.state.to_record(gateway.name, gateway.subject, self.name)
+        if not any(each == ours for each in seen.records):
+            steps.append(Remember(ours, "the socket of haproxy, and its backends in stock"))
+        notes = [*wish.notes, *wish.decision.notes, *_said(gateway, wish, seen.found)]
+        removals = live.batches(live.removals(wish.runtime, wish.target, wish.use, wish.cut))
+        steps += [
+            haproxy.tell(gateway.where, wish.socket, batch, why="who does not serve any more is out of haproxy")
+            for batch in removals
+        ]
+        writes = [
+            files_of.write_file(gateway.where, path, content, why="what haproxy is to start with")
+            for path, entries in wish.target.maps.items()
+            if (seen.files or {}).get(path) != (content := seen.server.text(live.map_text(entries)))
+        ]
+        base = Plan()
+        if wish.wanted is not None and seen.found is not None:
+            base = served.plan(seen.server, wish.wanted, seen.found)
+        added: list[Change] = []
+        if not _asks(base):
+            added = [
+                haproxy.tell(gateway.where, wish.socket, batch, why="who serves is in haproxy")
+                for batch in live.batches(live.additions(wish.runtime, wish.target, self._maps))
+            ]
+        return Plan((*steps, *writes, *base.steps, *added), (*notes, *base.notes))
+
+
+def _asks(base: Plan) -> bool:
+    """It is told to read its files, or started: what it has after that is for the next look to see."""
+    records = (each.record for each in base.steps if isinstance(each, Remember))
+    return any(each.kind == served.KIND and "asked" in each.facts for each in records)
+
+
+def _said(gateway: GatewayView, wish: Wish, found: served.Seen | None) -> Iterator[Note]:
+    """What of it is not as it should be, or will change without anybody telling us."""
+    service = found.service if found is not None else None
+    if wish.runtime.silent and service is not None and service.state in ("online", "degraded"):
+        text = f"haproxy of gateway {gateway.name} runs, and is not heard: {wish.runtime.silent}"
+        yield Note("waiting", text, "silent", gateway.name, again_after_s=1.0)
+    for name, backend, running in live.down(wish.runtime, wish.target):
+        who = f"zone {backend.zone}" if backend.zone else str(backend.address)
+        text = f"{who} ({haproxy.at(backend.address, running.port)}, {name[0]}) fails haproxy's check {backend.check}"
+        yield Note("waiting", text, "down", backend.zone, again_after_s=_DOWN_S)
+    staying = live.leftovers(wish.runtime, wish.target)
+    if staying:
+        text = f"{len(staying)} servers that get nothing new are in haproxy until nobody uses them"
+        yield Note("nothing", text, "leaving", gateway.name, again_after_s=_LOOK_S)
+
+
+def _port_taken(gateway: GatewayView, server: served.Server, wish: Wish, port: int, line: str) -> Note:
+    text = f"port {port} of gateway {gateway.name} is bound in {server.main} already: {line}"
+    owner = next((each.owner for each in wish.decision.books if each.match.port == port), "")
+    return Note("refused", text, "port-taken", owner or gateway.name, "choose another port, or delete that line")
+
+
+def _another(gateway: GatewayView) -> bool:
+    """Another program is to serve its routes."""
+    return gateway.gateway is not None and gateway.gateway.proxy is not None
+
+
+def _forget(records: Sequence[Record], why: str) -> Plan:
+    return Plan(tuple(Forget(each.kind, each.name, why) for each in records)) if records else nothing(why)
