@@ -228,7 +228,7 @@ class MetricsSection(Section):
 # In this order, as far as their own `after` leaves it open.
 STANDARD = (
     "etherstub", "pool", "address", "vnic", "gateway_nic", "boot_again", "nat", "gateway", "keeper", "zap",
-    "zone_address", "dhcpd", "dnsmasq", "nginx",
+    "zone_address", "dhcpd", "dnsmasq", "haproxy", "nginx",
 )  # fmt: skip
 
 

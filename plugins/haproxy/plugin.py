@@ -82,13 +82,14 @@ class Wish:
 @dataclass(frozen=True)
 class Seen:
     """`server` None: there is nothing of ours, and nothing is to be. `wish` None: nothing is to be served. `files`: the
-    maps on disk; None: not there."""
+    maps on disk; None: not there. `sockets`: what lies there while it runs, and may after that."""
 
     records: Sequence[Record]
     server: served.Server | None = None
     wish: Wish | None = None
     found: served.Seen | None = None
     files: Mapping[Path, str | None] | None = None
+    sockets: tuple[Path, ...] = ()
 
 
 class Haproxy(GatewayPlugin[Seen]):
@@ -127,7 +128,8 @@ class Haproxy(GatewayPlugin[Seen]):
                 served.observe(server, None, gateway.subject, self.name, host),
                 files_of.read_files(where, maps.all, host),
             )
-            return Seen(records, server, None, left, files)
+            socket = self._socket(omnios, state)
+            return Seen(records, server, None, left, files, (socket, rendering.idle(socket)))
         runtime, files, (listens, addresses, waits) = await asyncio.gather(
             host.ask(haproxy.runtime(where, self._socket(omnios, state), maps.all)),
             files_of.read_files(where, maps.all, host),
@@ -137,12 +139,15 @@ class Haproxy(GatewayPlugin[Seen]):
         wish = replace(wish, notes=(*wish.notes, *waits))
         found: served.Seen | None
         wish, found = await self._served(gateway, server, wish, listens, addresses, host)
+        sockets: tuple[Path, ...] = ()
         if self._lost_its_socket(wish, found):
             assert wish.look.known is not None
+            old = self._socket(omnios, wish.state)
+            sockets = (old, rendering.idle(old))
             wish = replace(wish, state=wish.state.moved(wish.look.known.now_s))
             server = self._server(where, omnios, wish.state)
             wish, found = await self._served(gateway, server, wish, listens, addresses, host)
-        return Seen(records, server, wish, found, files)
+        return Seen(records, server, wish, found, files, sockets)
 
     async def _wish(self, gateway: GatewayView, proxy: Proxy, state: State, runtime: Runtime, host: HostReader) -> Wish:
         look = routing.look(gateway, proxy, host, watches=True)
@@ -313,6 +318,7 @@ class Haproxy(GatewayPlugin[Seen]):
             for path, content in (seen.files or {}).items()
             if content is not None
         ]
+        removed += [files_of.remove_file(gateway.where, each, why=gone) for each in seen.sockets]
         forgets = [Forget(each.kind, each.name, gone) for each in seen.records if each.kind == KIND]
         if not _another(gateway):
             forgets += routing.forget_all(gateway, seen.records, gone)
@@ -326,6 +332,7 @@ class Haproxy(GatewayPlugin[Seen]):
         ours = wish.state.to_record(gateway.name, gateway.subject, self.name)
         if not any(each == ours for each in seen.records):
             steps.append(Remember(ours, "the socket of haproxy, and its backends in stock"))
+        steps += [files_of.remove_file(gateway.where, each, why="nobody hears it any more") for each in seen.sockets]
         notes = [*wish.notes, *wish.decision.notes, *_said(gateway, wish, seen.found)]
         removals = live.batches(live.removals(wish.runtime, wish.target, wish.use, wish.cut))
         steps += [

@@ -66,6 +66,11 @@ class Listens:
     tcp: tuple[str, ...] = ()
 
 
+def idle(socket: Path) -> Path:
+    """Where a haproxy listens that has nothing to serve, and would not start without."""
+    return socket.with_suffix(".idle")
+
+
 def own_networks(theirs: Path, networks: Collection[str]) -> frozenset[str]:
     """Those for which an admin has a template of their own."""
     return frozenset(each for each in networks if (theirs / each / "haproxy" / BACKENDS).is_file())
@@ -90,6 +95,7 @@ def text(
             return template.render(
                 generation=GENERATION,
                 socket=socket,
+                idle=idle(socket),
                 old_workers_max=_OLD_WORKERS_MAX,
                 http=listens.http,
                 https=listens.https,
