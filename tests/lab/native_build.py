@@ -24,7 +24,7 @@ _RECIPES = {
         "-Wl,-soname,libzonecfg.so.1",
         str(NATIVE / "libzonecfg.c"),
     ],
-    BUILD / "answerd": ["-static", str(NATIVE / "answerd.c")],
+    BUILD / "answerd": ["-static", str(NATIVE / "answerd.c"), str(NATIVE / "answerd_http.c")],
     BUILD / "libone_id.so": ["-shared", "-fPIC", str(NATIVE / "one_id.c")],
     BUILD / "libpatient.so": ["-shared", "-fPIC", str(NATIVE / "patient.c")],
 }

@@ -16,7 +16,7 @@ from lab.world import Dialect
 
 COMMANDS = ("haproxy", "nginx")  # only at the paths of their packages, on nobody's PATH
 FOLDER = f"{door.STATE}/packaged"
-USERS = {"nginx": 102, "haproxy": 72}  # the numbers are the lab's own
+USERS = {"nginx": 80, "haproxy": 72}  # the numbers are the lab's own
 STREAM = "/usr/lib/nginx/modules/ngx_stream_module.so"
 
 

@@ -47,7 +47,7 @@ exec chroot "$root" /usr/bin/env ${library:+LD_PRELOAD=/tmp/${library##*/}} "/tm
 
 def check(call: Call, arguments: Sequence[str]) -> subprocess.CompletedProcess[bytes]:
     """Raises `NotEmulated` where the machine has no namespaces for us."""
-    call.operate()
+    real_programs.meet_faults(call)
     files = deliver(call)
     name = real_programs.PROGRAMS[call.argv[0]]
     places = [f"{real_programs.FOLDER}/{call.argv[0]}", f"/usr/sbin/{name}", f"/usr/bin/{name}"]

@@ -39,7 +39,7 @@ def become(call: Call, arguments: list[str] | None = None, changes_user: bool = 
     fault makes it fail with status 1.
     """
     words = call.argv[1:] if arguments is None else arguments
-    _meet_faults(call)
+    meet_faults(call)
     if call.world.root != Path("/"):
         raise Exit(_checked(call, words))
     environ = {**call.environ, **_PRETENDING} if changes_user and one_id() else None
@@ -52,7 +52,7 @@ def become_daemon(call: Call, arguments: list[str], user: str, before: Sequence[
     `user` is who starts it, with the privileges basic and net_privaddr; "" is root. In a user namespace of one id
     nobody else exists: there every such call succeeds and does nothing, and a `user` is only what the program is told.
     """
-    _meet_faults(call)
+    meet_faults(call)
     if not call.world.floor.real:
         raise NotEmulated(f"{' '.join(call.argv)} without processes")
     program = [*before, f"{FOLDER}/{call.argv[0]}", *arguments]
@@ -78,7 +78,8 @@ def _number(call: Call, user: str) -> int:
     raise Exit(1)
 
 
-def _meet_faults(call: Call) -> None:
+def meet_faults(call: Call) -> None:
+    """Raises `Exit` when a scripted fault says so."""
     try:
         call.operate()
     except Refused as fault:

@@ -6,8 +6,9 @@
  *
  * NAME is the host's name unless given. HTTP/1.1 with keep-alive: GET /health says "ok"; /headers gives the request
  * head back; /stats says "requests N" and "connections N"; /slow?MS waits; /size?BYTES is that long; everything else
- * answers NAME and a line feed. A request with Upgrade is answered 101 and from there on is what a TCP port is: NAME and
- * a line feed at once, then every byte comes back. --slow-start: no port is open before that.
+ * answers NAME and a line feed. A request with Upgrade is answered 101 (with the accept word of a websocket if it has a
+ * key; haproxy asks for both) and from there on is what a TCP port is: NAME and a line feed at once, then every byte
+ * comes back. --slow-start: no port is open before that.
  * --daemon: it returns once it listens (with --slow-start at once) and goes on in the background.
  *
  * The first word of FILE (/var/answerd.mode unless said) is how it behaves; it is looked at with each request and
@@ -16,6 +17,8 @@
  *   sick    /health is 503, the rest is well    error  every answer is 500     reset  each request: connection reset
  */
 #define _GNU_SOURCE
+#include "answerd.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -24,7 +27,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -35,36 +37,24 @@
 #define PORTS_MAX 64
 #define LOOK_MS 250
 
-enum mode { NORMAL, REFUSE, HANG, SICK, ERROR, RESET };
-
 struct port {
 	int number, http, fd;
 };
 
-struct peer {
-	int fd, http, added, watched;   /* watched: the epoll events */
-	char *in;                /* what came and is not answered, NUL-terminated; HTTP only */
-	size_t in_length, skip;  /* skip: bytes of a request's body still to come */
-	char *out;
-	size_t out_length, out_sent;
-	long long due_ms;        /* nothing is answered before; 0: at once */
-	int closing;
-	struct peer *next, *previous;
-};
-
 static const char *const words[] = {"", "refuse", "hang", "sick", "error", "reset"};
 static const char *mode_file = "/var/answerd.mode";
-static char name[256];
+char name[256];
 static struct port ports[PORTS_MAX];
-static int port_count, epoll, delayed, changed; /* answers that are due later; the mode is another one */
+static int port_count, epoll, changed; /* changed: the mode is another one */
+int delayed;
 static struct peer *peers;
-static enum mode mode;
-static unsigned long long requests, connections;
+enum mode mode;
+unsigned long long requests, connections;
 static volatile sig_atomic_t told;
 
 static void on_hup(int number) { (void)number; told = 1; }
 
-static long long now_ms(void)
+long long now_ms(void)
 {
 	struct timespec now;
 
@@ -72,7 +62,7 @@ static long long now_ms(void)
 	return now.tv_sec * 1000LL + now.tv_nsec / 1000000;
 }
 
-static void fail(const char *what)
+void fail(const char *what)
 {
 	fprintf(stderr, "answerd: %s: %s\n", what, strerror(errno));
 	exit(1);
@@ -170,7 +160,7 @@ static void watch(struct peer *peer)
 	peer->watched = wanted;
 }
 
-static void add(struct peer *peer, const char *bytes, size_t length)
+void add(struct peer *peer, const char *bytes, size_t length)
 {
 	peer->out = realloc(peer->out, peer->out_length + length + 1);
 	if (peer->out == NULL)
@@ -199,89 +189,6 @@ static int send_out(struct peer *peer)
 		return 0;
 	}
 	return 1;
-}
-
-static void answer(struct peer *peer, const char *status, const char *body, size_t length, int head_only)
-{
-	char head[512];
-	int size = snprintf(head, sizeof(head),
-	    "HTTP/1.1 %s\r\nServer: answerd\r\nX-Zone: %s\r\nContent-Type: text/plain\r\nContent-Length: %zu\r\n%s\r\n", status,
-	    name, length, peer->closing ? "Connection: close\r\n" : "");
-
-	add(peer, head, (size_t)size);
-	if (!head_only)
-		add(peer, body, length);
-}
-
-/* The value of a header in `head`, or NULL; it ends at \r. */
-static const char *header(const char *head, const char *wanted)
-{
-	size_t length = strlen(wanted);
-
-	for (const char *line = strstr(head, "\r\n"); line != NULL && line[2] != '\r'; line = strstr(line + 2, "\r\n"))
-		if (strncasecmp(line + 2, wanted, length) == 0 && line[2 + length] == ':')
-			return line + 3 + length + strspn(line + 3 + length, " ");
-	return NULL;
-}
-
-static void respond(struct peer *peer, char *head, size_t length)
-{
-	char path[1024] = "", method[16] = "", version[16] = "", text[300];
-	const char *connection = header(head, "Connection"), *body = header(head, "Content-Length");
-	int head_only, size;
-	char *query;
-
-	requests++;
-	if (sscanf(head, "%15s %1023s %15s", method, path, version) != 3) {
-		peer->closing = 1;
-		answer(peer, "400 Bad Request", "", 0, 0);
-		return;
-	}
-	head_only = strcmp(method, "HEAD") == 0;
-	peer->skip = body == NULL ? 0 : strtoul(body, NULL, 10);
-	if (strcmp(version, "HTTP/1.0") == 0 ? connection == NULL || strncasecmp(connection, "keep-alive", 10) != 0
-	                                     : connection != NULL && strncasecmp(connection, "close", 5) == 0)
-		peer->closing = 1;
-	query = strchr(path, '?');
-	if (query != NULL)
-		*query++ = 0;
-	size = snprintf(text, sizeof(text), "%s\n", name);
-	if (mode == ERROR)
-		answer(peer, "500 Internal Server Error", text, (size_t)size, head_only);
-	else if (header(head, "Transfer-Encoding") != NULL) {
-		peer->closing = 1;
-		answer(peer, "411 Length Required", "", 0, 0);
-	} else if (header(head, "Upgrade") != NULL) {
-		static const char switching[] = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: ";
-		const char *kind = header(head, "Upgrade");
-
-		add(peer, switching, sizeof(switching) - 1);
-		add(peer, kind, strcspn(kind, "\r"));
-		add(peer, "\r\n\r\n", 4);
-		add(peer, text, (size_t)size);
-		peer->http = peer->closing = 0;
-	} else if (strcmp(path, "/health") == 0)
-		answer(peer, mode == SICK ? "503 Service Unavailable" : "200 OK", mode == SICK ? "no\n" : "ok\n", 3, head_only);
-	else if (strcmp(path, "/headers") == 0)
-		answer(peer, "200 OK", head, length, head_only);
-	else if (strcmp(path, "/stats") == 0) {
-		size = snprintf(text, sizeof(text), "requests %llu\nconnections %llu\n", requests, connections);
-		answer(peer, "200 OK", text, (size_t)size, head_only);
-	} else if (strcmp(path, "/size") == 0 && query != NULL) {
-		size_t wanted = strtoul(query, NULL, 10);
-		char *much = malloc(wanted + 1);
-
-		if (much == NULL)
-			fail("memory");
-		memset(much, 'x', wanted);
-		answer(peer, "200 OK", much, wanted, head_only);
-		free(much);
-	} else {
-		if (strcmp(path, "/slow") == 0 && query != NULL)
-			peer->due_ms = now_ms() + strtol(query, NULL, 10);
-		delayed += peer->due_ms > 0;
-		answer(peer, "200 OK", text, (size_t)size, head_only);
-	}
 }
 
 /* Answers what is complete; 0: the peer is gone. */

@@ -36,3 +36,11 @@ def ordinary() -> Iterator[Machine]:
         yield foreign_checkout(folder, "nobody")
     finally:
         shutil.rmtree(folder)
+
+
+@pytest.fixture
+def machine(request: pytest.FixtureRequest) -> Machine:
+    """By its name: `ours` or `ordinary`."""
+    made = request.getfixturevalue(request.param)
+    assert isinstance(made, Machine)
+    return made
