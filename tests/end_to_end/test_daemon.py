@@ -109,7 +109,7 @@ def test_a_wrong_configuration_is_refused_at_the_door(machine: Machine, daemon: 
 
 def test_sigterm_finishes_the_running_step(machine: Machine, daemon: Daemon) -> None:
     daemon.start()
-    machine.fault("add", "slow", "dladm create-vnic *", "--seconds", "1.5")
+    machine.fault("add", "slow", "dladm create-vnic *", "--seconds", "6")
     machine.zone("web1", "web1_0", "10.1.0.5/24")
     until(lambda: daemon.ctl("status")["working"], "a step at work")
     assert daemon.stop() == 0
