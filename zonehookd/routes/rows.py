@@ -14,6 +14,7 @@ from zonehookd.engine.site import Site
 from zonehookd.model import subject
 from zonehookd.model.gateway import GLOBAL, Gateway
 from zonehookd.model.outcome import Outcome
+from zonehookd.model.plan import GATEWAY_SHUT
 from zonehookd.model.record import Record
 from zonehookd.model.route import Backend, Match, Offer, Proxy, Route
 from zonehookd.model.subject import Subject
@@ -69,7 +70,7 @@ def _proxy(told: Told, name: str, gateway: Gateway, proxy: Proxy) -> ProxyRow:
     latest = told.latest.get(subject.gateway(name))
     if latest is not None:
         notes = (note for note in latest.notes if note.kind != "nothing" and note.code not in _OF_SEATS)
-        trouble += [views.note_row(note) for note in notes if note.text not in {each.text for each in trouble}]
+        trouble += [views.note_row(note) for note in notes if note.code != GATEWAY_SHUT or not trouble]
         if latest.error:
             trouble.append(NoteRow(kind="failed", text=latest.error, code=latest.result.value))
     tls, https = bool(proxy.tls), proxy.https if proxy.tls else 0

@@ -19,6 +19,7 @@ from zonehookd.plugin.routing.book import CHANGES_MAX, RouteBook, Seat, State
 
 FLAP_S, FLAP_MAX = 60.0, 6  # so many changes in so long a time: it is held
 SHRINK_S = 0.4  # after which the second look may come
+_IDLE_S = 0.35  # between two looks at who finishes; who waits for all to be settled does not wait for that
 SHRINK_MIN = 2  # one that goes is no landslide
 
 
@@ -182,7 +183,7 @@ def _leave(match: Match, seat: Seat, code: str, why: str, known: Known, again: _
     left_s = seat.since_s + known.drain_s - known.now_s
     if left_s <= 0 or left_s > known.drain_s or (match, seat.backend.key) in known.idle:
         return None if code == "leaving" else _go(seat, "out", code, why, known)
-    again.at(min(left_s, 0.25))
+    again.at(min(left_s, _IDLE_S))
     return replace(seat, code=code, why=why)
 
 
