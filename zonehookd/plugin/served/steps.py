@@ -79,8 +79,8 @@ class _Planner:
         steps = self._install(target) if apply else self._keep(target)
         if target.config is None and not apply:
             steps += self._leave()
-        if not steps and self.book != self.seen.book:
-            steps = [self._remember(f"{server.name} of zone {server.where} was seen to run with it")]
+        if self.book != self.seen.book and not any(isinstance(step, Remember | Forget) for step in steps):
+            steps = [self._remember(f"{server.name} of zone {server.where}: what it was seen to do"), *steps]
         if not steps and not self.notes:
             return nothing(f"{server.name} of zone {server.where} serves as wanted")
         return Plan(tuple(steps), tuple(self.notes))
