@@ -119,7 +119,7 @@ class Stage:
     def play(self, scene: Callable[[Dispatcher, Draining, RouteAnswers], Awaitable[None]]) -> None:
         async def run() -> None:
             ours = self.ours
-            timing = Timing(full_look_s=3600, pace_s=0.001, retry_max_s=0.2, heartbeat_s=0.05)
+            timing = Timing(full_look_s=3600, pace_s=0.001, retry_max_s=5.0, heartbeat_s=0.05)
             listeners: list[Any] = [self.ears]
             dispatcher = Dispatcher(
                 ours._look, ours.store, ours.survey, ours.reconciler, ours.applier, timing, listeners, lambda: None

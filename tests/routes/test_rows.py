@@ -123,6 +123,7 @@ def test_a_gateway_in_trouble_is_said(stage: Stage) -> None:
     assert of(reply, "shop.example.org/")["web1"].code == "new"
     assert "haproxy of gateway edge: its zone is installed" in shown(reply)
     stage.up()
+    assert not routes(stage).proxies[0].trouble
     stage.scribe.blind = True
     reply = routes(stage)
     assert [note.kind for note in reply.proxies[0].trouble] == ["failed"]

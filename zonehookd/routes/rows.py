@@ -69,8 +69,9 @@ def _proxy(told: Told, name: str, gateway: Gateway, proxy: Proxy) -> ProxyRow:
     trouble = [NoteRow(kind="waiting", text=text, code=code) for code, text in _why_not(told, name, proxy)]
     latest = told.latest.get(subject.gateway(name))
     if latest is not None:
+        down = any(each.code == "gateway-down" for each in trouble)
         notes = (note for note in latest.notes if note.kind != "nothing" and note.code not in _OF_SEATS)
-        trouble += [views.note_row(note) for note in notes if note.code != GATEWAY_SHUT or not trouble]
+        trouble += [views.note_row(note) for note in notes if not (down and note.code == GATEWAY_SHUT)]
         if latest.error:
             trouble.append(NoteRow(kind="failed", text=latest.error, code=latest.result.value))
     tls, https = bool(proxy.tls), proxy.https if proxy.tls else 0
