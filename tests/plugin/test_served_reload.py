@@ -44,14 +44,14 @@ def mark(wanted: Wanted) -> str:
     return wanted.generation(SERVER).digest
 
 
-def good(wanted: Wanted, /, **how: Any) -> Book:
+def good(what: Wanted, /, **how: Any) -> Book:
     return replace(
-        Book(exists=True, good=wanted.generation(SERVER), contract="7", data=digest(wanted.files(SERVER))), **how
+        Book(exists=True, good=what.generation(SERVER), contract="7", data=digest(what.files(SERVER))), **how
     )
 
 
-def asked(wanted: Wanted, age_s: float, **how: Any) -> Book:
-    return good(ONE, asked=Asked(wanted.generation(SERVER), digest({}), "7", "online"), asked_s=NOW_S - age_s, **how)
+def asked(what: Wanted, age_s: float, **how: Any) -> Book:
+    return good(ONE, asked=Asked(what.generation(SERVER), digest({}), "7", "online"), asked_s=NOW_S - age_s, **how)
 
 
 @dataclass(frozen=True)
