@@ -97,7 +97,7 @@ XML
         svcadm -z z1 enable -s family
         c=$(svcs -z z1 -Ho ctid family)
         at() { zlogin z1 "$@"; }
-        for try in $(seq 200); do [ "$(at pgrep -x -c $c 'cat|sleep' | wc -l)" = 2 ] && break; sleep 0.02; done
+        for try in $(seq 200); do [ "$(at pgrep -c $c ^[cs] | wc -l)" = 2 ] && break; sleep 0.02; done
         set -- $(at pgrep -c $c)
         [ "$(at pgrep -o -c $c)" = $1 ] && [ "$(at pgrep -n -c $c)" = $3 ] && echo age
         [ "$(at pgrep -P 1 -c $c)" = $1 ] && [ "$(echo $(at pgrep -P $1 -c $c))" = "$2 $3" ] && echo parent
