@@ -12,7 +12,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench import first_packet, gate, look, many, one_zone, reservations, rules, storm, table
+from bench import first_packet, gate, look, many, one_zone, proxies, reservations, rules, storm, table
 from bench.labhost import RunFailed
 from bench.measure import Measure, Report, Samples
 
@@ -26,6 +26,7 @@ MEASURES = (
     reservations.MEASURE,
     rules.MEASURE,
     gate.MEASURE,
+    proxies.MEASURE,
 )
 
 

@@ -21,18 +21,20 @@ class RunFailed(Exception):
     """A run that gave no samples; the text has what it printed."""
 
 
-def run(module: str, function: str, *, paper: bool = False, **options: float | str) -> Samples:
-    """`function` of `module` with `options`, on a host of its own. Raises `RunFailed`."""
+def run(
+    module: str, function: str, *, paper: bool = False, limit_s: float = _TIME_LIMIT_S, **options: float | str
+) -> Samples:
+    """`function` of `module` with `options`, on a host of its own. Raises `RunFailed`, also after `limit_s`."""
     wait_for_calm()
     argv = [str(ROOT / "tests/lab/zonelab"), "run", *(["--paper"] if paper else []), "--"]
     argv += ["env", f"PYTHONPATH={ROOT}:{ROOT / 'tests'}", sys.executable, "-m", "bench.inside"]
     argv += [module, function, json.dumps(options)]
     try:
         done = subprocess.run(
-            argv, cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=_TIME_LIMIT_S, check=False
+            argv, cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=limit_s, check=False
         )
     except subprocess.TimeoutExpired as problem:  # the host ends with its caller's child
-        raise RunFailed(f"{module}.{function} did not end within {_TIME_LIMIT_S:.0f} s") from problem
+        raise RunFailed(f"{module}.{function} did not end within {limit_s:.0f} s") from problem
     lines = done.stdout.splitlines()
     if done.returncode != 0 or not lines:
         raise RunFailed(f"{module}.{function} exited {done.returncode}\n{done.stdout[-2000:]}{done.stderr[-4000:]}")
