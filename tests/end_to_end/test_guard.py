@@ -105,7 +105,7 @@ def test_a_permit_is_for_a_time_and_is_audited(host: Machine, daemon: Daemon) ->
     zone(host, "web1", "web")
     assert daemon.ask("guard", "permit", "edge", "--for", "2d", "--reason", "x").status == 64
     assert daemon.ask("guard", "permit", "web1", "--for", "5s", "--reason", "x").status == 1, "it is no gateway"
-    done = daemon.ask("guard", "permit", "edge", "--for", "3s", "--reason", "moving to edge2")
+    done = daemon.ask("guard", "permit", "edge", "--for", "12s", "--reason", "moving to edge2")
     assert done.status == 0 and "cut off then: web1" in done.out, done
     assert asked(daemon, "edge") == (0, "permitted", ["web/web1"])
     entry = next(each for each in daemon.audit() if each["kind"] == "guard")
