@@ -1,5 +1,7 @@
 """What the packages of nginx and haproxy put on an illumos system: paths per dialect, and the files [services 6.1].
 
+The files are as the sources that the sheet names have them, Tribblix' patches/nginx.conf and nginx' own default.
+
 The programs themselves are the machine's; the links here lead to the lab's commands, which start them.
 """
 
@@ -138,6 +140,8 @@ http {
     + "}\n"
 )
 _WELCOME = "<!DOCTYPE html>\n<html><head><title>Welcome to nginx!</title></head></html>\n"
+# The script as it is shipped gives `-sf` whatever the pid file says, and haproxy 2.6 refuses an empty word; and its stop
+# is a start with `-st`. The sheet has neither: a start without a pid file is one without `-sf` here, a stop is `:kill`.
 _SVC_HAPROXY = """#!/sbin/sh
 # Method of svc:/network/haproxy2:default [services 6.1]: whatever it is asked to start is checked first.
 . /lib/svc/share/smf_include.sh
