@@ -97,7 +97,7 @@ XML
         svcadm -z z1 enable -s family
         c=$(svcs -z z1 -Ho ctid family)
         at() { zlogin z1 "$@"; }
-        for try in $(seq 200); do [ "$(at pgrep -c $c ^[cs] | wc -l)" = 2 ] && break; sleep 0.02; done
+        for try in $(seq 200); do [ "$(at pgrep -f -c $c 1000)" ] && break; sleep 0.02; done
         set -- $(at pgrep -c $c)
         [ "$(at pgrep -o -c $c)" = $1 ] && [ "$(at pgrep -n -c $c)" = $3 ] && echo age
         [ "$(at pgrep -P 1 -c $c)" = $1 ] && [ "$(echo $(at pgrep -P $1 -c $c))" = "$2 $3" ] && echo parent
@@ -108,9 +108,11 @@ XML
         at pgrep -o -n -c $c 2>&1 | head -1
         at pgrep -u root -c $c 2>&1 | sed "s/ $c:/ N:/"
         at pkill -n -c $c
-        [ "$(pgrep -x -c $c sleep)" = "" ] && [ $(at pgrep -c $c | wc -l) = 2 ] && echo two
+        left() { for try in $(seq 200); do [ $(at pgrep -c $c | wc -l) = $1 ] && break; sleep 0.02; done; }
+        left 2
+        pgrep -x -c $c sleep || echo two
         at pkill -USR2 -o -c $c
-        sleep 0.2
+        left 1
         at pgrep -l -c $c | sed "s/ *$2 //"
         """
     ).splitlines()
