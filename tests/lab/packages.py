@@ -140,8 +140,8 @@ http {
     + "}\n"
 )
 _WELCOME = "<!DOCTYPE html>\n<html><head><title>Welcome to nginx!</title></head></html>\n"
-# The script as it is shipped gives `-sf` whatever the pid file says, and haproxy 2.6 refuses an empty word; and its stop
-# is a start with `-st`. The sheet has neither: a start without a pid file is one without `-sf` here, a stop is `:kill`.
+# The script as it is shipped gives `-sf` whatever the pid file says, and haproxy 2.6 refuses an empty word; its stop is
+# a start with `-st`. The sheet has neither: here a start without a pid file is one without `-sf`, a stop is `:kill`.
 _SVC_HAPROXY = """#!/sbin/sh
 # Method of svc:/network/haproxy2:default [services 6.1]: whatever it is asked to start is checked first.
 . /lib/svc/share/smf_include.sh
