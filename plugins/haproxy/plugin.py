@@ -122,34 +122,35 @@ class Haproxy(GatewayPlugin[Seen]):
             return Seen(records)
         where, omnios = gateway.where, host.dialect.vnic_zone_field
         state, maps = State.of(records), self._maps
-        server = self._server(where, omnios, state)
+        socket = self._socket(omnios, state)
         if proxy is None:
+            server = self._server(where, omnios, await host.ask(haproxy.runtime(where, socket, ())))
             left, files = await asyncio.gather(
                 served.observe(server, None, gateway.subject, self.name, host),
                 files_of.read_files(where, maps.all, host),
             )
-            socket = self._socket(omnios, state)
             return Seen(records, server, None, left, files, (socket, rendering.idle(socket)))
         runtime, files, (listens, addresses, waits) = await asyncio.gather(
-            host.ask(haproxy.runtime(where, self._socket(omnios, state), maps.all)),
+            host.ask(haproxy.runtime(where, socket, maps.all)),
             files_of.read_files(where, maps.all, host),
             binds.ports(gateway, proxy, host),
         )
-        wish = await self._wish(gateway, proxy, state, runtime, host)
+        server = self._server(where, omnios, runtime)
+        wish = await self._wish(gateway, proxy, state, runtime, server.key, host)
         wish = replace(wish, notes=(*wish.notes, *waits))
         found: served.Seen | None
         wish, found = await self._served(gateway, server, wish, listens, addresses, host)
         sockets: tuple[Path, ...] = ()
         if self._lost_its_socket(wish, found):
             assert wish.look.known is not None
-            old = self._socket(omnios, wish.state)
-            sockets = (old, rendering.idle(old))
+            sockets = (socket, rendering.idle(socket))
             wish = replace(wish, state=wish.state.moved(wish.look.known.now_s))
-            server = self._server(where, omnios, wish.state)
             wish, found = await self._served(gateway, server, wish, listens, addresses, host)
         return Seen(records, server, wish, found, files, sockets)
 
-    async def _wish(self, gateway: GatewayView, proxy: Proxy, state: State, runtime: Runtime, host: HostReader) -> Wish:
+    async def _wish(
+        self, gateway: GatewayView, proxy: Proxy, state: State, runtime: Runtime, key: str, host: HostReader
+    ) -> Wish:
         look = routing.look(gateway, proxy, host, watches=True)
         settled = {name for book in look.books.values() for name, _ in live.named(book, "in")}
         busy = {name[0] for name in runtime.servers if slot(name[0]) and name not in settled}
@@ -165,7 +166,7 @@ class Haproxy(GatewayPlugin[Seen]):
         offered = {each.match for each in gateway.routes}
         kept = [each for each in decision.books if each.seats or each.match in offered]
         own = rendering.own_networks(self.options.templates, {each.network for each in kept})
-        books = placed(kept, self._taken(gateway, runtime, host), own)
+        books = placed(kept, _taken(runtime, host.recall_one(served.KIND, key)), own)
         gone = [each for each in decision.books if not (each.seats or each.match in offered)]
         decision = replace(decision, books=(*books, *gone))
         deep = [each for each in books if each.match.host.count(".") > live.LABELS_MAX and each.match.host[0] == "*"]
@@ -178,17 +179,6 @@ class Haproxy(GatewayPlugin[Seen]):
         )  # fmt: skip
         state = replace(state, capacity=capacity(books, state.capacity, own))
         return Wish(proxy, look, decision, state, target, runtime, use, frozenset(cut), socket, notes=notes)
-
-    def _taken(self, gateway: GatewayView, runtime: Runtime, host: HostReader) -> Collection[str]:
-        """Backends that may still have somebody's servers, here or in a file that haproxy could start with."""
-        taken = {name[0] for name in runtime.servers if slot(name[0])}
-        server = self._server(gateway.where, host.dialect.vnic_zone_field, State())
-        record = host.recall_one(served.KIND, server.key)
-        if record is not None:
-            book = served.Book.of(record)
-            every = [book.good, *([book.asked.what] if book.asked else [])]
-            taken |= {each for one in every if one is not None for each in slots_in(one.config or "")}
-        return taken
 
     async def _served(
         self,
@@ -266,7 +256,7 @@ class Haproxy(GatewayPlugin[Seen]):
         folder = self.options.sockets or (Path("/var/opt/ooce/haproxy/run") if omnios else self.options.folder)
         return folder / f"zonehookd-{state.socket}.sock"
 
-    def _server(self, where: str, omnios: bool, state: State) -> served.Server:
+    def _server(self, where: str, omnios: bool, runtime: Runtime | None) -> served.Server:
         given = self.options
         at = ("ooce/network/haproxy", "/opt/ooce/sbin/haproxy", "/etc/opt/ooce/haproxy/haproxy.cfg") if omnios else (
             "network/haproxy2", "/opt/tribblix/haproxy/sbin/haproxy", "/etc/haproxy/haproxy.cfg")  # fmt: skip
@@ -290,8 +280,8 @@ class Haproxy(GatewayPlugin[Seen]):
             starts=binds.starts,
             embed=served.Embed(binds.put),
         )
-        runs = haproxy.generation(where, self._socket(omnios, state))
-        return replace(server, reload=served.Reload(tell, runs, leaves=False))
+        known = None if runtime is None or runtime.silent else runtime.generation or ""
+        return replace(server, reload=served.Reload(tell, known, leaves=False))
 
     # -- planning
 
@@ -354,6 +344,16 @@ class Haproxy(GatewayPlugin[Seen]):
                 for batch in live.batches(live.additions(wish.runtime, wish.target, self._maps))
             ]
         return Plan((*steps, *writes, *base.steps, *added), (*notes, *base.notes))
+
+
+def _taken(runtime: Runtime, record: Record | None) -> Collection[str]:
+    """Backends that may still have somebody's servers, here or in a file that haproxy could start with."""
+    taken = {name[0] for name in runtime.servers if slot(name[0])}
+    if record is not None:
+        book = served.Book.of(record)
+        every = [book.good, *([book.asked.what] if book.asked else [])]
+        taken |= {each for one in every if one is not None for each in slots_in(one.config or "")}
+    return taken
 
 
 def _asks(base: Plan) -> bool:

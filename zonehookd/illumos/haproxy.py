@@ -113,18 +113,6 @@ def runtime(where: str, socket: Path, maps: Sequence[Path]) -> Query[Runtime]:
     return _query(where, socket, lines, parse, lambda why: Runtime(silent=why))
 
 
-def generation(where: str, socket: Path) -> Query[str]:
-    """The generation of ours that the running one has read; "": none. Raises CannotObserve where nobody answers."""
-
-    def parse(said: Sequence[str]) -> str:
-        return _generation(said[0]) or ""
-
-    def silent(why: str) -> str:
-        raise CannotObserve(why)
-
-    return _query(where, socket, (f"show env {GENERATION}",), parse, silent)
-
-
 def use(where: str, socket: Path, backends: Collection[str]) -> Query[Mapping[tuple[str, str], Use]]:
     """(backend, server) -> how much it is in use, for every server of these backends."""
     names = sorted(_word(each) for each in backends)

@@ -104,6 +104,8 @@ async def _runs(
             return ""  # it never heard of us
     except ValueError:
         return None  # what is ours in there cannot be told, and nothing will be planned
+    if not isinstance(server.reload.runs, Query):
+        return server.reload.runs
     try:
         return await host.ask(server.reload.runs)
     except CannotObserve:
@@ -116,7 +118,8 @@ def _lies_there(server: Server, target: Generation, files: Mapping[Path, str | N
         main = server.main_for(target, files[server.main], server.candidate)
     except ValueError:
         return False
-    return files[server.candidate] == target.config and files[server.main_candidate] == (main or "")
+    there = server.whole or files[server.candidate] == target.config
+    return there and files[server.main_candidate] == (main or "")
 
 
 def test(server: Server) -> Query[Judged]:

@@ -34,13 +34,13 @@ class Reload:
     """How a running server takes a new configuration without letting go of anybody, and how it says that it has.
 
     `tell`: from a contract, and why, to the command. `runs`: the digest that stands in what it has read, "" where
-    nothing of ours answers for certain. `words`: what it said last; None: it says nothing. `leaves`: it can also be
-    told to drop us. `always`: it knows the signal whatever it was started with. `hears`: False: it runs, and cannot be
-    told any more. `settle_s`: so long it may take to read it.
+    nothing of ours answers for certain; or what was said to that already, None: nobody answers. `words`: what it said
+    last; None: it says nothing. `leaves`: it can also be told to drop us. `always`: it knows the signal whatever it was
+    started with. `hears`: False: it runs, and cannot be told any more. `settle_s`: so long it may take to read it.
     """
 
     tell: Callable[[int, str], Change]
-    runs: Query[str]
+    runs: Query[str] | str | None
     words: Query[str] | None = None
     leaves: bool = True
     always: bool = False
@@ -92,6 +92,11 @@ class Server:
     def key(self) -> str:
         """The name of its record."""
         return f"{self.where} {self.fmri}"
+
+    @property
+    def whole(self) -> bool:
+        """All that is ours stands in the main file: there is no file of our own."""
+        return CONTENT in self.include
 
     @property
     def candidate(self) -> Path:

@@ -20,6 +20,7 @@ from zonehookd.plugin.served.server import ABSENT, Generation, Server, Setting, 
 SETTLE_S = 3.0  # an svcadm that was carried out shows within this; else it was never begun (services sheet 3.3)
 RETRY_S = 60.0  # between two tries of what did not start, where a try harms nobody
 UNSEEN_S = 5.0
+RETEST_S = 5.0  # what fails its test fails by what others wrote, as often as not, and nothing says when they mend it
 _AGAIN_S = 0.2
 
 
@@ -162,6 +163,7 @@ class _Planner:
             again_s = RETRY_S - self.book.age_s(self.seen.now_s)
         if not said and self.seen.tested is not None and not self.seen.tested.fit:
             said = self.seen.tested.said
+            again_s = RETEST_S if self.server.reload is not None else None
         if not said:
             return target
         kept = "what it had before stays" if self.book.loaded.config is not None else "nothing is served by it"
@@ -171,13 +173,17 @@ class _Planner:
         return self.book.loaded
 
     def _nothing_to_lose(self) -> bool:
-        """It serves nobody without us, and nothing of ours: what stopped it may have gone away by itself."""
+        """What stopped it may have gone away by itself; and it serves nobody without us, and nothing of ours, or it is
+        a running server that only reloads, and keeps what it has when that fails."""
+        if self.server.reload is not None and self.service.state in RUNS and self.server.reload.hears:
+            return True
         return self.book.enabled and (self.book.loaded.config is None or self.service.state == MAINTENANCE)
 
     def _wrong(self, target: Generation) -> bool:
         """Files or properties differ from `target`."""
         seen, server = self.seen, self.server
-        if seen.files[server.config] != target.config or seen.files[server.main] != self._main(target):
+        ours = None if server.whole else target.config
+        if seen.files[server.config] != ours or seen.files[server.main] != self._main(target):
             return True
         return any(_values(seen.settings.get(name)) != each for name, each in self._settings(target).items())
 
@@ -266,7 +272,7 @@ class _Planner:
         """Left to lie when the test fails: that is how the next look knows of it."""
         server, where = self.server, self.server.where
         main = self.seen.files[server.main]
-        if target.config is not None:
+        if target.config is not None and not server.whole:
             text = f"{why}: to be tested before it replaces anything"
             yield files_of.write_file(where, server.candidate, target.config, 0o600, why=text)
         text = server.main_for(target, main, server.candidate) or ""
@@ -278,15 +284,16 @@ class _Planner:
             yield server.tidy(why)
 
     def _drop_candidates(self, made: bool, why: str) -> Iterator[Step]:
-        for path in (self.server.candidate, self.server.main_candidate):
-            if made or self.seen.files[path] is not None:
+        server = self.server
+        for path in (server.candidate, server.main_candidate):
+            if (made and not (server.whole and path == server.candidate)) or self.seen.files[path] is not None:
                 yield files_of.remove_file(self.server.where, path, why=why)
 
     def _swap(self, target: Generation, why: str) -> Iterator[Step]:
         """Our file before the line that includes it, and after that line is gone; then properties."""
         server, seen = self.server, self.seen
         main = self._main(target)
-        if target.config is not None and seen.files[server.config] != target.config:
+        if target.config is not None and not server.whole and seen.files[server.config] != target.config:
             yield self._write(server.config, target.config, target, why, server.mode)
         if seen.files[server.main] != main:
             if main is None:
