@@ -53,7 +53,7 @@ def test_a_drain_is_over_when_nobody_sends_to_the_zone(two: Stage) -> None:
         reply = await ask(answers, "web1", for_s=60, reason="new   kernel\nsoon")
         assert two.served() == WITHOUT_WEB1
         assert reply.still == [] and reply.until is not None and 50 < reply.until - time.time() <= 60
-        assert reply.text == "zone web1 is drained: it is behind no route any more"
+        assert reply.text == "zone web1 is drained"
         assert two.said == [("drain", "web1", "new kernel soon (for 60 s)", ())]
         record = two.ours.store.one(DRAIN, "web1")
         assert record is not None and record.facts["reason"] == "new kernel soon"
@@ -68,7 +68,7 @@ def test_a_zone_that_is_busy_is_waited_for_and_then_given_up(two: Stage) -> None
     async def scene(dispatcher: Dispatcher, draining: Draining, answers: RouteAnswers) -> None:
         reply = await ask(answers, "web1", wait=False)
         assert reply.still == ["one.example.org/ (in)", "shop.example.org/ (in)"]
-        assert "still behind one.example.org/ (in), shop.example.org/ (in)" in reply.text
+        assert reply.limit_s == 8.0, "what the proxy allows, and a little for its looks"
         began = time.monotonic()
         reply = await ask(answers, "web1")
         assert 2.0 < time.monotonic() - began < 5.0, "as long as the proxy has patience"

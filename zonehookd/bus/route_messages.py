@@ -80,11 +80,13 @@ class RoutesReply(BaseModel):
 
 
 class DrainReply(BaseModel):
-    """`until`: unix seconds; None: not drained. `still`: routes on which the zone is not out yet, with the state."""
+    """`until`: unix seconds; None: not drained. `still`: routes on which the zone is not out yet, with the state;
+    `limit_s`: after which all of them should be over."""
 
     zone: str
     until: float | None
     still: list[str]
+    limit_s: float = 0.0
     text: str
 
 

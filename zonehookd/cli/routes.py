@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from typing import Any
 
 import click
@@ -12,7 +13,7 @@ from zonehookd.cli import tables
 from zonehookd.cli.guard import Duration
 from zonehookd.cli.settings import EXIT_TROUBLE, json_option, settings_of
 
-_WAIT_MAX_S = 3700.0  # longer than any proxy's drain_s; the daemon ends it sooner
+_LOOK_S = 1.0  # until the next look at who still sends to it
 
 
 @click.command()
@@ -39,10 +40,12 @@ def drain(context: click.Context, zone: str, for_s: float, reason: str, wait: bo
     For this run of the zone: after its next boot it is back. Exit 1: somebody still sends to it.
     """
     settings = settings_of(context, as_json)
-    if wait:
-        settings.timeout_s = max(settings.timeout_s, _WAIT_MAX_S)
+    began = time.monotonic()
     answer = settings.ask("drain", zone, for_s=for_s, reason=reason, wait=wait)
-    settings.show(answer, _text)
+    while wait and answer["still"] and time.monotonic() - began < answer["limit_s"]:
+        time.sleep(_LOOK_S)
+        answer["still"] = _still(settings.ask("routes", zone), zone)
+    settings.show(answer, _drained)
     sys.exit(EXIT_TROUBLE if wait and answer["still"] else 0)
 
 
@@ -53,8 +56,14 @@ def drain(context: click.Context, zone: str, for_s: float, reason: str, wait: bo
 def undrain(context: click.Context, zone: str, as_json: bool) -> None:
     """Put ZONE back behind its routes."""
     settings = settings_of(context, as_json)
-    settings.show(settings.ask("undrain", zone), _text)
+    settings.show(settings.ask("undrain", zone), lambda out, answer: out.print(answer["text"], markup=False))
 
 
-def _text(out: Console, answer: dict[str, Any]) -> None:
-    out.print(answer["text"], markup=False)
+def _still(answer: dict[str, Any], zone: str) -> list[str]:
+    seats = ((row["match"], seat) for row in answer["routes"] for seat in row["backends"] if seat["zone"] == zone)
+    return [f"{match} ({seat['state']})" for match, seat in seats if seat["state"] != "out"]
+
+
+def _drained(out: Console, answer: dict[str, Any]) -> None:
+    how = f"still behind {', '.join(answer['still'])}" if answer["still"] else "it is behind no route any more"
+    out.print(f"{answer['text']}: {how}", markup=False)

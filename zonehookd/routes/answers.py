@@ -26,6 +26,7 @@ from zonehookd.store.store import Store
 
 _DRAIN_MAX_S, _DRAIN_S = 86_400.0, 600.0
 _REASON_MAX = 500
+_WAIT_MAX_S = 15.0
 _PATIENCE_S = 5.0  # longer than the gateways need for it: then something is wrong
 Said = Callable[[str, str, str, Collection[str]], None]  # drain | undrain, of which zone, why, nobody
 
@@ -77,7 +78,8 @@ class RouteAnswers:
         return rows.reply(self.told(site), request.zone, request.gateway)
 
     async def drain(self, request: Request) -> BaseModel:
-        """Nothing new is sent to the zone, for a time. Waits until nobody sends to it any more, if asked to."""
+        """Nothing new is sent to the zone, for a time. Waits until nobody sends to it any more, if asked to, but not long,
+        for it keeps others from asking: who asks looks on by himself then."""
         seconds = _DRAIN_S if request.for_s is None else request.for_s
         reason = " ".join(request.reason.split()) or "asked for"
         if not 0 < seconds <= _DRAIN_MAX_S:
@@ -94,11 +96,11 @@ class RouteAnswers:
             raise ZonehookError(f"zone {zone.name} has no routes, so there is nothing to drain", hint=hint)
         until = self._draining.begin(zone, seconds, reason)
         self._said("drain", zone.name, f"{reason} (for {seconds:.0f} s)", ())
+        limit_s = min(seconds, self._limit_s(site, zone.name))
         if request.wait:
-            await self._draining.out(zone.name, min(seconds, self._limit_s(site, zone.name)))
-        still = names(self._draining.standing(zone.name))
-        how = f"still behind {', '.join(still)}" if still else "it is behind no route any more"
-        return DrainReply(zone=zone.name, until=until, still=still, text=f"zone {zone.name} is drained: {how}")
+            await self._draining.out(zone.name, min(limit_s, _WAIT_MAX_S))
+        still, text = names(self._draining.standing(zone.name)), f"zone {zone.name} is drained"
+        return DrainReply(zone=zone.name, until=until, still=still, limit_s=limit_s, text=text)
 
     async def undrain(self, request: Request) -> BaseModel:
         zone = self._zone(self._site(), request.zone or "")
