@@ -78,8 +78,8 @@ class RouteAnswers:
         return rows.reply(self.told(site), request.zone, request.gateway)
 
     async def drain(self, request: Request) -> BaseModel:
-        """Nothing new is sent to the zone, for a time. Waits until nobody sends to it any more, if asked to, but not long,
-        for it keeps others from asking: who asks looks on by himself then."""
+        """Nothing new is sent to the zone, for a time. Waits until nobody sends to it any more, if asked to; but not
+        long, for it keeps others from asking: who asks looks on by himself then."""
         seconds = _DRAIN_S if request.for_s is None else request.for_s
         reason = " ".join(request.reason.split()) or "asked for"
         if not 0 < seconds <= _DRAIN_MAX_S:
