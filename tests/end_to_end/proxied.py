@@ -199,8 +199,8 @@ class Proxied:
         found = self.host.run("grep", "-lsx", self.case.program, "-r", "/proc", "--include=comm").out
         return sorted(int(each.split("/")[2]) for each in found.split() if each.count("/") == 3)
 
-    def routes(self, *words: str) -> dict[str, Any]:
-        found: dict[str, Any] = self.daemon.ctl("routes", *words) or {}
+    def routes(self, **about: str) -> dict[str, Any]:
+        found: dict[str, Any] = self.host.control("routes", **about) or {}
         return found
 
     def seats(self, match: str) -> dict[str, str]:
@@ -210,13 +210,13 @@ class Proxied:
 
     def refused(self, zone: str) -> dict[str, str]:
         """Attribute -> code of its refusal."""
-        return {each["source"]: each["code"] for each in self.routes("--zone", zone).get("refused", ())}
+        return {each["source"]: each["code"] for each in self.routes(zone=zone).get("refused", ())}
 
     def trouble(self) -> str:
         return self.daemon.ask("status").out
 
     def quiet(self) -> bool:
-        status = self.daemon.ctl("status")
+        status = self.host.control("status")
         return bool(status and status["ready"] and not status["trouble"])
 
     def told(self) -> Counter[str]:

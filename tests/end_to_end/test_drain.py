@@ -57,7 +57,7 @@ def test_what_is_routed_where_and_what_is_not(here: Proxied) -> None:
     assert lines[0] == ["GATEWAY", "ROUTE", "OWNER", "BACKEND", "AT", "STATE", "SINCE"]
     assert ["edge", "shop.example.org/", "web1", "web1"] in [line[:4] for line in lines]
     assert "refused: zone web1: attribute zh.route2: expected a host name" in done.out
-    assert [row["match"] for row in here.routes("--zone", "web2")["routes"]] == [
+    assert [row["match"] for row in here.routes(zone="web2")["routes"]] == [
         "shop.example.org/", "web2.example.org/",
     ]  # fmt: skip
     assert here.daemon.ask("routes", "--zone", "nobody").status == 1

@@ -1,0 +1,138 @@
+"""Zones that mean harm, zones that flap, ports that clash: each is refused or held by name, and harms nobody else."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from xml.sax.saxutils import quoteattr
+
+import pytest
+from machine import Machine
+from proxied import Case, Proxied, Traffic
+
+pytestmark = [pytest.mark.namespaces, pytest.mark.timeout(300)]
+
+CASES = [Case("haproxy", "omnios", "edge"), Case("nginx", "vanilla", "edge")]
+KEEP = "keep.example.org"
+FORWARD = '[[gateway.edge.forward]]\nport = 5450\nto = "keep"\nto_port = 80\n'
+HOSTS = '[gateway.edge.proxy.hosts]\n"*.example.org" = ["keep"]\n"*.org" = ["keep"]\n'
+HARM = {  # value of an attribute -> code of its refusal
+    'shop.example.com"; return 200 "': "malformed-route",
+    "shop.example.com'": "malformed-route",
+    "shop.example.com\\": "malformed-route",
+    "shop.example.com\n};\nserver{": "malformed-route",
+    "shop.example.com\r\nbind :22": "malformed-route",
+    "{{ 7 * 7 }}.example.com": "malformed-route",
+    "{%endfor%}": "malformed-route",
+    "{#": "malformed-route",
+    "shop.example.com;": "malformed-route",
+    "shop.example.com#": "malformed-route",
+    "$host.example.com": "malformed-route",
+    "$(touch /owned).example.com": "malformed-route",
+    "%[env(HOME)].example.com": "malformed-route",
+    "sh\u00f6p.example.com": "malformed-route",
+    "shop.example.com/../../etc": "malformed-route",
+    "shop.example.com/%2e%2e": "malformed-route",
+    "shop.example.com//x": "malformed-route",
+    f"shop.example.com/{'a' * 240}": "malformed-route",
+    "a" * 255: "malformed-route",
+    f"{KEEP}:80": "malformed-route",
+    "shop.example.com port=80;": "malformed-route",
+    "shop.example.com weight=0": "malformed-route",
+    'shop.example.com check=/"$(reboot)': "malformed-route",
+    "shop.example.com check=/%0d%0aHost:x": "malformed-route",
+    "shop.example.com group=a{b": "malformed-route",
+    "shop.example.com on=nowhere": "no-network",
+    KEEP: "host-not-allowed",
+    f"{KEEP.upper()}.": "host-not-allowed",
+    f"{KEEP} group=keep": "host-not-allowed",
+    "new.example.org": "host-not-allowed",
+    "*.org": "host-not-allowed",
+    "keep.example.net/": "host-taken",
+    "tcp=22": "port-not-allowed",
+    "tcp=80": "port-not-allowed",
+    "tcp=5450": "port-taken",
+}
+
+
+@pytest.fixture(scope="module", params=CASES, ids=str)
+def here(request: pytest.FixtureRequest) -> Iterator[Proxied]:
+    host = Machine(*(["--omnios"] if request.param.dialect == "omnios" else []))
+    here = Proxied(host, request.param)
+    here.begin()
+    here.declare(HOSTS + FORWARD)
+    here.zone("keep", KEEP, "keep.example.net group=net")
+    here.until_answers(KEEP, "200 keep")
+    yield here
+    here.daemon.stop()
+    host.close()
+
+
+def test_whatever_an_attribute_holds_it_is_refused_by_name(here: Proxied) -> None:
+    """Not all of it can be typed into zonecfg: a zone's file may hold it nevertheless."""
+    here.zone("mallory", "mallory.example.com", "replaced.example.com")
+    here.until_answers("mallory.example.com", "200 mallory")
+    wanted = {f"zh.route.h{number}": code for number, code in enumerate(HARM.values())}
+    lines = "".join(f'<attr name="zh.route.h{number}" type="string" value={quoteattr(text)}/>'
+                    for number, text in enumerate(HARM))  # fmt: skip
+    file = "/etc/zones/mallory.xml"
+    good = here.host.read(file)
+    traffic = Traffic(here, [f"{KEEP} / keep", "keep.example.net / keep"], rate=100, long=10)
+    traffic.until_up(10)
+    told = here.told()
+    here.host.write(file, good.replace("</zone>", f"{lines}</zone>"))
+    here.until(lambda: here.refused("mallory") == wanted, f"each is refused: {here.refused('mallory')}")
+    explained = here.daemon.ask("explain", "mallory").out
+    assert [name for name in wanted if name not in explained] == []
+    rows = here.routes(zone="mallory")["refused"]
+    assert all(each["hint"] or each["owner"] for each in rows if each["code"] != "no-network"), rows
+    here.daemon.settle()
+    assert here.told() == told, "nobody of the proxy was told anything"
+    assert here.fetch("mallory.example.com") == "200 mallory", "what it may have it keeps"
+    assert here.fetch("new.example.org").startswith("503"), "and gets nothing of others"
+    assert here.in_zone("sh", "-c", "ls /owned 2>/dev/null; true") == ""
+    report = traffic.end()
+    assert report["failed"] == 0 and report["long"]["cut"] == 0, report["examples"]
+    here.host.write(file, good)
+    here.until(lambda: here.refused("mallory") == {}, "and no more")
+
+
+def test_a_port_has_one_owner(here: Proxied) -> None:
+    here.daemon.configure(here.config(HOSTS + FORWARD + '[[gateway.edge.forward]]\nport = 80\nto = "keep"\n'))
+    done = here.daemon.ask("reload")
+    assert done.status != 0 and "port 80 is taken by forward" in done.err + done.out, done
+    assert "gateway.edge.proxy" in done.err + done.out and "keep" in done.err + done.out
+    assert here.fetch(KEEP) == "200 keep", "the one before stays"
+    here.reconfigure(here.config(HOSTS + FORWARD))
+
+
+def test_who_flaps_is_held_and_marked(here: Proxied) -> None:
+    for name in ("calm", "flap"):
+        here.zone(name, "flap.example.com group=flap")
+    match = "flap.example.com/"
+    here.until(lambda: here.seats(match) == {"calm": "in", "flap": "in"}, "both are in")
+    traffic = Traffic(here, ["flap.example.com / calm,flap", f"{KEEP} / keep"], rate=50, long=0)
+    for _ in range(3):
+        here.halt("flap")
+        here.until(lambda: here.seats(match)["flap"] == "out", "out")
+        here.host.do("zoneadm", "-z", "flap", "boot")
+        here.until(lambda: here.seats(match)["flap"] in ("in", "held"), "in, or held")
+    here.until(lambda: here.seats(match) == {"calm": "in", "flap": "held"}, "held")
+    assert "flapping" in here.trouble() and "flapping" in here.daemon.ask("explain", "flap").out
+    assert {here.fetch("flap.example.com") for _ in range(8)} == {"200 calm"}
+    assert traffic.end()["failures"]["wrong_backend"] == 0
+    here.until(lambda: here.seats(match) == {"calm": "in", "flap": "in"}, "and is let in again")
+
+
+def test_a_landslide_is_looked_at_twice(here: Proxied) -> None:
+    names = [f"many{number}" for number in range(8)]
+    for name in names:
+        here.zone(name, "many.example.com group=many")
+    here.until(lambda: set(here.seats("many.example.com/").values()) == {"in"}, "all are in")
+    here.until(lambda: len(here.seats("many.example.com/")) == len(names), "all of them")
+    log = len(here.daemon.lines())
+    here.host.do("xargs", "-P", "8", "-I@", "zoneadm", "-z", "@", "halt", stdin="".join(f"{each}\n" for each in names))
+    here.until(lambda: set(here.seats("many.example.com/").values()) == {"out"}, "all are out")
+    assert "more than half would go at once" in json.dumps(here.daemon.lines()[log:])
+    here.until_answers("many.example.com", "503 503 Service Unavailable: nobody serves this now")
+    assert here.fetch(KEEP) == "200 keep"
