@@ -14,15 +14,6 @@ from zonehookd.plugin import GLOBAL, GatewayView, HostReader, Note
 _ADDRESS = re.compile(r"(?:ipv[46]@)?(?P<address>.*):(?P<first>\d+)(?:-(?P<last>\d+))?", re.ASCII)
 
 
-def listen(gateway: GatewayView, proxy: Proxy) -> tuple[Ip, ...]:
-    """Addresses; none: every one of its zone. In the global zone its outer ones, for that has more than a proxy."""
-    if proxy.listen or gateway.name != GLOBAL or gateway.gateway is None:
-        return proxy.listen
-    declared = gateway.gateway
-    side = gateway.side(declared.outside.name) if declared.outside is not None else None
-    return tuple(each.ip for each in declared.addresses or (side.addresses if side is not None else ()))
-
-
 def everywhere(gateway: GatewayView, port: int) -> tuple[str, ...]:
     """On all addresses of its zone, as ``bind`` lines have them: of IPv6 only where it has some."""
     assert gateway.gateway is not None
@@ -49,19 +40,29 @@ def put(main: str | None, mark: str, body: str) -> str:
 async def ports(
     gateway: GatewayView, proxy: Proxy, host: HostReader
 ) -> tuple[Mapping[int, tuple[str, ...]], tuple[Ip, ...], tuple[Note, ...]]:
-    """Port -> what stands behind ``bind``; and the addresses that are up, none for all of its zone."""
+    """Port -> what stands behind ``bind``; and the addresses that are up, none for all of its zone. In the global zone
+    it listens on outer addresses only, for that has more to say than a proxy."""
+    assert gateway.gateway is not None
     every = [*proxy.ports, *sorted({each.match.port for each in gateway.routes if each.match.port})]
-    wanted = listen(gateway, proxy)
-    if not wanted and gateway.name != GLOBAL:
+    declared = gateway.gateway
+    side = gateway.side(declared.outside.name) if declared.outside is not None else None
+    wanted = proxy.listen
+    if gateway.name == GLOBAL and not wanted:
+        wanted = tuple(each.ip for each in declared.addresses or (side.addresses if side is not None else ()))
+    elif not wanted:
         return {port: everywhere(gateway, port) for port in every}, (), ()
-    up = {each.address.ip for each in await host.ask(ipadm.addresses(gateway.where)) if each.state == "ok"}
+    there = [each for each in await host.ask(ipadm.addresses(gateway.where)) if each.state == "ok"]
+    if not wanted:  # the uplink's own, given by nobody of us
+        own = (each.address for each in there if each.interface == gateway.outer_link)
+        wanted = tuple(each.ip for each in own if not each.is_link_local)
+    up = {each.address.ip for each in there}
     missing = [each for each in wanted if each not in up]
     notes: tuple[Note, ...] = ()
     if missing or not wanted:
         text = f"haproxy of gateway {gateway.name} waits for {', '.join(map(str, missing)) or 'an address'} to be up"
         notes = (Note("waiting", text, "address-down", gateway.name, again_after_s=1.0),)
-    there = tuple(each for each in wanted if each in up)
-    return {port: at(there, port) for port in every}, there, notes
+    heard = tuple(each for each in wanted if each in up)
+    return {port: at(heard, port) for port in every}, heard, notes
 
 
 def foreign(main: str, ports: Collection[int], addresses: Collection[Ip]) -> Mapping[int, str]:
