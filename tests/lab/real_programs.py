@@ -55,7 +55,8 @@ def become_daemon(call: Call, arguments: list[str], user: str, before: Sequence[
     meet_faults(call)
     if not call.world.floor.real:
         raise NotEmulated(f"{' '.join(call.argv)} without processes")
-    program = [*before, f"{FOLDER}/{call.argv[0]}", *arguments]
+    home = ["/usr/bin/env", "-C", "/"] if user else []  # of both users; where a method of theirs starts [services 3.6]
+    program = [*home, *before, f"{FOLDER}/{call.argv[0]}", *arguments]
     if not one_id():
         identity = [f"--reuid={user}", f"--regid={user}", "--init-groups", *_PRIVATE_ADDRESSES]
         return Become(["/usr/bin/setpriv", *identity, "--", *program] if user else program)
