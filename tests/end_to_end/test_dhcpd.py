@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from machine import Daemon, Machine, until
+from machine import SET_UP_S, Daemon, Machine, until
 from test_gateway import boot, links_there, member, quiet
 
 pytestmark = pytest.mark.namespaces
@@ -81,7 +81,7 @@ def world() -> Iterator[World]:
     member(host, "web1", "web", "db")
     links_there(host, "edge_web0", "edge_db0", "app1_0", "web1_0", "web1_1")
     boot(host, "edge", "app1", "web1")
-    until(lambda: quiet(daemon), f"everybody is well: {daemon.ask('status').out}")
+    until(lambda: quiet(daemon), f"everybody is well: {daemon.ask('status').out}", SET_UP_S)
     yield host, daemon
     daemon.stop()
     host.close()

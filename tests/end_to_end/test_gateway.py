@@ -7,7 +7,7 @@ import signal
 from collections.abc import Iterator
 
 import pytest
-from machine import Daemon, Machine, until
+from machine import SET_UP_S, Daemon, Machine, until
 
 pytestmark = pytest.mark.namespaces
 
@@ -99,7 +99,7 @@ def world(either: Machine) -> Iterator[tuple[Machine, Daemon]]:
         lambda: "edge_db0" in host.do("zonecfg", "-z", "edge", "export"), "the gateway's NICs are in its configuration"
     )
     boot(host, "edge", "web1", "web2", "db1")
-    until(lambda: quiet(daemon), f"everybody is well: {daemon.ask('status').out}")
+    until(lambda: quiet(daemon), f"everybody is well: {daemon.ask('status').out}", SET_UP_S)
     yield host, daemon
     assert private_sources(host) == [], "no private source was ever seen outside, during all of this"
     daemon.stop()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 
 import pytest
-from machine import Daemon, Machine, until
+from machine import SET_UP_S, Daemon, Machine, until
 from test_gateway import FAR, boot, calls, links_there, member, ping, private_sources, quiet
 
 pytestmark = pytest.mark.namespaces
@@ -29,7 +29,7 @@ def begun(host: Machine, config: str) -> Daemon:
 
 
 def well(daemon: Daemon) -> None:
-    until(lambda: quiet(daemon), f"everybody is well: {daemon.ask('status').out}")
+    until(lambda: quiet(daemon), f"everybody is well: {daemon.ask('status').out}", SET_UP_S)
 
 
 CHAIN = (

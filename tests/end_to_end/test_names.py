@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from machine import Daemon, Machine, until
+from machine import SET_UP_S, Daemon, Machine, until
 
 pytestmark = pytest.mark.namespaces
 
@@ -127,7 +127,7 @@ def here(either: Machine, request: pytest.FixtureRequest) -> Iterator[Here]:
     until(lambda: "edge_web0" in host.do("zonecfg", "-z", "edge", "export"), "the gateway's NICs are configured")
     here.boot("edge", "web1", "lan1")
     host.do("zlogin", "web1", "ipadm create-addr -T static -a 10.99.0.11/24 web1_0/v4")
-    until(here.quiet, f"everybody is well: {here.trouble()}")
+    until(here.quiet, f"everybody is well: {here.trouble()}", SET_UP_S)
     until(lambda: here.service()[0] == "online", "dnsmasq runs")
     yield here
     here.daemon.stop()
@@ -316,7 +316,7 @@ def leased() -> Iterator[Here]:
     here.daemon.start()
     until(lambda: "edge_web0" in host.do("zonecfg", "-z", "edge", "export"), "the gateway's NICs are configured")
     here.boot("edge", "web1", "lan1")
-    until(here.quiet, f"everybody is well: {here.trouble()}")
+    until(here.quiet, f"everybody is well: {here.trouble()}", SET_UP_S)
     yield here
     here.daemon.stop()
     host.close()

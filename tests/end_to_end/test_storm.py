@@ -84,7 +84,7 @@ def here(request: pytest.FixtureRequest, machine: Machine) -> Iterator[Here]:
         member(machine, where)
         links_there(machine, "edge_web0")
         boot(machine, where)
-    until(lambda: quiet(daemon), f"the gateway is well: {daemon.ask('status').out}")
+    until(lambda: quiet(daemon), f"the gateway is well: {daemon.ask('status').out}", PATIENCE_S)
     yield Here(machine, daemon, where, dhcp)
     daemon.stop()
 
