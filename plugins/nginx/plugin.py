@@ -248,6 +248,7 @@ class Nginx(GatewayPlugin[Seen]):
         if served.runs(seen.server, wish.wanted, seen.found):
             tried = [each for each in wish.left.values() if not each.rests(now_s, _about(each.key, wish.own))]
             steps += [left.forget(gateway, each.key, "it works now") for each in tried]
+        steps += [left.forget(gateway, key, "nobody wants it any more") for key in wish.left if not _wanted(key, wish)]
         base = served.plan(seen.server, wish.wanted, seen.found)
         if any(isinstance(each, Change) and each.tally for each in base.steps):
             steps.append(wish.workers.told(gateway, self.name))
@@ -273,6 +274,14 @@ class Nginx(GatewayPlugin[Seen]):
                 yield Left(key, said, now_s, _about(key, wish.own))
 
 
+def _wanted(key: str, wish: Wish) -> bool:
+    kind, _, what = key.partition("/")
+    if kind in ("tcp", "stream"):
+        ports = {each.match.port for each in wish.decision.books if each.seats} - {0}
+        return bool(ports) if kind == "stream" else int(what) in ports
+    return kind != "override" or what in wish.own
+
+
 def _about(key: str, own: Mapping[str, str]) -> str:
     kind, _, what = key.partition("/")
     return own.get(what, "") if kind == "override" else ""
@@ -281,7 +290,7 @@ def _about(key: str, own: Mapping[str, str]) -> str:
 def _said(wish: Wish, now_s: float) -> Iterator[Note]:
     for each in wish.left.values():
         note = each.note(now_s)
-        if note is not None:
+        if note is not None and _wanted(each.key, wish):
             yield note
     for network, broken in wish.broken.items():
         text = f"{broken.where}: {broken.text}; the routes of network {network} stay as they are"

@@ -19,7 +19,7 @@ import jinja2
 
 from zonehookd.illumos import nginx
 from zonehookd.model.route import Backend, Match, Proxy, Tls
-from zonehookd.plugin import overridden
+from zonehookd.plugin import overridden, templates
 from zonehookd.plugin.routing import RouteBook
 
 OURS = Path(__file__).parent / "templates"
@@ -151,6 +151,7 @@ class Renderer:
     former: Mapping[str, str]
     left: frozenset[str]
     broken: dict[str, Broken] = field(default_factory=dict)
+    _environments: dict[str, jinja2.Environment] = field(default_factory=dict)
 
     def text(self, books: Sequence[RouteBook]) -> Text:
         """Raises ValueError when the admin has a whole `http.conf.j2` of his own, and it breaks."""
@@ -214,16 +215,17 @@ class Renderer:
         match, network = book.match, book.network
         somebody = bool(_upstream(book).servers)
         if f"override/{network}" not in self.left and network not in self.broken:
-            environment = overridden(OURS, self.options.templates, "nginx", network)
+            if network not in self._environments:
+                self._environments[network] = overridden(OURS, self.options.templates, "nginx", network)
             try:
-                return self._rendered(environment, match, somebody)
+                return self._rendered(self._environments[network], match, somebody)
             except Exception as problem:
                 where, text = _blame(problem, self.options.templates)
                 self.broken[network] = Broken(network, where, text)
         former = self.former.get(str(match), "")
         if somebody and place(match) in former:
             return former
-        return self._rendered(overridden(OURS, OURS, "nginx"), match, somebody)
+        return self._rendered(templates(OURS), match, somebody)
 
     def _rendered(self, environment: jinja2.Environment, match: Match, somebody: bool) -> str:
         template = environment.get_template(TCP if match.port else LOCATION)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 import jinja2
@@ -25,4 +25,11 @@ def templates(*folders: Path) -> jinja2.Environment:
 def overridden(ours: Path, theirs: Path, plugin: str, network: str = "") -> jinja2.Environment:
     """Our templates, and an admin's before them: THEIRS/NETWORK/PLUGIN/NAME, then THEIRS/PLUGIN/NAME."""
     own = (theirs / network / plugin,) if network else ()
-    return templates(*own, theirs / plugin, ours)
+    folders = (*own, theirs / plugin)
+    return _laid_over((*folders, ours), tuple(sorted(file for each in folders for file in each.glob("*.j2"))))
+
+
+@lru_cache(256)
+def _laid_over(folders: tuple[Path, ...], _: tuple[Path, ...]) -> jinja2.Environment:
+    """Anew when an admin has another file: a template that is loaded does not see one that comes before it."""
+    return templates.__wrapped__(*folders)
