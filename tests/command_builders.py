@@ -20,7 +20,21 @@ import pytest
 from zonehookd.errors import ZonehookError
 from zonehookd.gate import program
 from zonehookd.host.process import Finished
-from zonehookd.illumos import dladm, ipadm, ipf, ipnat, omapi, route, smf, zlogin, zoneadm, zonecfg
+from zonehookd.illumos import (
+    dladm,
+    haproxy,
+    ipadm,
+    ipf,
+    ipnat,
+    nginx,
+    omapi,
+    probe,
+    route,
+    smf,
+    zlogin,
+    zoneadm,
+    zonecfg,
+)
 from zonehookd.illumos.zlogin import GLOBAL
 from zonehookd.model.command import Change, Query, Reply
 from zonehookd.model.record import Record
@@ -33,7 +47,9 @@ Command = Query[Any] | Change
 FMRI = "svc:/network/service/dhcp:ipv4"
 _PLACES = (GLOBAL, "web1")
 _MINE = Record("vnic", "web1_0", zone("web1"), "vnic", {})
-_TESTS = (("/usr/sbin/dhcpd", "-t", "-4", "-cf", "{path}"), ("/opt/ooce/sbin/dnsmasq", "--test", "-C", "{path}"))
+_TESTS = (("/usr/sbin/dhcpd", "-t", "-4", "-cf", "{path}"), ("/opt/ooce/sbin/dnsmasq", "--test", "-C", "{path}"),
+          ("/opt/ooce/sbin/haproxy", "-c", "-f", "{path}"),
+          ("/opt/tribblix/nginx/sbin/nginx", "-t", "-c", "{path}"))  # fmt: skip
 
 
 def _server(where: str, test: tuple[str, ...]) -> Server:
@@ -64,6 +80,8 @@ def _built() -> Iterator[tuple[str, Command]]:
     for where in _PLACES:
         yield from _of_a_stack(where, why)
         yield from _of_services(where, why)
+        yield from _of_haproxy(where, why)
+        yield from _of_nginx(where, why)
     yield "zoneadm.zones", zoneadm.zones()
     yield "zoneadm.boot", zoneadm.boot("web1", why=why)
     yield "zoneadm.attach_force", zoneadm.attach_force("web1", why=why)
@@ -119,11 +137,28 @@ def _of_services(where: str, why: str) -> Iterator[tuple[str, Command]]:
     yield "smf.refresh", smf.refresh(where, FMRI, why=why)
     yield "smf.clear", smf.clear(where, FMRI, why=why)
     yield "smf.hangup", smf.hangup(where, 77, why=why)
+    for signal in ("HUP", "USR2"):
+        yield "smf.signal", smf.signal(where, 77, signal, oldest=True, why=why)
     for values in ([], ["one"], ["two words", "a;b"]):
         yield "smf.set_property", smf.set_property(where, FMRI, "config/x", "astring", values, why=why)
     for test in _TESTS:
         yield "served.test", served_look.test(_server(where, test))
     yield "served.last_words", served_look.last_words(_server(where, _TESTS[0]))
+
+
+def _of_haproxy(where: str, why: str) -> Iterator[tuple[str, Command]]:
+    socket, maps = Path("/var/zonehookd/haproxy/zonehookd-0.sock"), [Path("/var/zonehookd/haproxy/http.map")]
+    yield "haproxy.runtime", haproxy.runtime(where, socket, maps)
+    yield "haproxy.use", haproxy.use(where, socket, {"zh-web-1"})
+    yield "haproxy.tell", haproxy.tell(where, socket, ["set server zh-web-1/web1 state maint"], why=why)
+
+
+def _of_nginx(where: str, why: str) -> Iterator[tuple[str, Command]]:
+    yield "nginx.generation", nginx.generation(where, 9632)
+    yield "nginx.processes", nginx.processes(where, 77)
+    yield "nginx.errors", nginx.errors(where, "/var/log/nginx/error.log")
+    yield "nginx.give_logs", nginx.give_logs(where, "/var/log/nginx", "nginx", why=why)
+    yield "probe.probes", probe.probes(where, [probe.Probe(ip_address("10.1.0.2"), 80)])
 
 
 def _of_zonecfg(why: str) -> Iterator[tuple[str, Command]]:

@@ -11,13 +11,24 @@ from functools import cache
 from pathlib import Path, PurePath
 from typing import Literal
 
-from zonehookd.illumos import omapi, zlogin
+from zonehookd.illumos import haproxy, nginx, omapi, probe, zlogin
 
 ROOT = Path(__file__).resolve().parents[1]
 TABLE = ROOT / "zonehookd" / "illumos" / "COMMANDS.md"
 COLUMNS = ("form", "does", "run by", "in", "needs", "rests on")
 Place = Literal["global", "zlogin"]
-_SCRIPTS = {zlogin._READ: "_READ", zlogin._WRITE: "_WRITE", omapi._BEGIN: "_BEGIN"}
+_SCRIPTS = {
+    zlogin._READ: "_READ",
+    zlogin._WRITE: "_WRITE",
+    omapi._BEGIN: "_BEGIN",
+    haproxy._ASK: "_ASK",
+    haproxy._TELL: "_TELL",
+    nginx._STATUS: "_STATUS",
+    nginx._PROCESSES: "_PROCESSES",
+    nginx._ERRORS: "_ERRORS",
+    probe._SCRIPT: "_SCRIPT",
+}
+_FED = {zlogin._WRITE, haproxy._ASK, haproxy._TELL, probe._SCRIPT}
 _PLACES: dict[str, frozenset[Place]] = {
     "global": frozenset({"global"}),
     "zlogin": frozenset({"zlogin"}),
@@ -63,7 +74,7 @@ def said(argv: Sequence[str]) -> Said:
         options = words[1:-2]
         assert options in ((), ("-n",)), argv
         inner = tuple(shlex.split(words[-1]))
-        assert (options == ()) == (zlogin._WRITE in inner), "only what is fed something may read our standard input"
+        assert (options == ()) == bool(_FED & set(inner)), "only what is fed something may read our standard input"
         words, place = inner, "zlogin"
     first = "python" if words[0] == sys.executable else PurePath(words[0]).name
     return Said((first, *(_SCRIPTS.get(word, word) for word in words[1:])), "zlogin" if place == "zlogin" else "global")

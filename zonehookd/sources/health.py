@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 
 from zonehookd.errors import CannotObserve, CommandError
 from zonehookd.host.doors import Commands
-from zonehookd.illumos.probe import AT_ONCE_MAX, Answer, Probe, probes
+from zonehookd.illumos import probe
+from zonehookd.illumos.probe import AT_ONCE_MAX, Answer, Probe
 from zonehookd.model.event import Event
 
 _SOON_S, _LATER_S = 0.5, 10.0  # between two questions to one that does not answer, and to one that does
@@ -102,7 +103,7 @@ class Health:
     async def _ask(self, where: str, zone: _Zone, due: list[Probe]) -> None:
         trouble = ""
         found: Mapping[Probe, Answer] = {}
-        query = probes(where, due)
+        query = probe.probes(where, due)
         try:
             finished = await self._commands.run(query, why="do backends answer", subject=None)
             found = query.parse(finished.reply)
