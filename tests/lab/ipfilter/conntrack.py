@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,12 +58,32 @@ def connections(network_fd: int) -> list[Connection]:
     for family in _FAMILIES:
         with _socket(network_fd, family) as table:
             found += [_connection(family, message) for message in table.dump()]
-    return sorted(found, key=lambda connection: -connection.started)
+    return _newest_first(found)
 
 
 def marked(network_fd: int, bits: int) -> list[Connection]:
-    """Those with any of `bits` in their mark."""
-    return [connection for connection in connections(network_fd) if connection.mark & bits]
+    """Those with any of `bits` in their mark, the newest first.
+
+    The kernel is asked for each bit: of a busy proxy's tens of thousands of others it would take seconds to read all.
+    """
+    each_bit = [1 << number for number in range(bits.bit_length()) if bits >> number & 1]
+    found: dict[tuple[Any, ...], Connection] = {}
+    for family in _FAMILIES:
+        with _socket(network_fd, family) as table:
+            for bit in each_bit:
+                for message in table.dump(mark=bit, mark_mask=bit):
+                    connection = _connection(family, message)
+                    found[_key(connection.original)] = connection
+    return _newest_first(found.values())
+
+
+def _key(way: NFCTAttrTuple) -> tuple[Any, ...]:
+    icmp = way.icmp_id, way.icmp_type, way.icmp_code
+    return way.family, way.saddr, way.daddr, way.proto, way.sport, way.dport, *icmp
+
+
+def _newest_first(found: Iterable[Connection]) -> list[Connection]:
+    return sorted(found, key=lambda connection: -connection.started)
 
 
 def end(network_fd: int, connections: list[Connection]) -> None:
