@@ -69,9 +69,10 @@ def probes(where: str, targets: Sequence[Probe], timeout_s: int = TIMEOUT_S) -> 
     def parse(reply: Reply) -> Mapping[Probe, Answer]:
         must_succeed(where, argv, reply)
         said: dict[str, str] = {}
-        for line in reply.stdout.splitlines():
+        # Not splitlines(): what a backend says may hold other ends of a line, and would speak for another backend.
+        for line in reply.stdout.split("\n"):
             number, _, word = line.partition(" ")
-            said[number] = word
+            said[number] = "".join(each if each.isprintable() else "?" for each in word.rstrip("\r"))
         return {each: _answer(said.get(str(number))) for number, each in enumerate(targets)}
 
     return Query(argv, parse, timeout_s=timeout_s + 10.0, stdin="".join(lines))

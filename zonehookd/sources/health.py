@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import AsyncGenerator, Collection, Mapping
 from dataclasses import dataclass, field
 
@@ -17,11 +18,14 @@ from zonehookd.host.doors import Commands
 from zonehookd.illumos import probe
 from zonehookd.illumos.probe import AT_ONCE_MAX, Answer, Probe
 from zonehookd.model.event import Event
+from zonehookd.model.network import Ip
 
 _SOON_S, _LATER_S = 0.5, 10.0  # between two questions to one that does not answer, and to one that does
 _PER_SECOND = 20  # of those who answer
 _FAILS = 2  # one that answered is ill when it has failed so often in a row
 _FORGET_S = 180.0  # longer than a full look takes to come: nobody asks for it any more
+_GATHER_S = 1.0  # who is well and due so soon is asked together with who is due now
+_TROUBLE_MAX = 300  # letters: it stands in our books, once for each backend that waits
 
 
 @dataclass(slots=True)
@@ -87,8 +91,8 @@ class Health:
                 if now - zone.wanted_s > _FORGET_S:
                     del self._zones[where]
                     continue
-                due = [each for each, asked in zone.targets.items() if asked.due_s <= now][:AT_ONCE_MAX]
-                if due and not zone.running:
+                due = [] if zone.running else _due(zone.targets, now)
+                if due:
                     zone.running = True
                     tasks.create_task(self._ask(where, zone, due))
                 elif not zone.running:
@@ -107,9 +111,10 @@ class Health:
         try:
             finished = await self._commands.run(query, why="do backends answer", subject=None)
             found = query.parse(finished.reply)
-        except (CannotObserve, CommandError, ValueError) as problem:
-            trouble = str(problem)
-        zone.running = False
+        except (CannotObserve, CommandError, ValueError, OSError) as problem:  # OSError: no process to be had just now
+            trouble = _one_line(str(problem))
+        finally:
+            zone.running = False  # also when we end in the middle: whoever comes after us asks again
         now = time.monotonic()
         calm_s = max(self._later_s, len(zone.targets) / _PER_SECOND)
         changed = trouble != zone.trouble
@@ -131,3 +136,26 @@ class Health:
             self._changed[where] = None
             self._news.set()
         self._wake.set()
+
+
+def _due(targets: Mapping[Probe, _Asked], now: float) -> list[Probe]:
+    """Whom to ask now: the longest waiting first, but of every address one before a second of any. So who offers much
+    and answers nothing keeps nobody else waiting."""
+    due = sorted(
+        (asked.due_s, number, each) for number, (each, asked) in enumerate(targets.items()) if asked.due_s <= now
+    )
+    if not due:
+        return []
+    soon = now + _GATHER_S
+    well = (each for each, asked in targets.items() if now < asked.due_s <= soon and asked.answer and asked.answer.well)
+    turns: Counter[Ip] = Counter()
+    order = []
+    for number, each in enumerate((*(each for _, _, each in due), *well)):
+        order.append((turns[each.address], number, each))
+        turns[each.address] += 1
+    return [each for _, _, each in sorted(order)[:AT_ONCE_MAX]]
+
+
+def _one_line(text: str) -> str:
+    """Whoever is root in that zone may have had a hand in it."""
+    return "".join(each if each.isprintable() else " " for each in text)[-_TROUBLE_MAX:]
