@@ -41,6 +41,7 @@ from .rendering import Broken, Listens, Renderer
 from .workers import KIND as WORKERS
 from .workers import Workers
 
+SETTLE_S = 6.0  # the master tries a port that is in use for 2.5 s (nginx 1.22)
 _IDLE_S = 1.0  # so long after a reload who was taken out by it counts as idle, whoever still talks through old workers
 
 
@@ -195,7 +196,7 @@ class Nginx(GatewayPlugin[Seen]):
                 nginx.generation(where, given.status_port),
                 nginx.errors(where, str(log)),
                 always=True,
-                settle_s=6.0,  # the master tries a port that is in use for 2.5 s (nginx 1.22)
+                settle_s=SETTLE_S,
             ),
             embed=served.Embed(nginx.put, nginx.take),
             beside=True,

@@ -150,6 +150,17 @@ def test_what_it_does_not_read_is_taken_back_with_its_words() -> None:
     assert book_after(after.plan(three)).bad == {}, "something else is wanted"
 
 
+def test_what_it_was_silent_about_is_told_once_more() -> None:
+    """We may have been killed before it was told."""
+    silent = Sight(TWO, book=asked(TWO, 4.0, wanted=mark(TWO)))
+    assert silent.told(TWO) == [TOLD] and silent.codes(TWO) == []
+    book = book_after(silent.plan(TWO))
+    assert Book.of(book.to_record(SERVER, subject.gateway("edge"), "webd")) == book
+    again = replace(silent, book=replace(book, asked_s=NOW_S - 4.0))
+    assert again.told(TWO) == [] and again.codes(TWO) == ["bad-config"]
+    assert "said nothing" in again.plan(TWO).notes[0].text
+
+
 def test_how_long_it_may_take_is_the_servers_own() -> None:
     assert SERVER.reload is not None
     slow = replace(SERVER, reload=replace(SERVER.reload, settle_s=6.0))

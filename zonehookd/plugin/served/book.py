@@ -35,6 +35,7 @@ class Book:
 
     `asked_s`: when we last asked, wall clock. `enabled`: it served nobody before us: it was disabled, or could not
     start. `made_main`: there was no main file. `before`: the properties we set, as they were; None: not there.
+    `silent`: digest of what it was told to read, and neither read nor complained of: perhaps we were killed before.
     """
 
     exists: bool = False
@@ -48,6 +49,7 @@ class Book:
     enabled: bool = False
     made_main: bool = False
     before: Mapping[str, Setting | None] = field(default_factory=dict)
+    silent: str = ""
 
     @property
     def loaded(self) -> Generation:
@@ -68,11 +70,11 @@ class Book:
         """What was asked for is so, under this contract."""
         assert self.asked is not None
         book = self.without_bad(self.asked.what)
-        return replace(book, good=self.asked.what, contract=contract, data=self.asked.data, asked=None)
+        return replace(book, good=self.asked.what, contract=contract, data=self.asked.data, asked=None, silent="")
 
     def fails(self, why: str) -> Book:
         assert self.asked is not None
-        return replace(self, asked=None, bad={**self.bad, self.asked.what.digest: why})
+        return replace(self, asked=None, silent="", bad={**self.bad, self.asked.what.digest: why})
 
     def without_bad(self, what: Generation) -> Book:
         """It may be tried again."""
@@ -88,6 +90,7 @@ class Book:
             "wanted": self.wanted,
             "enabled": "yes" if self.enabled else "",
             "made_main": "yes" if self.made_main else "",
+            **({"silent": self.silent} if self.silent else {}),
             "before": json.dumps(
                 {name: [each.type, *each.values] if each else None for name, each in self.before.items()},
                 sort_keys=True,
@@ -131,4 +134,5 @@ class Book:
             enabled=bool(facts["enabled"]),
             made_main=bool(facts["made_main"]),
             before=before,
+            silent=facts.get("silent", ""),
         )

@@ -125,8 +125,10 @@ class _Planner:
             self.book = self.book.works(contract)
         elif age_s < reload.settle_s:
             return self._waits(f"{self.server.name} of zone {self.server.where} has not read it yet", "asked", _AGAIN_S)
-        else:
+        elif self.seen.said or self.book.silent == asked.what.digest:
             self.book = self.book.fails(self.seen.said or "it goes on with what it had, and said nothing")
+        else:
+            self.book = replace(self.book, asked=None, silent=asked.what.digest)  # told once more
         return None
 
     def _look_at_heir(self) -> Plan | None:
