@@ -29,7 +29,8 @@ _LOAD_SIZE = 300
 _LOAD_S, _LOAD_QUICK_S = 20.0, 4.0
 _RATE, _LONG = 500, 200
 _EVERY_S = 0.5  # between changes under load
-_MEMBERS = 4
+_MEMBERS = 10  # so that nobody comes and goes so often that it is held
+_QUIET_S = 1.2  # longer than what is put off: the next reload, the next question to who is not well
 _LIMIT_S = 900.0
 _SHOWN = {
     "our_haproxy": "zonehookd, haproxy",
@@ -72,12 +73,12 @@ class _Samples:
 def follows(only: str, size: int, tries: int) -> Samples:
     """On the lab host. Seconds, and the daemon's commands until it rests, a value per try. `only`: ways, by blanks."""
     samples = _Samples()
-    with proxied.scene(1) as (daemon, (member,)):
+    with proxied.scene(tries) as (daemon, members):  # one each: who comes and goes too often is held, as it should be
         witness = Witness()
         for name in only.split():
             keep = samples.of(name)
             with _way(name, daemon, size, keep) as way:
-                for _ in range(tries):
+                for member in members:
                     _come(way, member, daemon, witness, keep)
                     _go(way, member, daemon, witness, keep)
         witness.close()
@@ -85,7 +86,6 @@ def follows(only: str, size: int, tries: int) -> Samples:
 
 
 def _come(way: Way, member: Member, daemon: Daemon, witness: Witness, keep: Callable[[str, float], None]) -> None:
-    daemon.wait_until_quiet()
     daemon.audit.read()
     witness.ask_for(member)
     member.boot()
@@ -93,7 +93,7 @@ def _come(way: Way, member: Member, daemon: Daemon, witness: Witness, keep: Call
     way.come(member)
     _, at = witness.wait(member, "right")
     keep("come_s", at - healthy_s)
-    daemon.wait_until_quiet()
+    _until_settled(daemon)
     _keep_counted(daemon, "come", keep)
 
 
@@ -103,9 +103,13 @@ def _go(way: Way, member: Member, daemon: Daemon, witness: Witness, keep: Callab
     member.halt()
     _, at = witness.wait(member, "answer", began_s)
     keep("go_s", at - began_s)
-    daemon.wait_until_quiet()
+    _until_settled(daemon)
     witness.rest()
     _keep_counted(daemon, "go", keep)
+
+
+def _until_settled(daemon: Daemon) -> None:
+    daemon.journal.wait_for_quiet(daemon.pid, _QUIET_S)
 
 
 def _keep_counted(daemon: Daemon, change: str, keep: Callable[[str, float], None]) -> None:

@@ -113,11 +113,11 @@ class Backend:
     check: Check = Check()
     network: str = ""
     source: str = ""
+    key: str = field(init=False, repr=False, compare=False)  # names it within its route: letters, digits, and . : _ -
 
-    @property
-    def key(self) -> str:
-        """Names it within its route, and in configurations: letters, digits, and . : _ -"""
-        return f"{self.zone or 'address'}:{self.address}:{self.port}"
+    def __post_init__(self) -> None:
+        """The key is made once: a look at thousands of routes asks for each several times."""
+        object.__setattr__(self, "key", f"{self.zone or 'address'}:{self.address}:{self.port}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,6 +58,18 @@ class RouteBook:
 
     @staticmethod
     def of(record: Record) -> RouteBook:
+        """The same object for the same record: with thousands of routes every look reads them all."""
+        known = _read.get(record.name)
+        if known is not None and known[0] is record:
+            return known[1]
+        if len(_read) > _READ_MAX:
+            _read.clear()
+        book = RouteBook._of(record)
+        _read[record.name] = (record, book)
+        return book
+
+    @staticmethod
+    def _of(record: Record) -> RouteBook:
         facts = record.facts
         seats = [_unpacked(each) for each in json.loads(facts["seats"])]
         return RouteBook(
@@ -67,6 +79,10 @@ class RouteBook:
             facts["place"],
             {each.backend.key: each for each in seats},
         )
+
+
+_READ_MAX = 20_000
+_read: dict[str, tuple[Record, RouteBook]] = {}
 
 
 def _packed(seat: Seat) -> dict[str, Any]:

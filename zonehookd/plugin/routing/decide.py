@@ -140,7 +140,9 @@ def _seats(
             if gone is not None and gone.state != "out":
                 yield key, gone
         else:
-            before = replace(seat, backend=backend) if seat else Seat(backend, since_s=known.now_s)
+            before = seat if seat else Seat(backend, since_s=known.now_s)
+            if before.backend != backend:
+                before = replace(before, backend=backend)
             yield key, _seat(match, before, known, again)
 
 

@@ -83,8 +83,10 @@ def remember(
             if name in routing.records:
                 yield Forget(ROUTE, name, f"route {book.match} is no more")
             continue
-        record = book.to_record(gateway.name, gateway.subject, plugin)
         before = routing.records.get(name)
+        if before is not None and before.plugin == plugin and routing.books.get(book.match) == book:
+            continue  # as most are in every look
+        record = book.to_record(gateway.name, gateway.subject, plugin)
         if before is None or before.facts != record.facts or before.plugin != plugin:
             yield Remember(record, f"route {book.match}: {_where_all_stand(book)}")
     assert routing.known is not None
