@@ -21,6 +21,7 @@ from .slots import slot
 NONE = "zh-none"  # the backend without servers
 LABELS_MAX = 6  # of the domain of a wildcard host
 BATCH_MAX = 1000  # commands in one connection
+_UNCHECKED = ":unchecked"
 Name = tuple[str, str]  # backend, server
 
 
@@ -50,7 +51,13 @@ class Target:
 
 def server_name(backend: Backend) -> str:
     """One without a check is another server than the same with one: checks are set up when a server is made."""
-    return f"{backend.key}{':unchecked' if backend.check.kind == 'none' else ''}"
+    return f"{backend.key}{_UNCHECKED if backend.check.kind == 'none' else ''}"
+
+
+def _spellings(name: str) -> tuple[str, str]:
+    """What servers of the same backend may be called."""
+    key = name.removesuffix(_UNCHECKED)
+    return key, f"{key}{_UNCHECKED}"
 
 
 def named(book: RouteBook, state: str) -> Iterator[tuple[Name, Seat]]:
@@ -122,7 +129,8 @@ def removals(
     for name, running in runtime.servers.items():
         if name in wanted.draining and running.admin != "drain":
             yield (haproxy.set_state(*name, "drain"),)
-    for name in sorted(leftovers(runtime, wanted)):
+    needed = _still_needed(runtime, wanted)
+    for name in sorted(leftovers(runtime, wanted) - needed):
         used = use.get(name)
         group = []
         if runtime.servers[name].admin != "maint":
@@ -133,6 +141,25 @@ def removals(
             group.append(haproxy.del_server(*name))
         if group:
             yield tuple(group)
+
+
+def _still_needed(runtime: Runtime, wanted: Target) -> frozenset[Name]:
+    """Servers that become others of the same backend, here or in another place, as with another kind of check: they
+    take requests until those do, for whoever is to be served must not be without a server in between."""
+    leads: dict[str, set[str]] = {}  # where requests go now -> where the same ones are to go
+    for path, entries in runtime.maps.items():
+        there = wanted.maps.get(Path(path), {})
+        for entry in entries:
+            if entry.key in there and slot(entry.value):
+                leads.setdefault(entry.value, set()).add(there[entry.key])
+    found = set()
+    for place, name in leftovers(runtime, wanted):
+        for other in leads.get(place, ()):
+            heirs = [(other, each) for each in _spellings(name) if (other, each) in wanted.servers]
+            here = [heir for heir in heirs if heir in runtime.servers and runtime.servers[heir].admin == "ready"]
+            if heirs and (other != place or not here):
+                found.add((place, name))
+    return frozenset(found)
 
 
 # -- adding ----------------------------------------------------------------------------------------------------------
