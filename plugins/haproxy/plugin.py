@@ -222,7 +222,7 @@ class Haproxy(GatewayPlugin[Seen]):
         at = rendering.Listens(
             listens.get(proxy.http, ()) if proxy.http else (),
             listens.get(proxy.https, ()) if proxy.tls and proxy.https else (),
-            tuple(each for port in sorted(set(listens) - set(proxy.ports)) for each in listens[port]),
+            {port: each for port, each in listens.items() if port not in proxy.ports},
         )
         books = [each for each in wish.decision.books if each.place]
         made = rendering.text(

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import jinja2
@@ -59,11 +59,11 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class Listens:
-    """What stands behind ``bind``."""
+    """What stands behind ``bind``. `tcp`: by the public port."""
 
     http: tuple[str, ...] = ()
     https: tuple[str, ...] = ()
-    tcp: tuple[str, ...] = ()
+    tcp: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
 
 
 def idle(socket: Path) -> Path:
@@ -99,7 +99,7 @@ def text(
                 old_workers_max=_OLD_WORKERS_MAX,
                 http=listens.http,
                 https=listens.https,
-                tcp=listens.tcp,
+                tcp=sorted(listens.tcp.items()),
                 certificates=[each.certificate for each in sorted(proxy.tls, key=lambda one: bool(one.hosts))],
                 maps=maps,
                 labels_max=LABELS_MAX,
