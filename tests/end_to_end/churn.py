@@ -22,26 +22,48 @@ from zonehookd.bus.client import ask
 
 RUN = Path("/var/run/zonehookd")
 PATIENCE_S = 120.0
-EITHER_S = 0.15  # after which tests/traffic has read its file again, and what it had asked before has its answer
+EITHER_S = 0.3  # after which tests/traffic has read its file again, and what it had asked before has its answer
+# Outside: until each host has been answered by its zone.
+ASK = """
+import http.client, sys, time
+deadline = time.monotonic() + 60
+for zone in sys.argv[3:]:
+    host = sys.argv[2].replace("@", zone)
+    while True:
+        try:
+            connection = http.client.HTTPConnection(sys.argv[1], 80, timeout=5)
+            connection.request("GET", "/", headers={"Host": host})
+            answer = connection.getresponse()
+            if answer.status == 200 and answer.read().decode().strip() == zone:
+                break
+        except OSError:
+            pass
+        if time.monotonic() > deadline:
+            sys.exit(f"{host} is not answered by {zone}")
+        time.sleep(0.02)
+"""
 
 
 @dataclasses.dataclass
 class Plan:
     """`zones` come in this order, `at_once` together, round after round, until they have come `times` times.
 
-    `stay`: lines of the file at all times. `routes`: of each zone that comes, with ``@`` for its name; it is routed
-    when it is ``in`` on all of them. `named`: which of them (HOST PATH) answer by that zone alone. `turns`: commands,
-    one after each wave, over and over.
+    `at`: the proxy's address. `stay`: lines of the file at all times. `routes`: of each zone that comes, with ``@`` for
+    its name; it is routed when it is ``in`` on all of them, and `host` is answered by it. `drain`: it is drained by
+    hand before its halt, however long that takes; else by the gate, as far as that waits. `turns`: commands, one after
+    each wave, over and over.
     """
 
     program: str
+    at: str
     file: str
     zones: list[str]
     times: int
     at_once: int
     stay: list[str]
     routes: list[str]
-    named: list[str]
+    host: str
+    drain: bool
     turns: list[list[str]]
 
 
@@ -100,12 +122,14 @@ class Churn:
             self._may = (self._may | set(may)) - set(must) - set(gone)
             lines = [*self.plan.stay]
             for zones, mark in ((self._must, ""), (self._may, " either")):
-                lines += [f"{way.replace('@', zone)} {zone}{mark}" for zone in sorted(zones) for way in self.plan.named]
+                lines += [f"{self.plan.host.replace('@', zone)} / {zone}{mark}" for zone in sorted(zones)]
             fresh = Path(f"{self.plan.file}.new")
             fresh.write_text("".join(f"{line}\n" for line in lines))
             fresh.replace(self.plan.file)
 
     def come(self, zones: list[str]) -> None:
+        if not zones:
+            return
         waiting = dict(zip(zones, self.each("boot", zones), strict=True))
         deadline = time.monotonic() + PATIENCE_S
         while waiting:
@@ -119,12 +143,32 @@ class Churn:
             if now > deadline:
                 sys.exit(f"not routed: {waiting}: {[seats.get(key) for key in seats if key[1] in waiting]}")
             time.sleep(0.05)
+        do(
+            [
+                "zonelab",
+                "outside",
+                "run",
+                "--",
+                "/usr/bin/python3",
+                "-SE",
+                "-c",
+                ASK,
+                self.plan.at,
+                self.plan.host,
+                *zones,
+            ]
+        )
+        self.tell(may=zones)
+        time.sleep(EITHER_S)  # who has asked before may hear of it yet
         self.tell(must=zones)
 
     def go(self, zones: list[str]) -> None:
         if zones:
             self.tell(may=zones)
             time.sleep(EITHER_S)
+            if self.plan.drain:
+                with ThreadPoolExecutor(len(zones)) as pool:
+                    list(pool.map(drain, zones))
             began = time.monotonic()
             self.halted_s += [end - began for end in self.each("halt", zones)]
             self.tell(gone=zones)
@@ -138,6 +182,12 @@ class Churn:
 
         with ThreadPoolExecutor(max(1, len(zones))) as pool:
             return list(pool.map(one, zones))
+
+
+def drain(zone: str) -> None:
+    answer = ask(RUN, "drain", timeout_s=PATIENCE_S, zone=zone, for_s=60.0, reason="it goes", wait=True)
+    if answer["still"]:
+        sys.exit(f"not drained: {answer}")
 
 
 def do(argv: list[str]) -> None:
