@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from command_proxies import Running
 from command_table import Said, said
 from fixtures import Admin
 from lab.dispatch import paper_world
@@ -53,6 +54,7 @@ class Account:
     def __init__(self, patch: pytest.MonkeyPatch) -> None:
         self.ran: set[Ran] = set()
         run, ask, carry_out = PaperCommands.run, PluginReader.ask, Applier._carry_out
+        nginx = Running()
 
         async def on_paper(commands: PaperCommands, asked: Any, **why: Any) -> Finished:
             kind = "change" if isinstance(asked, Change) else "look"
@@ -60,6 +62,9 @@ class Account:
             self.ran.add(Ran(command, kind, ""))
             if command.place == "global" and command.words[0] in _ANSWERED:
                 return Finished(Reply(0, _ANSWERED[command.words[0]], ""), 0.0)
+            answer = nginx.answer(command, commands.world.root)
+            if answer is not None or command.words[0] == "find":
+                return Finished(Reply(0, answer or "", ""), 0.0)
             return await run(commands, asked, **why)
 
         async def for_plugin(reader: PluginReader, query: Query[Any]) -> Any:
