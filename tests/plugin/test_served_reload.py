@@ -221,6 +221,15 @@ def test_leaving_is_a_reload_without_us() -> None:
     assert Sight(book=good(ONE, enabled=True)).told(None) == [svcadm("disable")]
 
 
+def test_one_that_is_disabled_without_us_need_not_come_up_with_what_is_left() -> None:
+    """haproxy calls a file without a listener, such as the delivered one, a failure (services sheet 6.3)."""
+    for judged in (None, Judged(False, "no listener")):
+        unfit = Sight(book=good(ONE, enabled=True), tested=judged)
+        lines = [describe(step) for step in unfit.plan(None).steps]
+        assert unfit.told(None) == [svcadm("disable")] and unfit.codes(None) == []
+        assert not any(" -t " in line for line in lines)
+
+
 def test_leaving_asks_nothing_of_a_main_file_that_has_no_place_for_us() -> None:
     def nowhere(main: str | None, mark: str, body: str) -> str:
         raise ValueError("no place in it")

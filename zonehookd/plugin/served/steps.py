@@ -13,7 +13,7 @@ from zonehookd.model.command import Change, Verdict
 from zonehookd.model.plan import Forget, Note, Plan, Remember, Step, nothing
 from zonehookd.plugin import where as files_of
 from zonehookd.plugin.served.book import KIND, Asked, Book
-from zonehookd.plugin.served.look import MAINTENANCE, RUNS, Seen, contract_of
+from zonehookd.plugin.served.look import MAINTENANCE, RUNS, Judged, Seen, contract_of
 from zonehookd.plugin.served.refusals import clear_away, foreign_files, no_service
 from zonehookd.plugin.served.server import ABSENT, Generation, Server, Setting, Wanted, digest
 
@@ -59,6 +59,8 @@ class _Planner:
         waiting = self._look_back()
         if waiting:
             return waiting
+        if self.wanted is None and self.book.enabled:  # it is disabled, and need not come up with what is left
+            self.seen = replace(self.seen, tested=Judged(True))
         target = self._target()
         apply = self._must_apply(target)
         if apply and service.state == "offline":
@@ -222,12 +224,11 @@ class _Planner:
     def _install(self, target: Generation) -> list[Step]:
         """Test, remember, swap, tell: in this order."""
         server, seen, service, book = self.server, self.seen, self.service, self.book
-        steps: list[Step] = []
         why = f"{server.name} of zone {server.where}: " + (
             "its configuration changed" if target.config is not None else "nothing of ours is wanted any more"
         )
         tests = [] if self._tested(target) else [*self._test(target, why)]
-        steps += tests
+        steps: list[Step] = [*tests]
         files = self.wanted.files(server) if self.wanted is not None else {}
         asked = Asked(target, digest(files), contract_of(service), service.state)
         main = seen.files[server.main]
