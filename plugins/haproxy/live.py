@@ -13,7 +13,7 @@ from pathlib import Path
 
 from zonehookd.illumos import haproxy
 from zonehookd.illumos.haproxy import Running, Runtime, Use
-from zonehookd.model.route import Backend, Match
+from zonehookd.model.route import Backend, Match, Route
 from zonehookd.plugin.routing import RouteBook, Seat
 
 from .slots import slot
@@ -100,6 +100,28 @@ def _masked(matches: Collection[Match]) -> Iterator[str]:
 
 def map_text(entries: Mapping[str, str]) -> str:
     return "".join(f"{key} {value}\n" for key, value in sorted(entries.items()))
+
+
+def adopted(
+    runtime: Runtime, maps: Maps, routes: Iterable[Route], books: Mapping[Match, RouteBook], now_s: float
+) -> Mapping[Match, RouteBook]:
+    """Routes that our books do not know, though they are served: the books were lost. Who serves goes on, in the same
+    place; without this all of them would be out, and their connections cut, until each has answered."""
+    used = {book.place for book in books.values()}
+    found = {}
+    for route in routes:
+        match = route.match
+        path, key = (maps.tcp, str(match.port)) if match.port else (maps.http, f"{match.host}{match.path}")
+        place = next((each.value for each in runtime.maps.get(str(path), ()) if each.key == key), "")
+        if match in books or not slot(place) or place in used:
+            continue
+        names = {each.key: (each, runtime.servers.get((place, server_name(each)))) for each in route.backends}
+        serving = {key: each for key, (each, running) in names.items() if running and running.admin == "ready"}
+        if serving:
+            seats = {key: Seat(each, "in", "routed", since_s=now_s) for key, each in serving.items()}
+            found[match] = RouteBook(match, route.owner, route.network, place, seats)
+            used.add(place)
+    return found
 
 
 # -- taking away -----------------------------------------------------------------------------------------------------

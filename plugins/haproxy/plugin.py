@@ -152,6 +152,9 @@ class Haproxy(GatewayPlugin[Seen]):
         self, gateway: GatewayView, proxy: Proxy, state: State, runtime: Runtime, key: str, host: HostReader
     ) -> Wish:
         look = routing.look(gateway, proxy, host, watches=True)
+        assert look.known is not None
+        lost = live.adopted(runtime, self._maps, gateway.routes, look.books, look.known.now_s)
+        look = replace(look, books={**look.books, **lost})
         settled = {name for book in look.books.values() for name, _ in live.named(book, "in")}
         busy = {name[0] for name in runtime.servers if slot(name[0]) and name not in settled}
         socket = self._socket(host.dialect.vnic_zone_field, state)

@@ -188,6 +188,18 @@ def test_one_that_cannot_be_told_any_more_is_restarted() -> None:
     assert again.told() == [] and book_after(again.plan()).contract == "8"
 
 
+def test_with_books_lost_it_is_told_nothing_and_never_restarted() -> None:
+    """It says what it has read: so it was told by us, and knows the signal."""
+    lost = Sight(book=Book())
+    assert lost.told() == [] and lost.codes() == []
+    book = book_after(lost.plan())
+    assert (book.good, book.contract, book.enabled) == (ONE.generation(SERVER), "7", False)
+    starting = replace(SERVER, starts=lambda main: "listen" in main)
+    assert book_after(replace(lost, server=starting).plan()).enabled, "without us it serves nobody"
+    assert replace(lost, book=book).plan().steps == ()
+    assert lost.told(TWO) == [TOLD]
+
+
 def test_somebody_elses_restart_needs_none_of_ours() -> None:
     """Also one in a new contract that answers late."""
     assert Sight(contract=9).told() == [] and book_after(Sight(contract=9).plan()).contract == "9"

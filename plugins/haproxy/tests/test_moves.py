@@ -7,9 +7,9 @@ from dataclasses import replace
 from ipaddress import ip_address
 from pathlib import Path
 
-from plugins.haproxy.live import Maps, additions, leftovers, removals, server_name, target
+from plugins.haproxy.live import Maps, additions, adopted, leftovers, removals, server_name, target
 from zonehookd.illumos.haproxy import Entry, Running, Runtime, Use
-from zonehookd.model.route import Backend, Check, Match
+from zonehookd.model.route import Backend, Check, Match, Route
 from zonehookd.plugin.routing import RouteBook, Seat
 
 MAPS = Maps(Path("/z/http.map"), Path("/z/tcp.map"), Path("/z/checks.map"))
@@ -61,7 +61,7 @@ def test_by_another_name_it_serves_until_the_other_does() -> None:
         f"set server {OLD}/{old[1]} state maint",
         f"del server {OLD}/{old[1]}",
     ]
-    waits = replace(both, servers=both.servers | {new: replace(both.servers[new], admin="maint")})
+    waits = replace(both, servers=dict(both.servers) | {new: replace(both.servers[new], admin="maint")})
     assert removed(waits, book(unchecked, OLD)) == [], "the other takes nothing yet"
 
 
@@ -73,3 +73,17 @@ def test_who_is_gone_or_drained_is_not_waited_for() -> None:
     moved = replace(WEB1, check=Check("http", "/health"))
     lines = removed(runtime({old: WEB1}, OLD), book(moved, NEW, "drain"))
     assert lines[0] == f"set server {OLD}/{old[1]} state maint"
+
+
+def test_who_is_served_though_our_books_know_nothing_goes_on() -> None:
+    route = Route(SHOP, (WEB1, replace(WEB1, zone="web2", address=ip_address("10.99.0.2"))), "web1", network="web")
+    old = (OLD, server_name(WEB1))
+    now = runtime({old: WEB1}, OLD)
+    found = adopted(now, MAPS, [route], {}, 1000.0)
+    assert {match: (made.place, set(made.seats)) for match, made in found.items()} == {SHOP: (OLD, {WEB1.key})}
+    assert not leftovers(now, target(found.values(), MAPS)), "nobody is cut"
+    assert adopted(now, MAPS, [route], {SHOP: book(WEB1, OLD)}, 1000.0) == {}, "the books are right where there are any"
+    assert adopted(now, MAPS, [route], {Match("b.org"): book(WEB1, OLD)}, 1000.0) == {}, "of another route's place"
+    gone = replace(now, servers={old: replace(now.servers[old], admin="maint")})
+    assert adopted(gone, MAPS, [route], {}, 1000.0) == {}
+    assert adopted(runtime({}, "zh-none"), MAPS, [route], {}, 1000.0) == {}

@@ -14,6 +14,7 @@ from zonehookd.model.plan import Forget, Note, Plan, Remember, Step, nothing
 from zonehookd.plugin import where as files_of
 from zonehookd.plugin.served.book import KIND, Asked, Book
 from zonehookd.plugin.served.look import MAINTENANCE, RUNS, Judged, Seen, contract_of
+from zonehookd.plugin.served.lost import found_again, served_nobody
 from zonehookd.plugin.served.refusals import clear_away, foreign_files, no_service
 from zonehookd.plugin.served.server import ABSENT, Generation, Server, Setting, Wanted, digest
 
@@ -136,7 +137,12 @@ class _Planner:
     def _look_at_heir(self) -> Plan | None:
         """Nothing was asked for. One that somebody else started has read what lies there, and will say so in time."""
         book, contract = self.book, contract_of(self.service)
-        if book.contract == contract or book.good is None or self._wrong(book.good):
+        if book.good is None:
+            wish = self._wish
+            if self.wanted is not None and self.seen.runs == wish.digest and not self._wrong(wish):
+                self.book = found_again(self.server, wish, self.seen)
+            return None
+        if book.contract == contract or self._wrong(book.good):
             return None
         if self.seen.runs == book.good.digest:
             self.book = replace(book, contract=contract).without_bad(book.good)
@@ -239,7 +245,7 @@ class _Planner:
         }
         blank = main is None or (left and not (server.without_us(main) or "").strip())
         made_main = book.made_main if book.exists else blank
-        enabled = book.enabled or (target.config is not None and book.good is None and self._served_nobody())
+        enabled = book.enabled or (target.config is not None and book.good is None and served_nobody(server, seen))
         self.book = replace(
             book,
             asked=asked,
@@ -255,15 +261,6 @@ class _Planner:
         steps += self._drop_candidates(bool(tests), f"{why}, and was tested")
         steps += self._tell(target, why)
         return steps
-
-    def _served_nobody(self) -> bool:
-        """Before us. At first sight only, the main file tells, too: one that runs although it could not start with
-        it, and nothing in it is ours, has another main file than we think, and serves its admin.
-        """
-        server, main, state = self.server, self.seen.files[self.server.main], self.service.state
-        if state == "disabled" or self.book.exists:
-            return state == "disabled"
-        return server.left_in(main) or (state == MAINTENANCE and not server.starts(server.without_us(main) or ""))
 
     def _tested(self, target: Generation) -> bool:
         """Its test has passed, or is of no use: what is to be there again after a failure was there before."""
@@ -323,7 +320,8 @@ class _Planner:
             yield replace(smf.enable(server.where, server.fmri, why=f"{why}, and it is disabled"), cause=cause)
         elif state in RUNS:
             reload, contract = server.reload, self.service.contract
-            known = contract is not None and self.book.contract == str(contract)  # else it would not know the signal
+            # Else it would not know the signal; who has read anything of ours knows it, whatever our books say.
+            known = bool(self.seen.runs) or (contract is not None and self.book.contract == str(contract))
             told = reload is not None and (known or reload.always) and (target.config is not None or reload.leaves)
             if reload is not None and contract is not None and told and reload.hears:
                 yield reload.tell(contract, why)
