@@ -87,6 +87,13 @@ def test_the_most_exact_declaration_of_a_host_decides() -> None:
     assert made.may_serve("web1", "*.example.org") and not made.may_serve("db1", "*.example.org")
 
 
+def test_a_wildcard_is_no_way_round_a_declaration_beneath_it() -> None:
+    made = proxy({"hosts": {"*.example.org": ["web*"], "shop.example.com": ["web1", "shop*"]}})
+    assert not made.may_serve("db1", "*.org") and made.may_serve("web1", "*.org")
+    assert not made.may_serve("web2", "*.example.com") and made.may_serve("web1", "*.com")
+    assert made.may_serve("db1", "*.example.net") and made.may_serve("db1", "*.myexample.com")
+
+
 REFUSED: list[tuple[dict[str, Any] | None, dict[str, Any], str]] = [
     (None, {"route": [{"to": "web1", "host": "a"}]}, r"edge\.route: .*no proxy.*declare \[gateway\.edge\.proxy\]"),
     ({}, {"kind": "external"}, r"gateway\.edge\.proxy: an external gateway is only wired.*make it kind"),

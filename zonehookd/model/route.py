@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Literal
@@ -177,9 +177,17 @@ class Proxy:
         return any(first <= port <= last for first, last in self.tcp_ports)
 
     def may_serve(self, zone: str, name: str) -> bool:
-        """The most exact declaration of the host decides; without one anybody may be first."""
+        """The most exact declaration of the host decides; without one anybody may be first. A wildcard that none covers
+        is not for whoever may not serve what is declared beneath it: he would get what nobody else serves of that."""
         declared = next((self.hosts[each] for each in _covering(name) if each in self.hosts), None)
-        return declared is None or any(fnmatchcase(zone, each) for each in declared)
+        if declared is not None:
+            return _meant(zone, declared)
+        beneath = (zones for each, zones in self.hosts.items() if name[0] == "*" and each.endswith(name[1:]))
+        return all(_meant(zone, zones) for zones in beneath)
+
+
+def _meant(zone: str, patterns: Iterable[str]) -> bool:
+    return any(fnmatchcase(zone, each) for each in patterns)
 
 
 def _covering(name: str) -> Iterator[str]:
