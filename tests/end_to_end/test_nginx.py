@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 from machine import Machine, until
-from proxied import Case, Proxied, attribute
+from proxied import FMRIS, Case, Proxied, attribute
 
 pytestmark = [pytest.mark.namespaces, pytest.mark.timeout(300)]
 
@@ -159,6 +159,25 @@ def test_it_is_disabled(vanilla: Proxied) -> None:
     look(here)
     here.until_answers(SHOP, "200 web1")
     well(here)
+
+
+def test_haproxy_takes_over_and_gives_it_back(omnios: Proxied) -> None:
+    """Each waits until the other has let go of the ports, and goes on with the same books."""
+    here = omnios
+    text = here.config()
+    seats = here.seats(f"{SHOP}/")
+    here.reconfigure(text.replace('program = "nginx"', 'program = "haproxy"'))
+    other = FMRIS["haproxy", "omnios"]
+    until(lambda: "online" in here.host.do("svcs", "-z", "edge", "-H", "-o", "state", other), "haproxy runs")
+    until(lambda: here.state() == "disabled", f"nginx does not: {here.trouble()}")
+    here.until_answers(SHOP, "200 web1")
+    assert here.seats(f"{SHOP}/") == seats
+    here.reconfigure(text)
+    until(lambda: here.state() == "online", f"nginx runs again: {here.trouble()}")
+    here.until_answers(SHOP, "200 web1")
+    assert here.host.do("svcs", "-z", "edge", "-H", "-o", "state", other).strip() == "disabled"
+    well(here)
+    assert here.seats(f"{SHOP}/") == seats
 
 
 def test_a_port_that_is_taken_costs_its_own_route_only(omnios: Proxied) -> None:
