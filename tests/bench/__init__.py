@@ -16,4 +16,7 @@ dlmgmtd; files lie on a tmpfs, so a durable write waits for no disk. Ratios and 
     reservations.py (g) a reservation -> offered; discover.py: who asks for it
     rules.py        (h) SIGHUP -> NAT rules loaded
     gateways.py     the gateway of these three
+    gate.py         (i) what the gate costs a boot
+    proxies.py      (j) a zone healthy -> routed, halted -> not routed, and what clients notice; proxied.py: the scene;
+                    witness.py: the client that times it; scripted.py: the ways of others
 """

@@ -2,9 +2,10 @@
 
 *Come*: from the moment when the zone runs and its server takes connections at its address, as the zone itself saw it,
 to the first right answer through the proxy, as a client outside saw it. *Go*: from the start of `zoneadm halt` to the
-first answer that is not the zone's. The rest is the same for everybody: the host, the zones, the N routes that are
-there already (proxied.py), the client. The others (scripted.py) are told at the very moment when the zone is healthy,
-and right before it is halted, so they need not notice anything, nor ask whether anybody is well.
+first 503, by which each of them says that nobody is behind this host. The rest is the same for everybody: the host, the
+zones, the N routes that are there already (proxied.py), the client. The others (scripted.py) are told at the very
+moment when the zone is healthy, and right before it is halted, so they need not notice anything, nor ask whether
+anybody is well.
 
 *Under load*: 500 requests a second to the N routes and 200 long connections, while zones boot and halt.
 """
@@ -30,6 +31,7 @@ _LOAD_S, _LOAD_QUICK_S = 20.0, 4.0
 _RATE, _LONG = 500, 200
 _EVERY_S = 0.5  # between changes under load
 _MEMBERS = 10  # so that nobody comes and goes so often that it is held
+_STAY = 4  # so many others boot before one that has booted is halted
 _QUIET_S = 1.2  # longer than what is put off: the next reload, the next question to who is not well
 _LIMIT_S = 900.0
 _SHOWN = {
@@ -101,7 +103,7 @@ def _go(way: Way, member: Member, daemon: Daemon, witness: Witness, keep: Callab
     began_s = time.time()
     way.go(member)
     member.halt()
-    _, at = witness.wait(member, "answer", began_s)
+    _, at = witness.wait(member, "503", began_s)
     keep("go_s", at - began_s)
     _until_settled(daemon)
     witness.rest()
@@ -161,22 +163,28 @@ def _load(
 
 
 def _changes(way: Way, members: list[Member], seconds: float) -> tuple[int, int]:
-    """How many, and the most processes there were. Zones boot and halt in turn, half of them run."""
+    """How many, and the most processes there were. Zones boot and halt in turn; each runs for a while."""
     began = time.monotonic()
-    number, most = 0, 0
-    while (due := began + number * _EVERY_S) < began + seconds:
-        time.sleep(max(0.0, due - time.monotonic()))
-        member = members[number // 2 % len(members)]
-        if number % 2:
-            way.go(member)
-            member.halt()
-        else:
+    done, most = 0, 0
+    for number in range(int(seconds / _EVERY_S)):
+        time.sleep(max(0.0, began + number * _EVERY_S - time.monotonic()))
+        if time.monotonic() - began > seconds:
+            break
+        turn, halts = divmod(number, 2)
+        if not halts:
+            member = members[turn % len(members)]
             member.boot()
             member.healthy_s()
             way.come(member)
-        number += 1
+        elif turn >= _STAY:
+            member = members[(turn - _STAY) % len(members)]
+            way.go(member)
+            member.halt()
+        else:
+            continue
+        done += 1
         most = max(most, Processes.now().count)
-    return number, most
+    return done, most
 
 
 def run(quick: bool) -> Samples:

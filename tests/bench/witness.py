@@ -4,7 +4,7 @@
 
 stdin: ``HOST NAME``, who is asked for from now on and who should answer, or ``-``, nobody. stdout: a JSON line whenever
 the verdict is another one than before: {"host", "said", "asked", "at"}; times are wall clock. `said` is ``right`` (NAME
-answered), ``answer`` (a whole answer, not from NAME) or why there was none.
+answered), the status of an answer that was not NAME's, or why there was none.
 
 A question goes out every 5 ms whatever became of those before, each on a connection of its own; an answer to a question
 older than the one that was judged last is not told.
@@ -82,7 +82,7 @@ class Witness:
         if request.route is not self._route or request.due < self._judged_due:
             return
         self._judged_due = request.due
-        said = "right" if verdict == OK else "answer" if status else verdict
+        said = "right" if verdict == OK else str(status) if status else verdict
         if said != self._said:
             self._said = said
             times = {"asked": request.due + self._wall, "at": time.monotonic() + self._wall}
