@@ -161,7 +161,8 @@ class Nginx(GatewayPlugin[Seen]):
         renderer = Renderer(options, proxy, Listens.on(proxy, addresses), former, frozenset(resting))
         wish = replace(wish, decision=_said_out(decision, look, resting, known), left=known, own=own)
         try:
-            text = renderer.text([each for each in decision.books if each.seats or _offered(gateway, each.match)])
+            offered = {each.match for each in gateway.routes}
+            text = renderer.text([each for each in decision.books if each.seats or each.match in offered])
         except ValueError as problem:
             note = Note("refused", f"nginx keeps what it has: {problem}", "bad-template", str(self.options.templates),
                         "mend the template", again_after_s=10.0)  # fmt: skip
@@ -301,10 +302,6 @@ def _said(wish: Wish, now_s: float) -> Iterator[Note]:
 def _another(gateway: GatewayView) -> bool:
     """Another program is to serve its routes."""
     return gateway.gateway is not None and gateway.gateway.proxy is not None
-
-
-def _offered(gateway: GatewayView, match: Match) -> bool:
-    return any(each.match == match for each in gateway.routes)
 
 
 def _networks(decision: Decision) -> set[str]:

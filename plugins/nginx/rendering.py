@@ -167,7 +167,7 @@ class Renderer:
                 strangers=list(self._strangers()),
                 upstreams=[each for each in map(_upstream, http) if each.servers],
                 balance=self.proxy.balance,
-                hosts=[self._host(name, every) for name, every in sorted(hosts.items())],
+                hosts=[self._host(name, _with_wider(name, hosts)) for name in sorted(hosts)],
                 plain=self.listens.plain,
                 secure=self.listens.secure,
                 nobody=NOBODY,
@@ -206,7 +206,7 @@ class Renderer:
         return bool({f"tls/{tls.certificate}", f"tls/{tls.key}"} & self.left)
 
     def _host(self, name: str, books: Sequence[RouteBook]) -> _Host:
-        made = tuple(_Piece(each.match, self._piece(each)) for each in sorted(books, key=lambda one: one.match))
+        made = tuple(_Piece(each.match, self._piece(each)) for each in sorted(books, key=lambda one: one.match.path))
         certificate = self._certificate(name) if self.listens.secure else None
         return _Host(name, made, certificate, any(each.match.path == "/" for each in books))
 
@@ -247,6 +247,17 @@ class Renderer:
 @lru_cache(16384)
 def _balanced(text: str) -> bool:
     return nginx.balanced(text)
+
+
+def _with_wider(name: str, hosts: Mapping[str, Sequence[RouteBook]]) -> Sequence[RouteBook]:
+    """The routes of a host, and of the wildcards over it where its own have nothing to say: nginx looks into the one
+    server only that fits best."""
+    found: list[RouteBook] = []
+    for each in _covering(name):
+        known = [book.match.path for book in found]
+        wider = hosts.get(each, ())
+        found += [book for book in wider if not any(book.match.path.startswith(path) for path in known)]
+    return found
 
 
 def _upstream(book: RouteBook) -> _Upstream:

@@ -58,7 +58,7 @@ def test_routes_of_every_kind_are_taken(tmp_path: Path) -> None:
         book(HTTP, "10.0.0.1", "10.0.0.2", weight=3),
         book(Match("shop.example.org", "/api/"), "fd00::1"),
         book(Match("*.example.org"), "10.0.0.3"),
-        book(Match("alone.example.org", "/only/"), "10.0.0.4"),
+        book(Match("alone.example.net", "/only/"), "10.0.0.4"),
         book(Match("nobody.example.org")),
         book(Match("drained.example.org"), "10.0.0.9", state="drain"),
         book(Match(port=15432), "10.0.0.5", "fd00::2"),
@@ -71,7 +71,7 @@ def test_routes_of_every_kind_are_taken(tmp_path: Path) -> None:
     assert "server [fd00::1]:8080" in made.config and "10.0.0.9" not in made.config
     assert "location /api/ {" in made.config and "location = /api {" in made.config
     assert f"upstream {place(Match('nobody.example.org'))}" not in made.config, "an empty one would be fatal"
-    assert made.config.count(NOBODY) == 4, "strangers, nobody, drained, and what alone.example.org does not serve"
+    assert made.config.count(NOBODY) == 4, "strangers, nobody, drained, and what alone.example.net does not serve"
     assert 'return "";' in made.top and "proxy_pass " in made.top
     assert set(pieces(made.config)) | set(pieces(made.top)) == {str(each.match) for each in books}
 
@@ -80,6 +80,17 @@ def test_no_routes_at_all(tmp_path: Path) -> None:
     made = text()
     check(made, tmp_path)
     assert "stream" not in made.top and "listen 18080 default_server;" in made.config
+
+
+def test_what_a_host_leaves_open_is_for_the_wildcard_over_it(tmp_path: Path) -> None:
+    hosts = ("a.b.org/x/", "a.b.org/x/y/", "*.b.org/x/z/", "*.b.org/w/", "*.org/", "*.org/w/v/", "whole.b.org/")
+    made = text(*(book(Match(name.partition("/")[0], f"/{name.partition('/')[2]}"), "10.0.0.1") for name in hosts))
+    check(made, tmp_path)
+    servers = {part.split(";")[0].split()[-1]: part for part in made.config.split("server_name ")[1:]}
+    found = {name: list(pieces(part)) for name, part in servers.items()}
+    assert found["a.b.org"] == ["*.org/", "*.b.org/w/", "a.b.org/x/", "a.b.org/x/y/"]
+    assert found["*.b.org"] == ["*.org/", "*.b.org/w/", "*.b.org/x/z/"]
+    assert found["*.org"] == ["*.org/", "*.org/w/v/"] and found["whole.b.org"] == ["whole.b.org/"]
 
 
 def test_addresses_and_both_families(tmp_path: Path) -> None:
