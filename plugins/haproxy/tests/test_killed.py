@@ -1,4 +1,4 @@
-"""Killed after each of its steps, in a gateway zone: the next start finishes, and a real haproxy has what lies there."""
+"""Killed after each of its steps, in a gateway zone: the next start finishes, a real haproxy has what lies on disk."""
 
 from __future__ import annotations
 

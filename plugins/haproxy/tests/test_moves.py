@@ -7,8 +7,13 @@ from dataclasses import replace
 from ipaddress import ip_address
 from pathlib import Path
 
+import pytest
+
 from plugins.haproxy.live import Maps, additions, adopted, leftovers, removals, server_name, target
+from zonehookd.errors import CannotObserve
+from zonehookd.illumos import haproxy
 from zonehookd.illumos.haproxy import Entry, Running, Runtime, Use
+from zonehookd.model.command import Reply
 from zonehookd.model.route import Backend, Check, Match, Route
 from zonehookd.plugin.routing import RouteBook, Seat
 
@@ -87,3 +92,18 @@ def test_who_is_served_though_our_books_know_nothing_goes_on() -> None:
     gone = replace(now, servers={old: replace(now.servers[old], admin="maint")})
     assert adopted(gone, MAPS, [route], {}, 1000.0) == {}
     assert adopted(runtime({}, "zh-none"), MAPS, [route], {}, 1000.0) == {}
+
+
+def test_nonsense_instead_of_haproxy_is_not_seen_and_named_in_no_command() -> None:
+    query = haproxy.runtime("edge", Path("/z/0.sock"), MAPS.all[:1])
+    head = "# be_name srv_name srv_addr srv_port srv_op_state srv_admin_state srv_uweight srv_check_state"
+
+    def heard(state: str, map_text: str = "") -> Runtime:
+        said = ("", "Version: 2.6.12", OLD, state, map_text)
+        return query.parse(Reply(0, "\n> " + "".join(f"{each}\n\n> " for each in said), ""))
+
+    for state in ("# be_name\nzh-web-1", head + "\nzh-web-1"):
+        with pytest.raises(CannotObserve, match="nonsense"):
+            heard(state)
+    found = heard(f"{head}\n{OLD} we;rd 10.99.0.1 80 2 0 1 0", "0x1;quit a b\n0x2 a b")
+    assert not found.servers and [each.ref for each in found.maps[str(MAPS.http)]] == ["0x2"]
