@@ -20,6 +20,15 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 
+_SAID_MAX = 600
+
+
+def last_of(text: str) -> str:
+    """The end of what a program said, for a message: bounded, and without what would steer a terminal. Whoever is root
+    in a zone decides what is said there, and messages are kept, and read by the host's admin."""
+    said = text.strip()[-_SAID_MAX:]
+    return "".join(each if each.isprintable() or each in "\n\t" else "?" for each in said)
+
 
 class ZonehookError(Exception):
     """`hint` is the way out, when one is known."""
@@ -68,9 +77,9 @@ class CommandTimedOut(CommandError):
 
 
 class CommandFailed(CommandError):
-    """`status` is the exit status, `stderr` what it said (stripped, bounded)."""
+    """`status` is the exit status, `stderr` what it said (stripped; in the text itself only its end)."""
 
     def __init__(self, argv: Sequence[str], status: int, stderr: str) -> None:
-        super().__init__(argv, f"exited {status}: {stderr.strip() or 'without a word'}")
+        super().__init__(argv, f"exited {status}: {last_of(stderr) or 'without a word'}")
         self.status = status
         self.stderr = stderr.strip()

@@ -175,3 +175,12 @@ def test_the_lab_understands_our_words(world: World, admin: Admin) -> None:
         zlogin.must_succeed("web1", argv, Reply(done.status, done.out, done.err))
     admin.do("zoneadm", "-z", "web1", "boot")
     assert admin.do(*argv) == "exclusive\n"
+
+
+def test_what_a_zone_says_fills_no_message_and_steers_no_terminal() -> None:
+    query = zlogin.read_files("web1", [Path("/a")])
+    for noise in ("zlogin: " + "x" * 9_000_000, "\x1b]0;mine\x07\x9b2J" * 100_000):
+        with pytest.raises(CannotObserve) as raised:
+            query.parse(Reply(1, "", noise))
+        text = str(raised.value)
+        assert len(text) < 2000 and not {"\x1b", "\x07", "\x9b"} & set(text)

@@ -126,6 +126,15 @@ def test_the_trouble_of_a_zone_is_a_line_and_no_book() -> None:
     assert trouble and trouble.isprintable() and len(trouble) <= 300
 
 
+def test_who_has_been_ill_for_long_is_asked_more_seldom(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("zonehookd.sources.health._PATIENT", 5)
+    zone = Zone(lambda _: Reply(0, "0 refused\n", ""), 0.0)
+    health = Health(zone, soon_s=0.01, later_s=0.4)
+    health.answers("edge", backends(1))
+    listen(health, 0.6)
+    assert 5 < zone.questions < 40, f"asked {zone.questions} times"
+
+
 WEB1, WEB2 = Probe(FIRST, 80, "http", "/health", "shop.example.org"), Probe(FIRST + 1, 80)
 
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-from zonehookd.errors import CannotObserve
+from zonehookd.errors import CannotObserve, last_of
 from zonehookd.illumos.zlogin import inside, judged, must_succeed
 from zonehookd.model.command import Change, Query, Reply, Verdict
 from zonehookd.model.network import Ip
@@ -140,12 +140,15 @@ def _query(
 
     def read(reply: Reply) -> T:
         if reply.status == _SILENT:
-            return silent(reply.stderr.strip())
+            return silent(last_of(reply.stderr))
         must_succeed(where, argv, reply)
         said = _replies(reply.stdout)
         if len(said) != len(lines):
             raise CannotObserve(f"haproxy of zone {where} answered {len(said)} of {len(lines)} questions")
-        return parse(said)
+        try:
+            return parse(said)
+        except (KeyError, TypeError) as problem:  # whoever is root in that zone may answer in its place
+            raise CannotObserve(f"haproxy of zone {where} answered nonsense: {problem!r}") from problem
 
     return Query(argv, read, timeout_s=_TIMEOUT_S, stdin=_spoken(lines))
 
@@ -186,6 +189,8 @@ def _table(text: str, separator: str | None = None) -> Iterator[Mapping[str, str
 
 def _servers(text: str) -> Iterator[tuple[tuple[str, str], Running]]:
     for row in _table(text):
+        if not (_WORD.fullmatch(row["be_name"]) and _WORD.fullmatch(row["srv_name"])):
+            continue  # none of ours, and it cannot be part of a command
         admin, checks = int(row["srv_admin_state"]), int(row["srv_check_state"])
         yield (
             (row["be_name"], row["srv_name"]),
@@ -206,7 +211,7 @@ def _entries(text: str) -> tuple[Entry, ...] | None:
     if text and not text.startswith("0x"):
         return None
     words = (line.split() for line in text.splitlines())
-    return tuple(Entry(each[0], each[1], each[2]) for each in words if len(each) >= 3)
+    return tuple(Entry(each[0], each[1], each[2]) for each in words if len(each) >= 3 and _WORD.fullmatch(each[0]))
 
 
 def _sessions(text: str) -> Iterator[tuple[tuple[str, str], int]]:

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from zonehookd.errors import CannotObserve
+from zonehookd.errors import CannotObserve, last_of
 from zonehookd.illumos import marked
 from zonehookd.illumos.zlogin import inside, judged, must_succeed
 from zonehookd.model.command import Change, Query, Reply, Verdict
@@ -207,7 +207,7 @@ def errors(where: str, log: str) -> Query[str]:
         now, _, rest = reply.stdout.partition("\n")
         if reply.status != 0:
             if reply.stdout:  # the clock was read, so the zone is up
-                return f"its error log {log} cannot be read: {reply.stderr.strip() or f'exit status {reply.status}'}"
+                return f"its error log {log} cannot be read: {last_of(reply.stderr) or f'exit status {reply.status}'}"
             must_succeed(where, argv, reply)
         lines = [line for line in rest.splitlines() if _is_recent(line, now)]
         return complaint("\n".join(lines)) if lines else ""

@@ -11,7 +11,7 @@ import shlex
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from zonehookd.errors import CannotObserve
+from zonehookd.errors import CannotObserve, last_of
 from zonehookd.model.command import Change, Query, Reply, Verdict
 
 GLOBAL = "global"
@@ -66,14 +66,14 @@ def not_up(where: str, stderr: str) -> str:
     """
     text = stderr.strip()
     if where != GLOBAL and (text.startswith(_OURS) or any(sign in text for sign in _NOT_UP_YET)):
-        return f"zone {where} is not up: {text}"
+        return f"zone {where} is not up: {last_of(text)}"
     return ""
 
 
 def must_succeed(where: str, argv: Sequence[str], reply: Reply) -> None:
     """Raises CannotObserve unless the status is 0."""
     if reply.status != 0:
-        why = not_up(where, reply.stderr) or f"exited {reply.status}: {reply.stderr.strip()}"
+        why = not_up(where, reply.stderr) or f"exited {reply.status}: {last_of(reply.stderr)}"
         raise CannotObserve(f'"{shlex.join(argv)}": {why}')
 
 

@@ -23,6 +23,7 @@ from zonehookd.model.network import Ip
 _SOON_S, _LATER_S = 0.5, 10.0  # between two questions to one that does not answer, and to one that does
 _PER_SECOND = 20  # of those who answer
 _FAILS = 2  # one that answered is ill when it has failed so often in a row
+_PATIENT = 60  # so many questions in vain before they come more seldom: about a fiftieth of the time it has been ill
 _FORGET_S = 180.0  # longer than a full look takes to come: nobody asks for it any more
 _GATHER_S = 1.0  # who is well and due so soon is asked together with who is due now
 _TROUBLE_MAX = 300  # letters: it stands in our books, once for each backend that waits
@@ -32,6 +33,7 @@ _TROUBLE_MAX = 300  # letters: it stands in our books, once for each backend tha
 class _Asked:
     answer: Answer | None = None
     fails: int = 0
+    vain: int = 0  # questions since it was last well, those included that nobody could ask
     due_s: float = 0.0
 
 
@@ -130,8 +132,10 @@ class Health:
                 if answer.well or was is None or not was.well or asked.fails >= _FAILS:
                     asked.answer = answer
                     changed = changed or was is None or was.well is not answer.well
+            asked.vain = 0 if answer is not None and answer.well else asked.vain + 1
             well = asked.answer is not None and asked.answer.well and not asked.fails
-            asked.due_s = now + (calm_s if well else self._soon_s)
+            again_s = min(self._soon_s * max(1.0, asked.vain / _PATIENT), self._later_s / 2)
+            asked.due_s = now + (calm_s if well else again_s)
         if changed:
             self._changed[where] = None
             self._news.set()

@@ -171,4 +171,5 @@ def contract_of(service: smf.Service) -> str:
 
 def words(text: str) -> str:
     """On one line, and no longer than fits into a message."""
-    return " / ".join(line.strip() for line in text.splitlines() if line.strip())[:_SAID_MAX]
+    said = " / ".join(line.strip() for line in text.splitlines() if line.strip())[:_SAID_MAX]
+    return "".join(each if each.isprintable() else "?" for each in said)  # it may be read at a terminal
