@@ -18,7 +18,6 @@ from zonehookd.plugin.routing import RouteBook, Seat
 
 from .slots import slot
 
-NONE = "zh-none"  # the backend without servers
 LABELS_MAX = 6  # of the domain of a wildcard host
 BATCH_MAX = 1000  # commands in one connection
 _UNCHECKED = ":unchecked"
@@ -83,19 +82,9 @@ def target(books: Iterable[RouteBook], maps: Maps) -> Target:
         for (place, name), seat in named(book, "in"):
             if seat.backend.check.kind == "http":
                 check[f"{place}/{name}"] = f"{host}{seat.backend.check.path}"
-    for host in _masked([book.match for book in books if not book.match.port]):
-        http.setdefault(f"{host}/", NONE)
     servers = {name: seat.backend for book in books for name, seat in named(book, "in")}
     draining = frozenset(name for book in books for name, _ in named(book, "drain"))
     return Target(servers, draining, {maps.http: http, maps.tcp: tcp, maps.check: check})
-
-
-def _masked(matches: Collection[Match]) -> Iterator[str]:
-    """Hosts that are declared exactly, below a wildcard: what they have no path for is not the wildcard's."""
-    domains = {each.host.removeprefix("*") for each in matches if each.host.startswith("*.")}
-    for match in matches:
-        if not match.host.startswith("*.") and any(match.host.endswith(each) for each in domains):
-            yield match.host
 
 
 def map_text(entries: Mapping[str, str]) -> str:

@@ -45,7 +45,6 @@ from .slots import capacity, placed, slot, slots_in
 from .state import KIND, State
 
 _SILENT_S = 3.0  # a haproxy that has run so long, and is not heard, has lost its socket
-_MOVE_S = 30.0  # between two sockets
 _LOOK_S = 0.25  # until a server that is to go is looked at again
 _DOWN_S = 5.0
 
@@ -180,7 +179,8 @@ class Haproxy(GatewayPlugin[Seen]):
             Note("refused", f"route {each.match}: a wildcard's domain has at most {live.LABELS_MAX} parts", "too-deep",
                  each.owner) for each in deep
         )  # fmt: skip
-        state = replace(state, capacity=capacity(books, state.capacity, own))
+        moves = state.moves if runtime.silent else 0
+        state = replace(state, capacity=capacity(books, state.capacity, own), moves=moves)
         return Wish(proxy, look, decision, state, target, runtime, use, frozenset(cut), socket, notes=notes)
 
     async def _served(
@@ -245,7 +245,7 @@ class Haproxy(GatewayPlugin[Seen]):
         assert wish.look.known is not None
         now_s, contract = wish.look.known.now_s, found.service.contract
         settled = found.book.asked is None and found.book.age_s(now_s) > _SILENT_S
-        rested = not 0 <= now_s - wish.state.moved_s < _MOVE_S
+        rested = not wish.state.rests(now_s)
         return settled and rested and contract is not None and found.book.contract == str(contract)
 
     @property
