@@ -268,6 +268,18 @@ def test_who_is_held_changes_nothing_from_look_to_look(alone: bool, ill: bool) -
     assert play.seat("web1").state == ("out" if ill else "in")
 
 
+def test_who_is_drained_again_and_again_does_not_flap() -> None:
+    play = Play(offered={SHOP: [backend(1), backend(2)]})
+    play.look()
+    for _ in range(FLAP_MAX + 2):
+        play.drains = {"web1": play.now_s + 600}
+        assert play.look()["web1"] == "drain"
+        play.idle = {(SHOP, backend(1).key)}
+        assert play.look()["web1"] == "out"
+        play.drains, play.idle = {}, set()
+        assert play.look()["web1"] == "in"
+
+
 def test_a_held_zone_can_be_drained() -> None:
     play = Play(offered={SHOP: [backend(1)]})
     play.look()

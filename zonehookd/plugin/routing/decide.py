@@ -18,6 +18,7 @@ from zonehookd.model.zone import Zone, ZoneState
 from zonehookd.plugin.routing.book import CHANGES_MAX, RouteBook, Seat, State
 
 FLAP_S, FLAP_MAX = 60.0, 6  # so many changes in so long a time: it is held
+_MEANT = ("drained", "leaving")  # an admin who reboots a zone, drained each time, is no flapping zone
 SHRINK_S = 0.4  # after which the second look may come
 _IDLE_S = 0.35  # between two looks at who finishes; who waits for all to be settled does not wait for that
 SHRINK_MIN = 2  # one that goes is no landslide
@@ -190,11 +191,12 @@ def _leave(match: Match, seat: Seat, code: str, why: str, known: Known, again: _
 
 
 def _go(seat: Seat, state: State, code: str, why: str, known: Known) -> Seat:
-    """To `state`; a change between serving and not is counted."""
+    """To `state`; a change between serving and not is counted, unless somebody wanted it so."""
     if seat.state == state:
         return seat if (seat.code, seat.why) == (code, why) else replace(seat, code=code, why=why)
-    serves, served = state == "in", seat.state == "in"
-    changes = (*seat.changes, known.now_s)[-CHANGES_MAX:] if serves is not served else seat.changes
+    meant = code in _MEANT or seat.code in _MEANT
+    counts = (state == "in") is not (seat.state == "in") and not meant
+    changes = (*seat.changes, known.now_s)[-CHANGES_MAX:] if counts else seat.changes
     return Seat(seat.backend, state, code, why, known.now_s, changes)
 
 
