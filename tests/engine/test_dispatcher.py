@@ -335,6 +335,13 @@ def test_what_never_settles_is_said_and_slowed() -> None:
     assert backoff.after(Result.CHANGED) == (Result.CHANGED, 0.0)
 
 
+def test_who_hears_something_new_does_not_repeat_itself() -> None:
+    backoff = Backoff(retry_max_s=30.0)
+    for _ in range(20):
+        assert [backoff.after(Result.CHANGED) for _ in range(5)] == [(Result.CHANGED, 0.0)] * 5
+        backoff.heard()
+
+
 def test_pauses_double_up_to_the_longest() -> None:
     backoff = Backoff(retry_max_s=3.0)
     assert [backoff.after(Result.FAILED)[1] for _ in range(5)] == [0.5, 1.0, 2.0, 3.0, 3.0]

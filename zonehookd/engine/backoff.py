@@ -18,6 +18,10 @@ class Backoff:
     tries: int = 0
     rounds: int = 0
 
+    def heard(self) -> None:
+        """Something new about it: a change that follows is no repetition."""
+        self.rounds = 0
+
     def after(self, result: Result) -> tuple[Result, float | None]:
         """The result, perhaps made worse, and the pause in seconds before the next look (None: no need)."""
         if result is Result.CHANGED:

@@ -267,10 +267,13 @@ class Dispatcher:
         for each, at in self._due_at.items():
             if at <= now:
                 due.setdefault(each, self._due_since.get(each, at))
+        news = changed | hinted.keys()
         for each in [one for one in due if one.kind == "zone"]:
             for known in (self.survey.site, site):  # where it was, and where it is
                 for other in views.related(known, each.name) if known else ():
                     due.setdefault(other, now)
+                    if other in self._backoffs and other.name != each.name and each.name in news:
+                        self._backoffs[other].heard()  # a gateway is not unsettled because zones behind it come and go
         for each, at in due.items():
             self._due_since[each] = min(at, self._due_since.get(each, at))
             if each in self._working:
