@@ -16,6 +16,8 @@ from lab.world import Dialect
 from paper import Engine, PaperCommands
 from paper_gateway import Tables, member
 
+from plugins.haproxy.tests.paper_haproxy import Story
+from plugins.haproxy.tests.test_killed import run
 from zonehookd.config import STANDARD
 from zonehookd.engine.applier import Applier
 from zonehookd.engine.boots import Motion
@@ -138,6 +140,15 @@ def gateways_come_and_go(root: Path, dialect: Dialect) -> None:
     for name in ("web1", "web2", "db1", "set1"):
         admin.delete(name)
     looks(ours)
+
+
+def served_by_haproxy(root: Path) -> None:
+    """A real one: zones come, one goes, a port is added."""
+    story = Story(root)
+    try:
+        run(story)
+    finally:
+        story.close()
 
 
 def served_by_the_host(root: Path) -> None:

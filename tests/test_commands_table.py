@@ -11,7 +11,7 @@ from pathlib import PurePath
 import pytest
 from command_builders import Command, builders, built, elsewhere, gate_program, literals, users
 from command_proxies import served_by_nginx
-from command_stories import Account, Ran, gateways_come_and_go, served_by_the_host
+from command_stories import Account, Ran, gateways_come_and_go, served_by_haproxy, served_by_the_host
 from command_table import ROOT, Row, Said, cells_under, fits, matches, programs_of, rows, said
 from lab.world import Dialect
 
@@ -61,6 +61,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Iterator[set[Ran]]:
             gateways_come_and_go(tmp_path_factory.mktemp("story"), dialect)
             served_by_nginx(tmp_path_factory.mktemp("nginx"), dialect)
         served_by_the_host(tmp_path_factory.mktemp("host"))
+        served_by_haproxy(tmp_path_factory.mktemp("haproxy"))
         yield account.ran
 
 

@@ -34,7 +34,7 @@ class State:
     def rests(self, now_s: float) -> bool:
         """Too early for another one: each move is a reload, and what did not help the last time comes more and more
         seldom, for old workers with connections of before are not to pile up."""
-        return 0 <= now_s - self.moved_s < _MOVE_S * 2**self.moves
+        return 0 <= now_s - self.moved_s < _MOVE_S * 2.0**self.moves
 
     def to_record(self, gateway: str, owner: Subject, plugin: str) -> Record:
         facts = {
