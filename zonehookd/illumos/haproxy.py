@@ -36,7 +36,8 @@ _STILL_USED = "still has connections"
 CHECKED = "check inter 2s fastinter 500ms fall 2 rise 1"
 
 _HEARD = 'test -S "$1" || { echo "there is no socket $1" >&2; exit 4; }; '
-_ASK = _HEARD + 'nc -U "$1" || { echo "nobody answers at $1" >&2; exit 4; }'
+# From 126 on it is the shell that speaks: nc is not there, or was killed, and nobody was asked.
+_ASK = _HEARD + 'nc -U "$1" || { s=$?; test $s -lt 126 || exit $s; echo "nobody answers at $1" >&2; exit 4; }'
 # What is left of the replies is trouble: successes say nothing, or one of the sentences that are taken out here.
 _TELL = (
     _HEARD + '{ nc -U "$1" || echo "nobody answers at $1"; } | sed -e "s/^> //" -e "/^ *$/d" '
