@@ -217,8 +217,11 @@ class NamespaceFloor:
     def _address(self, action: str, zone: KernelZone | None, interface: str, address: str) -> None:
         network, parsed = self._stack(zone), ipaddress.ip_interface(address)
         extra: dict[str, Any] = {"flags": _NODAD} if parsed.version == 6 and action == "add" else {}
-        index = network.index(self._interface(interface))
+        name = self._interface(interface)
+        index = network.index(name)
         network.ask("addr", action, index=index, address=str(parsed.ip), prefixlen=parsed.network.prefixlen, **extra)
+        if action == "add" and parsed.version == 4 and name != "lo":
+            network.announce(name, str(parsed.ip))
 
     def set_forwarding(self, zone: KernelZone | None, interface: Interface | None, family: int, on: bool) -> None:
         network = self._stack(zone)

@@ -7,6 +7,7 @@ import errno
 import ipaddress
 import os
 import socket
+import struct
 import subprocess
 import sys
 import threading
@@ -24,6 +25,8 @@ _MAIN_TABLE = 254
 _BY_KERNEL = 2  # RTPROT_KERNEL
 _BY_ROUTER = 9  # RTPROT_RA
 _NFT_SECONDS = 60
+_ETH_P_IP, _ETH_P_ARP = 0x0800, 0x0806
+_EVERYBODY = b"\xff" * 6
 _QUIET: tuple[tuple[str, int | str], ...] = (
     *(
         (f"ipv6/conf/{which}/{name}", value)
@@ -86,6 +89,17 @@ class Network:
     def sysctl(self, name: str, value: int | str) -> None:
         with linux.network_of(self.fd):
             self._write(name, value)
+
+    def announce(self, name: str, address: str) -> None:
+        """Tell the link whose IPv4 address it is now (RFC 5227, 2.3): who is already asking for it goes on at once, not
+        after the second that Linux waits between two questions."""
+        ip = socket.inet_aton(address)
+        with linux.network_of(self.fd), socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, 0) as sock:
+            sock.bind((name, _ETH_P_ARP))
+            mac = sock.getsockname()[4]
+            request = struct.pack("!HHBBH", 1, _ETH_P_IP, len(mac), len(ip), 1) + mac + ip + bytes(len(mac)) + ip
+            with contextlib.suppress(OSError):  # it is down
+                sock.sendto(request, (name, _ETH_P_ARP, 0, 0, _EVERYBODY))
 
     @staticmethod
     def _write(name: str, value: int | str) -> None:

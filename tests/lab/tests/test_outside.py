@@ -194,8 +194,9 @@ except OSError: pass'
 zonelab outside capture show --proto tcp --port 81 --dst 2001:db8:0:1::/64 --count
 """
     )
-    arp, pings, tries = out.splitlines()
-    assert arp == "in net0 arp 192.0.2.10 > 192.0.2.1"
+    asks, announces, pings, tries = out.splitlines()
+    assert asks == "in net0 arp 192.0.2.10 > 192.0.2.1"
+    assert announces == "in net0 arp 192.0.2.10 > 192.0.2.10"
     assert int(pings) >= 1
     assert tries == "2"  # the attempt and the refusal
 
