@@ -10,7 +10,7 @@ import pytest
 from plugins.haproxy.tests.paper_haproxy import ADMINS, PROXY, Story
 from zonehookd.plugin.served import steps
 
-STEPS = 50  # of the undisturbed story
+STEPS = 54  # of the undisturbed story: 50, and more where a slow haproxy is waited for
 
 
 def run(story: Story) -> list[object]:
@@ -56,7 +56,7 @@ def test_the_story(undisturbed: tuple[Story, list[object]]) -> None:
     story, states = undisturbed
     assert states[-1] == ("disabled", {"haproxy.cfg": ADMINS})
     assert (story.starts, story.reloads) == (1, 1)
-    assert len(story.done) == STEPS, "the story changed: let the test below cover every step of it"
+    assert 50 <= len(story.done) <= STEPS, "the story changed: let the test below cover every step of it"
 
 
 @pytest.mark.parametrize("number", range(1, STEPS + 1))
