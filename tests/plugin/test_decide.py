@@ -2,89 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from ipaddress import ip_address
-from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from routing_play import INSTALLED, RUNNING, SHOP, UNKNOWN, Play, backend, many
 
-from zonehookd.illumos.probe import Answer, Probe
-from zonehookd.model.gateway import Gateway
-from zonehookd.model.plan import Note
-from zonehookd.model.route import Backend, Check, Match, Route
-from zonehookd.model.zone import Zone, ZoneConfig, ZoneState
-from zonehookd.plugin.routing import Decision, Known, RouteBook, Seat, decide, probe_of, to_ask
+from zonehookd.model.route import Backend, Check
+from zonehookd.model.zone import ZoneState
+from zonehookd.plugin.routing import to_ask
 from zonehookd.plugin.routing.decide import FLAP_MAX, FLAP_S, SHRINK_S
-
-EDGE = Gateway("edge", "proxy")
-SHOP = Match("shop.example.org")
-CONFIG = ZoneConfig("sparse", True, ())
-WELL, ILL = Answer(True, "answers"), Answer(False, "connection refused")
-RUNNING, INSTALLED, UNKNOWN = ZoneState.RUNNING, ZoneState.INSTALLED, ZoneState.UNKNOWN
-
-
-def backend(number: int, check: Check = Check()) -> Backend:  # noqa: B008  a frozen value
-    return Backend(ip_address(f"10.99.0.{number}"), 80, f"web{number}", check=check)
-
-
-@dataclass
-class Play:
-    """One gateway, look by look; time is what the test says it is."""
-
-    offered: dict[Match, list[Backend]] = field(default_factory=lambda: {SHOP: [backend(1), backend(2)]})
-    states: dict[str, ZoneState] = field(default_factory=lambda: {"web1": RUNNING, "web2": RUNNING})
-    ill: set[str] = field(default_factory=set)
-    unasked: set[str] = field(default_factory=set)
-    unread: set[str] = field(default_factory=set)
-    drains: dict[str, float] = field(default_factory=dict)
-    idle: set[tuple[Match, str]] = field(default_factory=set)
-    watches: bool = False
-    now_s: float = 1_000_000.0
-    books: dict[Match, RouteBook] = field(default_factory=dict)
-    shrunk_s: float | None = None
-    last: Decision = field(default_factory=lambda: Decision(()))
-
-    def look(self, after_s: float = 1.0) -> dict[str, str]:
-        """Zone -> where it stands on SHOP, after a look that comes so much later."""
-        self.now_s += after_s
-        self.last = decide(EDGE, self._routes(), self.books, self._known())
-        self.books = {book.match: book for book in self.last.books if book.seats or book.match in self.offered}
-        self.shrunk_s = self.last.shrunk_s
-        return {seat.backend.zone: seat.state for seat in self.books[SHOP].seats.values()} if SHOP in self.books else {}
-
-    def _routes(self) -> list[Route]:
-        readable = {
-            match: tuple(each for each in every if each.zone not in self.unread)
-            for match, every in self.offered.items()
-        }
-        return [Route(match, every, every[0].zone) for match, every in readable.items() if every]
-
-    def _known(self) -> Known:
-        zones = {
-            name: Zone(name, state, 1, config=None if name in self.unread else CONFIG)
-            for name, state in self.states.items()
-        }
-        answers: dict[Probe, Answer] = {}
-        for match, every in self.offered.items():
-            for each in every:
-                asked = probe_of(match, each)
-                if asked is not None and each.zone not in self.unasked:
-                    answers[asked] = ILL if each.zone in self.ill else WELL
-        return Known(zones, answers, self.drains, self.idle, self.watches, 10.0, self.now_s, self.shrunk_s)
-
-    def seat(self, zone: str, match: Match = SHOP) -> Seat:
-        return next(seat for seat in self.books[match].seats.values() if seat.backend.zone == zone)
-
-    def notes(self, code: str) -> list[Note]:
-        return [note for note in self.last.notes if note.code == code]
-
-    def flap(self, zone: str, *, times: int = FLAP_MAX + 1) -> None:
-        for number in range(times):
-            self.ill ^= {zone}
-            self.look(1.0 if number else 100.0)
 
 
 def test_in_comes_who_runs_and_answers() -> None:
@@ -295,11 +221,6 @@ def test_a_held_zone_can_be_drained() -> None:
 # -- a landslide
 
 
-def many(count: int) -> Play:
-    zones = {f"web{number}": RUNNING for number in range(1, count + 1)}
-    return Play(offered={SHOP: [backend(number) for number in range(1, count + 1)]}, states=dict(zones))
-
-
 def test_more_than_half_at_once_is_looked_at_a_second_time() -> None:
     play = many(4)
     play.look()
@@ -363,80 +284,3 @@ def test_a_clock_set_back_ends_neither_drain_nor_landslide_late() -> None:
     play.look()
     play.drains = {"web1": play.now_s - 3600 + 60}
     assert play.look(-3600.0)["web1"] == "out", "nobody knows for how long it has been leaving"
-
-
-# -- whatever happens
-
-
-names = st.sampled_from(["web1", "web2", "web3"])
-acts = st.lists(
-    st.one_of(
-        st.tuples(st.just("state"), names, st.sampled_from(list(ZoneState))),
-        st.tuples(st.just("ill"), names, st.booleans()),
-        st.tuples(st.just("unasked"), names, st.booleans()),
-        st.tuples(st.just("drain"), names, st.sampled_from([0.0, 0.5, 30.0])),
-        st.tuples(st.just("offer"), names, st.booleans()),
-        st.tuples(st.just("idle"), names, st.booleans()),
-        st.tuples(st.just("unread"), names, st.booleans()),
-        st.tuples(st.just("look"), st.sampled_from([0.01, 0.3, 1.0, 20.0, 90.0, -500.0]), st.none()),
-    ),
-    max_size=60,
-)
-CAUSES: Mapping[str, str] = {
-    "not-running": "is",
-    "unanswered": "check",
-    "unwell": "check",
-    "drained": "is drained",
-    "held": "flapping",
-    "leaving": "offered no more",
-}
-
-
-@given(acts, st.booleans())
-def test_nobody_is_in_who_does_not_run_and_nobody_out_without_cause(story: list[Any], watches: bool) -> None:
-    play = many(3)
-    play.watches = watches
-    play.look()
-    for what, who, value in story:
-        if what == "state":
-            play.states[who] = value
-        elif what == "drain":
-            play.drains[who] = play.now_s + value
-        elif what == "offer":
-            rest = [each for each in play.offered[SHOP] if each.zone != who]
-            play.offered[SHOP] = [*rest, backend(int(who[-1]))] if value else rest
-        elif what == "idle":
-            play.idle ^= {(SHOP, backend(int(who[-1])).key)}
-        elif what == "look":
-            play.look(who)
-        else:
-            chosen: set[str] = getattr(play, what)
-            (chosen.add if value else chosen.discard)(who)
-        states = play.look(0.01)
-        for zone, state in states.items():
-            seat = play.seat(zone)
-            runs = play.states[zone]
-            if state == "in" and not play.notes("shrunk"):
-                assert runs in (RUNNING, UNKNOWN), (zone, seat)
-            if state == "out":
-                assert CAUSES[seat.code] in seat.why, seat
-
-
-@given(acts)
-def test_a_look_at_the_same_things_decides_the_same(story: list[Any]) -> None:
-    """Else a plan is never done."""
-    play = many(3)
-    play.look()
-    for what, who, value in story:
-        if what == "state":
-            play.states[who] = value
-        elif what in ("ill", "unasked"):
-            chosen: set[str] = getattr(play, what)
-            (chosen.add if value else chosen.discard)(who)
-        elif what == "look":
-            play.look(who)
-    play.look(100.0)
-    play.look(100.0)  # a landslide takes two
-    before = dict(play.books)
-    play.look(0.0)
-    assert play.books == before
