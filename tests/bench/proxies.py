@@ -16,16 +16,17 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from bench import labhost, proxied
 from bench.daemon import Daemon
-from bench.measure import Measure, Report, Row, Samples, median, scaled
+from bench.measure import Measure, Report, Row, Samples, median, ratios, scaled
 from bench.proxied import PROGRAMS, PUBLIC, SCRIPTED, Member, Processes, Untold, Way, Witness
 
-SIZES, SIZES_QUICK = (10, 300, 3000), (10, 300)
-_TRIES, _TRIES_QUICK = 7, 2
+SIZES, SIZES_QUICK = (10, 300, 3000), (10,)
+_TRIES, _TRIES_QUICK = 7, 1
+_WAYS_QUICK = ("our_haproxy", "our_nginx", "nginx", "caddy")
 _LOAD_SIZE = 300
 _LOAD_S, _LOAD_QUICK_S = 20.0, 4.0
 _RATE, _LONG = 500, 200
@@ -37,12 +38,13 @@ _LIMIT_S = 900.0
 _SHOWN = {
     "our_haproxy": "zonehookd, haproxy",
     "our_nginx": "zonehookd, nginx",
-    "nginx": "script: nginx reload per change",
-    "debounced": "script: nginx, 500 ms:2 s as docker-gen",
-    "haproxy": "script: haproxy reload per change",
+    "nginx": "script, nginx reload per change",
+    "debounced": "script, nginx 500 ms:2 s",
+    "haproxy": "script, haproxy reload per change",
     "caddy": "Caddy's admin API",
-    "untold": "haproxy that nobody tells, for comparison",
+    "untold": "a haproxy that is told nothing",
 }
+_RIVALS = {"our_haproxy": ("haproxy", "caddy"), "our_nginx": ("nginx", "debounced", "caddy")}
 
 
 @contextmanager
@@ -115,7 +117,9 @@ def _until_settled(daemon: Daemon) -> None:
 
 
 def _keep_counted(daemon: Daemon, change: str, keep: Callable[[str, float], None]) -> None:
-    for what, count in proxied.counted(daemon.audit.read()).items():
+    audited = daemon.audit.read()
+    keep(f"{change}_changing_s", sum(each.seconds for each in audited if each.kind == "change"))
+    for what, count in proxied.counted(audited).items():
         keep(f"{change}_{what}_count", count)
 
 
@@ -193,12 +197,13 @@ def run(quick: bool) -> Samples:
     def keep(prefix: str, taken: Samples) -> None:
         samples.update({f"{prefix}_{name}": list(values) for name, values in taken.items()})
 
-    told = " ".join(each for each in ways() if each != "untold")
+    every = [each for each in ways() if not quick or each in _WAYS_QUICK]
+    told = " ".join(each for each in every if each != "untold")
     tries = _TRIES_QUICK if quick else _TRIES
     for size in SIZES_QUICK if quick else SIZES:
         keep(str(size), labhost.run("bench.proxies", "follows", limit_s=_LIMIT_S, only=told, size=size, tries=tries))
-    every, seconds = " ".join(ways()), _LOAD_QUICK_S if quick else _LOAD_S
-    load = labhost.run("bench.proxies", "under_load", limit_s=_LIMIT_S, only=every, size=_LOAD_SIZE, seconds=seconds)
+    seconds, only = _LOAD_QUICK_S if quick else _LOAD_S, " ".join(every)
+    load = labhost.run("bench.proxies", "under_load", limit_s=_LIMIT_S, only=only, size=_LOAD_SIZE, seconds=seconds)
     keep("load", load)
     return samples
 
@@ -212,7 +217,9 @@ def report(samples: Samples) -> Report:
     remarks = [
         f"the N routes are declared and lead to {proxied.SERVERS} servers of one zone under N addresses; the zone that "
         "comes and goes is real",
-        "zonehookd notices by itself and checks health before it routes; the others are told at that moment, by nobody",
+        "zonehookd notices by itself and asks the zone whether it is well; the others are told, at that moment",
+        f"under load: {_RATE} requests/s, {_LONG} long connections, {_LOAD_SIZE} routes; a zone boots or halts every "
+        f"{_EVERY_S} s; memory is the proportional set size of all processes of the proxy",
     ]
     if not proxied.has_caddy():
         remarks.append("no /usr/bin/caddy (Debian: apt-get install --no-install-recommends caddy): not compared")
@@ -220,39 +227,54 @@ def report(samples: Samples) -> Report:
 
 
 def _follows_rows(samples: Samples, way: str, sizes: list[int]) -> Iterator[Row]:
+    ours = way.startswith("our_")
     for size in sizes:
         at = f"{size}_{way}"
-        yield Row(f"{_SHOWN[way]}, {size} routes: healthy -> right answer", scaled(samples[f"{at}_come_s"], 1000), "ms",
-                  "<= 1000" if way.startswith("our_") else "", 0)  # fmt: skip
-        yield Row("  halt -> gone", scaled(samples[f"{at}_go_s"], 1000), "ms", digits=0)
-        if way.startswith("our_"):
-            for change in ("come", "go"):
-                for what in ("looks", "changes", "batches", "reloads"):
-                    text = f"  {change}: {what.replace('batches', 'runtime batches')}"
-                    yield Row(text, samples[f"{at}_{change}_{what}_count"], digits=0)
-            yield Row("  all declared at once -> all routed", samples[f"{at}_all_s"], "s", digits=1)
+        come = samples[f"{at}_come_s"]
+        yield Row(f"{_SHOWN[way]}, {size} routes: come", scaled(come, 1000), "ms", "<= 1000" * ours, 0)
+        yield Row("  go", scaled(samples[f"{at}_go_s"], 1000), "ms", digits=0)
+        if not ours:
+            continue
+        text = "  all changing commands of a come, summed, the zone's address too"
+        yield Row(text, scaled(samples[f"{at}_come_changing_s"], 1000), "ms", digits=0)
+        for other in _RIVALS[way]:
+            if f"{size}_{other}_come_s" in samples:
+                yield Row(f"  come / {_SHOWN[other]}", ratios(come, samples[f"{size}_{other}_come_s"]), "x")
+        for text, what in (
+            ("commands for both", "looks"),
+            ("of them changing ones", "changes"),
+            ("runtime batches", "batches"),
+            ("reloads", "reloads"),
+        ):
+            both = [samples[f"{at}_{change}_{what}_count"] for change in ("come", "go")]
+            if what == "looks":
+                both += [samples[f"{at}_{change}_changes_count"] for change in ("come", "go")]
+            yield Row(f"  {text}", [sum(each) for each in zip(*both, strict=True)], digits=0)
+        yield Row("  all declared at once -> all routed", samples[f"{at}_all_s"], "s", digits=1)
     small, large = (median(samples[f"{size}_{way}_come_s"]) for size in (sizes[0], sizes[-1]))
-    yield Row(f"  growth: {sizes[-1]} / {sizes[0]} routes", [large / small], "x")
+    if len(sizes) > 1:
+        yield Row(f"  growth of come: {sizes[-1]} / {sizes[0]} routes", [large / small], "x")
 
 
 def _load_rows(samples: Samples, way: str) -> Iterator[Row]:
-    at = f"load_{way}"
-    ours = way.startswith("our_")
-    yield Row(f"under load, {_SHOWN[way]}: requests failed", samples[f"{at}_failed_count"], goal="0" * ours, digits=0)
-    for text, name, goal in (
-        ("changes meanwhile", "changes", ""),
-        ("long connections cut", "cut", "0" * ours),
-        ("processes before", "processes_before", ""),
-        ("processes at the most", "processes_most", ""),
-        ("processes afterwards", "processes_after", ""),
-    ):
-        yield Row(f"  {text}", samples[f"{at}_{name}_count"], goal=goal, digits=0)
-    yield Row("  p99 of answers", scaled(samples[f"{at}_p99_s"], 1000), "ms", digits=1)
-    yield Row("  memory before", samples[f"{at}_memory_before_mib"], "MiB", digits=1)
-    yield Row("  memory afterwards", samples[f"{at}_memory_after_mib"], "MiB", digits=1)
+    at, ours = f"load_{way}", way.startswith("our_")
+
+    def of(name: str) -> Sequence[float]:
+        return samples[f"{at}_{name}"]
+
+    def more(name: str, unit: str) -> list[float]:
+        before, after = of(f"{name}_before_{unit}"), of(f"{name}_after_{unit}")
+        return [above - below for above, below in zip(after, before, strict=True)]
+
+    yield Row(f"under load, {_SHOWN[way]}: requests failed", of("failed_count"), goal="0" * ours, digits=0)
+    yield Row("  long connections cut", of("cut_count"), goal="0" * ours, digits=0)
+    yield Row("  p99 of answers", scaled(of("p99_s"), 1000), "ms", digits=1)
+    yield Row("  zones that came or went", of("changes_count"), digits=0)
     if ours:
-        yield Row("  runtime batches", samples[f"{at}_load_batches_count"], digits=0)
-        yield Row("  reloads", samples[f"{at}_load_reloads_count"], digits=0)
+        yield Row("  runtime batches", of("load_batches_count"), digits=0)
+        yield Row("  reloads", of("load_reloads_count"), digits=0)
+    yield Row("  processes afterwards, more than before", more("processes", "count"), digits=0)
+    yield Row("  memory afterwards, more than before", more("memory", "mib"), "MiB", digits=1)
 
 
 MEASURE = Measure("j", "proxies", "Reverse proxies follow zones", run, report, runs=1)
