@@ -5,12 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator, Mapping
 from ipaddress import ip_address
+from pathlib import Path
 
-from zonehookd.illumos import haproxy, ipadm, marked
+from zonehookd.illumos import haproxy, ipadm, marked, probe
+from zonehookd.illumos.haproxy import Runtime
+from zonehookd.illumos.probe import Probe
 from zonehookd.model.network import Ip
 from zonehookd.model.route import Proxy
-from zonehookd.plugin import GLOBAL, GatewayView, HostReader, Note
+from zonehookd.plugin import GLOBAL, CannotObserve, GatewayView, HostReader, Note, Record, served
 
+_BUSY_S = 10.0  # until a port that somebody has is tried again: nothing says when he lets go of it
 _ADDRESS = re.compile(r"(?:ipv[46]@)?(?P<address>.*):(?P<first>\d+)(?:-(?P<last>\d+))?", re.ASCII)
 
 
@@ -98,3 +102,45 @@ def _meet(address: str, ours: Collection[Ip]) -> bool:
 def starts(main: str) -> bool:
     """haproxy does not start without anything to listen on (services sheet 6.3)."""
     return any(line.split("#")[0].split()[:1] == ["bind"] for line in main.splitlines())
+
+
+def runs_with(runtime: Runtime, record: Record | None) -> str | None:
+    """Our part of what it runs with or was told to, as our books say; None: they do not know."""
+    book = served.Book.of(record)
+    every = [each.config or "" for each in (book.good, book.asked.what if book.asked else None) if each is not None]
+    return "\n".join(every) if every or not runtime.generation else None
+
+
+async def in_use(
+    gateway: GatewayView, listens: Mapping[int, tuple[str, ...]], addresses: Collection[Ip], ours: str, host: HostReader
+) -> frozenset[int]:
+    """Ports that are new to haproxy, and on which somebody in its zone takes connections already. `ours`: what it runs
+    with.
+
+    Its own test binds nothing, and a reload that cannot have a port stops every other for more than a second (tried
+    with 2.6). That nobody could be asked is no reason to wait: it is a precaution.
+    """
+    new = sorted(set(listens) - set(_ports(ours)))
+    own = {each.ip for side in gateway.sides for each in side.addresses}
+    at = sorted(addresses or {*own, ip_address("127.0.0.1")}, key=str)
+    targets = [Probe(each, port) for port in new for each in at][: probe.AT_ONCE_MAX]
+    try:
+        answers = await host.ask(probe.probes(gateway.where, targets)) if targets else {}
+    except CannotObserve:
+        return frozenset()
+    return frozenset(each.port for each, answer in answers.items() if answer.well)
+
+
+def _ports(config: str) -> Iterator[int]:
+    for line in config.splitlines():
+        words = line.split()
+        if words[:1] == ["bind"]:
+            yield from (port for _, first, last in _bound(words[1]) for port in range(first, last + 1))
+
+
+def taken(gateway: GatewayView, owner: str, port: int, main: Path, line: str) -> Note:
+    """`owner`: the zone that wants it. `line`: in the main file, by which the admin has it; "": somebody else has."""
+    where = f"bound in {main} already: {line}" if line else "in use in its zone already"
+    hint = "choose another port, or delete that line" if line else "choose another port, or let go of it there"
+    text = f"port {port} of gateway {gateway.name} is {where}"
+    return Note("refused", text, "port-taken", owner or gateway.name, hint, None if line else _BUSY_S)

@@ -137,14 +137,16 @@ class Haproxy(GatewayPlugin[Seen]):
         server = self._server(where, omnios, runtime)
         wish = await self._wish(gateway, proxy, state, runtime, server.key, host)
         wish = replace(wish, notes=(*wish.notes, *waits))
+        ours = binds.runs_with(runtime, host.recall_one(served.KIND, server.key))
+        busy = await binds.in_use(gateway, listens, addresses, ours, host) if ours is not None else frozenset()
         found: served.Seen | None
-        wish, found = await self._served(gateway, server, wish, listens, addresses, host)
+        wish, found = await self._served(gateway, server, wish, listens, addresses, busy, host)
         sockets: tuple[Path, ...] = ()
         if self._lost_its_socket(wish, found):
             assert wish.look.known is not None
             sockets = (socket, rendering.idle(socket))
             wish = replace(wish, state=wish.state.moved(wish.look.known.now_s))
-            wish, found = await self._served(gateway, server, wish, listens, addresses, host)
+            wish, found = await self._served(gateway, server, wish, listens, addresses, busy, host)
         return Seen(records, server, wish, found, files, sockets)
 
     async def _wish(
@@ -190,13 +192,15 @@ class Haproxy(GatewayPlugin[Seen]):
         wish: Wish,
         listens: Mapping[int, tuple[str, ...]],
         addresses: Collection[Ip],
+        busy: Collection[int],
         host: HostReader,
     ) -> tuple[Wish, served.Seen | None]:
-        """The files as they are to be, and what `served` sees; without the ports that the admin binds himself."""
+        """The files as they are to be, and what `served` sees; without ports that the admin binds himself, or somebody
+        else has (`busy`)."""
         taken: Mapping[int, str] = {}
         while True:
             try:
-                free = {port: each for port, each in listens.items() if port not in taken}
+                free = {port: each for port, each in listens.items() if port not in taken and port not in busy}
                 wanted = self._wanted(gateway, wish, free, host.dialect.vnic_zone_field)
             except ValueError as problem:
                 note = Note("refused", f"haproxy keeps what it has: {problem}", "bad-template",
@@ -211,7 +215,11 @@ class Haproxy(GatewayPlugin[Seen]):
                 theirs = ""  # `served` has a word about it
             now_taken = binds.foreign(theirs, listens, addresses)
             if set(now_taken) == set(taken):
-                notes = tuple(_port_taken(gateway, server, wish, port, line) for port, line in taken.items())
+                owners = {each.match.port: each.owner for each in wish.decision.books if each.match.port}
+                notes = tuple(
+                    binds.taken(gateway, owners.get(port, ""), port, server.main, line)
+                    for port, line in (dict.fromkeys(busy, "") | dict(taken)).items()
+                )
                 return replace(wish, wanted=wanted, notes=(*wish.notes, *notes)), found
             taken = now_taken
 
@@ -379,12 +387,6 @@ def _said(gateway: GatewayView, wish: Wish, found: served.Seen | None) -> Iterat
     if staying:
         text = f"{len(staying)} servers that get nothing new are in haproxy until nobody uses them"
         yield Note("nothing", text, "leaving", gateway.name, again_after_s=_LOOK_S)
-
-
-def _port_taken(gateway: GatewayView, server: served.Server, wish: Wish, port: int, line: str) -> Note:
-    text = f"port {port} of gateway {gateway.name} is bound in {server.main} already: {line}"
-    owner = next((each.owner for each in wish.decision.books if each.match.port == port), "")
-    return Note("refused", text, "port-taken", owner or gateway.name, "choose another port, or delete that line")
 
 
 def _another(gateway: GatewayView) -> bool:

@@ -170,6 +170,32 @@ def test_a_port_that_the_admin_binds_is_his(story: Story) -> None:
     assert story.settle() == "online" and "bind *:80" in main.read_text() and not codes(story)
 
 
+def test_a_port_that_somebody_else_has_costs_its_own_route_only(story: Story) -> None:
+    """haproxy's own test binds nothing, and a reload that fails for it stops everything for more than a second."""
+    run, somebody = story.engine.commands.run, ["5432"]
+
+    async def asked(command: Any, **why: Any) -> Finished:
+        if "/dev/tcp/$3" not in " ".join(command.argv):
+            return await run(command, **why)
+        lines = [line.split() for line in command.stdin.splitlines()]
+        said = "".join(f"{words[0]} {'up' if words[3] in somebody else 'refused'}\n" for words in lines)
+        return Finished(Reply(0, said, ""), 0.0)
+
+    story.engine.commands.run = asked  # type: ignore[method-assign,assignment]
+    offers = [{"tcp": port, "to": "web1", "check": "no"} for port in (5432, 5433)]
+    story.redeclare(proxy=PROXY, route=offers)
+    looks(story, 12)
+    assert codes(story)["port-taken"] == "port 5432 of gateway edge is in use in its zone already"
+    main = story.inside / MAIN
+    assert "*:5433" in main.read_text() and "*:5432" not in main.read_text()
+    assert (story.starts, story.reloads) == (1, 1)
+    somebody.clear()
+    assert story.settle() == "online" and "*:5432" in main.read_text()
+    somebody += ["80", "5432", "5433"]  # what it has itself is not somebody else's
+    looks(story)
+    assert not codes(story) and (story.starts, story.reloads) == (1, 2)
+
+
 def test_what_stands_behind_our_block_comes_before_it(story: Story) -> None:
     """Else it would have our defaults."""
     main = story.inside / MAIN
