@@ -50,14 +50,16 @@ World = tuple[Proxied, Before]
 def world(request: pytest.FixtureRequest) -> Iterator[World]:
     host = Machine(*(["--omnios"] if request.param.dialect == "omnios" else []))
     here = Proxied(host, request.param)
-    here.begin()
-    done = here.daemon.ask("brand", "enable", "sparse")
-    assert done.status == 0, done
-    before = Before(main(here), here.state(), files(here))
-    here.declare()
-    yield here, before
-    here.daemon.stop()
-    host.close()
+    try:
+        here.begin()
+        done = here.daemon.ask("brand", "enable", "sparse")
+        assert done.status == 0, done
+        before = Before(main(here), here.state(), files(here))
+        here.declare()
+        yield here, before
+        here.daemon.stop()
+    finally:
+        host.close()
 
 
 def main(here: Proxied) -> str:

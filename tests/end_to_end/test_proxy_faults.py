@@ -30,15 +30,17 @@ def here(request: pytest.FixtureRequest) -> Iterator[Proxied]:
     """Zone keep stays as it is; what zone shop serves is what is changed while something is broken."""
     host = Machine(*(["--omnios"] if request.param.dialect == "omnios" else []))
     here = Proxied(host, request.param)
-    here.begin()
-    here.declare()
-    here.zone("keep", KEEP)
-    here.zone("shop", "first.example.org")
-    here.until_answers(KEEP, "200 keep")
-    here.until_answers("first.example.org", "200 shop")
-    yield here
-    here.daemon.stop()
-    host.close()
+    try:
+        here.begin()
+        here.declare()
+        here.zone("keep", KEEP)
+        here.zone("shop", "first.example.org")
+        here.until_answers(KEEP, "200 keep")
+        here.until_answers("first.example.org", "200 shop")
+        yield here
+        here.daemon.stop()
+    finally:
+        host.close()
 
 
 @contextmanager

@@ -59,13 +59,15 @@ HARM = {  # value of an attribute -> code of its refusal
 def here(request: pytest.FixtureRequest) -> Iterator[Proxied]:
     host = Machine(*(["--omnios"] if request.param.dialect == "omnios" else []))
     here = Proxied(host, request.param)
-    here.begin()
-    here.declare(HOSTS + FORWARD)
-    here.zone("keep", KEEP, "keep.example.net group=net")
-    here.until_answers(KEEP, "200 keep")
-    yield here
-    here.daemon.stop()
-    host.close()
+    try:
+        here.begin()
+        here.zone("keep", KEEP, "keep.example.net group=net")
+        here.declare(HOSTS + FORWARD)
+        here.until_answers(KEEP, "200 keep")
+        yield here
+        here.daemon.stop()
+    finally:
+        host.close()
 
 
 def test_whatever_an_attribute_holds_it_is_refused_by_name(here: Proxied) -> None:
