@@ -33,6 +33,7 @@ from zonehookd.plugin import (
     routing,
     served,
 )
+from zonehookd.plugin import where as files_of
 from zonehookd.plugin.routing import Decision, RouteBook, Routing
 
 from . import left, rendering
@@ -122,7 +123,7 @@ class Nginx(GatewayPlugin[Seen]):
         if proxy is not None:
             workers = Workers.of(records, processes)
             server = replace(server, pace_s=workers.pace_s(self.options.pace_s, self.options.pace_max_s))
-            wish = await self._wish(gateway, proxy, workers, records, host)
+            wish = await self._wish(gateway, proxy, workers, records, server, host)
         wanted = wish.wanted if wish is not None else None
         found = None
         if wish is None or wanted is not None:
@@ -140,10 +141,21 @@ class Nginx(GatewayPlugin[Seen]):
             return None
 
     async def _wish(
-        self, gateway: GatewayView, proxy: Proxy, workers: Workers, records: Sequence[Record], host: HostReader
+        self,
+        gateway: GatewayView,
+        proxy: Proxy,
+        workers: Workers,
+        records: Sequence[Record],
+        server: served.Server,
+        host: HostReader,
     ) -> Wish:
         look = routing.look(gateway, proxy, host, watches=False)
         book = served.Book.of(next((each for each in records if each.kind == served.KIND), None))
+        if not book.exists:
+            assert look.known is not None
+            texts = await self._ours(server, host)
+            found = rendering.adopted(texts, gateway.routes, look.books, look.known.now_s)
+            look = replace(look, books={**found, **look.books})
         decision = routing.decided(gateway, look, _idle(look, book, workers))
         addresses, notes = await _addresses(gateway, proxy, host)
         wish = Wish(proxy, look, decision, workers, notes=notes)
@@ -169,6 +181,14 @@ class Nginx(GatewayPlugin[Seen]):
             return replace(wish, notes=(*wish.notes, note))
         wanted = served.Wanted(text.config, claims=frozenset({"http"}), top=text.top)
         return replace(wish, wanted=wanted, broken=text.broken)
+
+    async def _ours(self, server: served.Server, host: HostReader) -> Sequence[str]:
+        """What lies there, and says what our books should; where it cannot be read, `served` has a word about it."""
+        try:
+            files = await files_of.read_files(server.where, (server.config, server.main), host)
+        except CannotObserve:
+            return ()
+        return [each for each in files.values() if each is not None]
 
     def _server(self, where: str, omnios: bool) -> served.Server:
         given = self.options

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import re
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -18,14 +18,16 @@ from pathlib import Path
 import jinja2
 
 from zonehookd.illumos import nginx
-from zonehookd.model.route import Backend, Match, Proxy, Tls
+from zonehookd.model.route import Backend, Match, Proxy, Route, Tls
 from zonehookd.plugin import overridden, templates
-from zonehookd.plugin.routing import RouteBook
+from zonehookd.plugin.routing import RouteBook, Seat
 
 OURS = Path(__file__).parent / "templates"
 LOCATION, TCP = "location.conf.j2", "tcp.conf.j2"
 NOBODY = "503 Service Unavailable: nobody serves this now"
 _NAMES = "server_names_hash_max_size 32768;\nserver_names_hash_bucket_size 512;\n"  # a host has up to 253 letters
+_UPSTREAM = re.compile(r"^upstream (zh-[0-9a-f]{16}) \{\n(.*?)^\}", re.DOTALL | re.MULTILINE)
+_AT = re.compile(r"^ +server (\S+) weight=", re.MULTILINE)
 _PIECE = re.compile(r"^    # route (\S+)\n(.*?)^    # end of \1$", re.DOTALL | re.MULTILINE)
 
 
@@ -116,6 +118,21 @@ def place(match: Match) -> str:
 def pieces(text: str) -> Mapping[str, str]:
     """Match -> the text of each route in a configuration of ours."""
     return {found[1]: found[2].removesuffix("\n") for found in _PIECE.finditer(text)}
+
+
+def adopted(
+    texts: Iterable[str], routes: Iterable[Route], books: Mapping[Match, RouteBook], now_s: float
+) -> Mapping[Match, RouteBook]:
+    """Routes that our books do not know, though our files (`texts`) serve them: the books were lost. Who is behind them
+    stays; without this nobody would be behind any until all have answered."""
+    served = {found[1]: set(_AT.findall(found[2])) for text in texts for found in _UPSTREAM.finditer(text)}
+    made = {}
+    for route in routes:
+        there = served.get(place(route.match), ())
+        seats = {each.key: Seat(each, "in", "routed", since_s=now_s) for each in route.backends if _at(each) in there}
+        if seats and route.match not in books:
+            made[route.match] = RouteBook(route.match, route.owner, route.network, place(route.match), seats)
+    return made
 
 
 def route_on(text: str, line: int) -> str:

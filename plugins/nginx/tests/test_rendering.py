@@ -13,14 +13,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from zonehookd.engine.offers import offered
-from zonehookd.model.route import Backend, Match, Proxy, Tls
+from zonehookd.model.route import Backend, Match, Proxy, Route, Tls
 from zonehookd.plugin.routing import RouteBook, Seat
 
 sys.path.insert(0, str(Path(__file__).parent))  # importlib mode adds no folder by itself
 
 from real import judged
 
-from plugins.nginx.rendering import NOBODY, Listens, Renderer, Text, own_templates, pieces, place, route_on
+from plugins.nginx.rendering import NOBODY, Listens, Renderer, Text, adopted, own_templates, pieces, place, route_on
 from plugins.nginx.rendering import Options as Wishes
 
 PROXY = Proxy("nginx", http=18080, https=18443)
@@ -238,3 +238,22 @@ def test_whatever_an_attribute_holds_it_is_refused_or_harmless(value: str) -> No
     with tempfile.TemporaryDirectory() as folder:
         said = judged(Path(folder), made.config, made.top)
         assert said == "" or "bind()" in said, (value, said)
+
+
+def test_who_is_served_though_our_books_know_nothing_is_found_in_our_files() -> None:
+    port = Match(port=15432)
+    made = text(book(HTTP, "10.0.0.1", "fd00::1"), book(port, "10.0.0.5"), book(Match("b.org")))
+    three = book(HTTP, "10.0.0.1", "fd00::1", "10.0.0.3")
+    routes = [
+        Route(HTTP, tuple(seat.backend for seat in three.seats.values()), "web1", network=WEB),
+        Route(port, tuple(seat.backend for seat in book(port, "10.0.0.5").seats.values()), "web1", network=WEB),
+        Route(Match("b.org"), (Backend(ip_address("10.0.0.1"), 8080, "z0"),), "web1", network=WEB),
+    ]
+    found = adopted([made.config, made.top], routes, {}, 1000.0)
+    assert {match: {str(seat.backend.address) for seat in each.seats.values()} for match, each in found.items()} == {
+        HTTP: {"10.0.0.1", "fd00::1"}, port: {"10.0.0.5"}
+    }  # fmt: skip
+    again = text(*found.values(), book(Match("b.org")))
+    assert (again.config, again.top) == (made.config, made.top), "nginx is told nothing"
+    assert HTTP not in adopted([made.config, made.top], routes, {HTTP: three}, 1000.0), "books are right where they are"
+    assert adopted([], routes, {}, 1000.0) == {}
