@@ -72,6 +72,8 @@ HOSTILE = [
     "shop.exämple.org",
     "shop.example.org/a;b",
     "shop.example.org/../etc/",
+    "shop.example.org on=\u009b2J",
+    "shop.example.org on=",
     "shop.example.org/./",
     "shop.example.org//",
     "shop.example.org/%2e%2e/",

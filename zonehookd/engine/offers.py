@@ -18,6 +18,7 @@ from zonehookd.model.attachment import Refusal
 from zonehookd.model.route import Check, Match, Offer
 
 _NAME = re.compile(r"zh\.route(\d{0,3}|\.[A-Za-z0-9-]{1,63})", re.ASCII)
+_NETWORK = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,30}", re.ASCII)  # as in config.py
 _OPTIONS = ("port", "check", "weight", "group", "on", "tcp")
 _WEIGHT_MAX, _MATCHES_MAX, _OFFERS_MAX = 256, 16, 64
 
@@ -67,8 +68,14 @@ def _offer(zone: str, name: str, text: str) -> Offer:
         _number("weight", options["weight"], _WEIGHT_MAX) if "weight" in options else 1,
         route.check(options["check"]) if "check" in options else Check(),
         route.group(options["group"]) if "group" in options else "",
-        options.get("on", ""),
+        _network(options["on"]) if "on" in options else "",
     )
+
+
+def _network(text: str) -> str:
+    if not _NETWORK.fullmatch(text):
+        raise ValueError(f"on: expected the name of a network, found {text!r}")
+    return text
 
 
 def _number(key: str, text: str, most: int) -> int:
