@@ -1,7 +1,8 @@
 """A host to measure proxies on: gateway zone edge, N routes to a few servers, zones that come and go, a client outside.
 
 The N routes are declared in the configuration, each for a host of its own and to an address of its own; one zone, the
-*farm*, has all these addresses, and eight servers with eight names. N booted zones would be too much for a machine, and
+*farm*, has all these addresses, behind its own one (edge has a route there: Linux' ARP table ends at 1024 neighbours),
+and eight servers with eight names. N booted zones would be too much for a machine, and
 to a proxy there is no difference. The zones that come and go are real: booted, given their address, halted.
 """
 
@@ -27,6 +28,7 @@ from bench.records import Audited
 
 PUBLIC = "192.0.2.10"
 FARM = "farm"
+_FARM_ADDRESS = "10.64.0.9"
 SERVERS = 8
 _FIRST_PORT, _PORT = 8000, 8080
 _WAIT_MAX_S = 60.0
@@ -36,7 +38,7 @@ SCRIPTED = ("nginx", "debounced", "haproxy", "caddy")
 _PROCESSES = ("haproxy", "nginx", "caddy")
 _CADDY = Path("/usr/bin/caddy")
 _ANSWERD = "/usr/lib/zonelab/answerd"
-_FARM_SCRIPT = "#!/bin/sh\nip route add local 10.65.0.0/16 dev lo\n" + "".join(
+_FARM_SCRIPT = "#!/bin/sh\nip route add local 10.80.0.0/16 dev lo\n" + "".join(
     f"{_ANSWERD} --name s{number} --http {_FIRST_PORT + number} --daemon yes\n" for number in range(SERVERS)
 )
 # A zone tells itself when it is healthy: its server takes a connection at the address that the proxy will use.
@@ -53,7 +55,7 @@ def host_of(number: int) -> str:
 
 
 def address_of(number: int) -> str:
-    return f"10.65.{number // 250}.{1 + number % 250}"
+    return f"10.80.{number // 250}.{1 + number % 250}"
 
 
 def server_of(number: int) -> int:
@@ -268,12 +270,12 @@ def has_caddy() -> bool:
 def scene(members: int) -> Iterator[tuple[Daemon, list[Member]]]:
     """Edge and the farm run; the members are installed. No proxy yet."""
     with gateways.gateway(declared(0)) as daemon:
-        farm = f"{zones.NETWORK} 10.64.0.9"
-        gateways.member(FARM, farm)
+        gateways.member(FARM, f"{zones.NETWORK} {_FARM_ADDRESS}")
         gateways.run("zoneadm", "-z", FARM, "install")
         _script(Path("/zones") / FARM / "root", _FARM_SCRIPT)
         gateways.until_linked(f"{FARM}_0")
         gateways.run("zoneadm", "-z", FARM, "boot")
+        gateways.run("zlogin", EDGE, "route", "add", "-net", "10.80.0.0/16", _FARM_ADDRESS)
         made = [Member(number) for number in range(members)]
         for each in made:
             each.configure()
