@@ -131,6 +131,25 @@ def test_a_zone_that_is_gone_gives_it_up(scene: Scene) -> None:
     assert scene.served() == {"shop.example.org/": ["web2"]}
 
 
+def test_who_has_it_keeps_it_while_it_has_no_address(scene: Scene) -> None:
+    """Its NIC is refused, by a slip of the pen: nobody else takes its name for that."""
+    scene.zone("web2", f"{SHOP} group=shop", net="web 10.99.0.5")
+    scene.zone("web3", f"{SHOP} group=shop")
+    scene.zone("db", net="web 10.99.0.9")
+    scene.look()
+    scene.remember(SHOP, "web2", "web3")
+    scene.zone("web1", SHOP)
+    for address, there in (("10.99.0.9", ["web3"]), ("10.99.0.5", ["web2", "web3"])):
+        scene.admin.do("zonecfg", "-z", "web2", f'select attr name=zh.net0; set value="web {address}"; end')
+        assert {key: sorted(zones) for key, zones in scene.served().items()} == {"shop.example.org/": there}
+        assert [no.owner for no in scene.refused("web1")] == ["zone web2"]
+    scene.admin.do("zonecfg", "-z", "web2", 'select attr name=zh.net0; set value="web 10.99.0.9"; end')
+    scene.admin.delete("web3")
+    assert scene.served() == {"shop.example.org/": []}, "it is nobody else's even so"
+    scene.say("web2", 0, "other.example.org")
+    assert scene.served() == {"shop.example.org/": ["web1"]}
+
+
 def damaged(world: World, zone: str) -> None:
     world.path(f"/etc/zones/{zone}.xml").write_text("<zone name=")
 

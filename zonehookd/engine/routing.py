@@ -67,11 +67,14 @@ def route_all(
     for each in placed:
         for match in each.offer.matches:
             by_match.setdefault((each.gateway, match), []).append(each)
+    waiting = dict(_waiting(declared, attached, held, placed))
     found: dict[str, list[Route]] = {name: [] for name in proxies}
-    for (gateway, match), wanting in sorted(by_match.items(), key=lambda one: one[0]):
+    for gateway, match in sorted({*by_match, *waiting}):
+        wanting = by_match.get((gateway, match), [])
         allowed = list(_allowed(declared.gateways[gateway], match, wanting, attached))
         holder = held.get((gateway, match), Held(""))
-        made = _route(match, allowed, holder, _unread(zones.get(holder.owner)), attached)
+        waits = waiting.get((gateway, match))
+        made = _route(match, allowed, holder, _unread(zones.get(holder.owner)), waits, attached)
         if made is not None:
             found[gateway].append(made)
     return {name: tuple(every) for name, every in found.items()}
@@ -142,6 +145,14 @@ def _allowed(
             )
 
 
+def _is_allowed(gateway: Gateway, match: Match, zone: str) -> bool:
+    proxy = gateway.proxy
+    assert proxy is not None
+    if match.port:
+        return proxy.may_have(match.port) and match.port not in proxy.ports and gateway.forward_on(match.port) is None
+    return proxy.may_serve(zone, match.host)
+
+
 def _check_allowed(gateway: Gateway, match: Match, placed: _Placed) -> None:
     proxy, source = gateway.proxy, placed.offer.source
     assert proxy is not None
@@ -162,18 +173,41 @@ def _check_allowed(gateway: Gateway, match: Match, placed: _Placed) -> None:
                        owner=f"[{where}.hosts]", hint=f"name the zone there, in [{where}.hosts]")  # fmt: skip
 
 
+def _waiting(
+    declared: Declaration, attached: Mapping[str, Attached], held: Holders, placed: Iterable[_Placed]
+) -> Iterator[tuple[tuple[str, Match], Offer]]:
+    """Offers of who has a route by our books, asks for it still, and has no way to it now, such as no address: it keeps
+    what it has for as long, and serves nobody."""
+    there = {(each.zone, match) for each in placed for match in each.offer.matches}
+    for (name, match), holder in held.items():
+        gateway = declared.gateways.get(name)
+        if gateway is None or gateway.proxy is None or holder.owner not in attached or (holder.owner, match) in there:
+            continue
+        offer = next((each for each in attached[holder.owner].offers if match in each.matches), None)
+        if offer is not None and _is_allowed(gateway, match, holder.owner):
+            yield (name, match), offer
+
+
 def _unread(zone: Zone | None) -> bool:
     """What it offers is not known now, and it keeps what it has."""
     return zone is not None and not zone.absent and zone.config is None
 
 
 def _route(
-    match: Match, wanting: list[_Placed], held: Held, unread: bool, attached: dict[str, Attached]
+    match: Match,
+    wanting: list[_Placed],
+    held: Held,
+    unread: bool,
+    waiting: Offer | None,
+    attached: dict[str, Attached],
 ) -> Route | None:
-    """`unread`: the zone that has it cannot be read: who shares it stays, and nobody else comes."""
-    if not wanting:
-        return None
+    """`unread`: the zone that has it cannot be read: who shares it stays, and nobody else comes. `waiting`: what the
+    zone that has it offers, without a way to it now."""
     first = next((each for each in wanting if each.declared), None)
+    if first is None and waiting is not None:
+        backends = _shared(match, wanting, f"zone {held.owner}", waiting.group, attached)
+        network = next((each.network for each in wanting), "")
+        return Route(match, backends, held.owner, waiting.group, network)
     if first is None and unread:
         wanting = list(_sharers(match, wanting, held, attached))
     if not wanting:
@@ -183,12 +217,24 @@ def _route(
         shared = {made.key: made for made in map(_backend, wanting)}
         return Route(match, tuple(shared[key] for key in sorted(shared)), held.owner, "", first.network)
     owner, group = CONFIGURATION if first.declared else first.zone, first.offer.group
+    who = owner if first.declared else f"zone {owner}"
+    return Route(match, _shared(match, wanting, who, group, attached, first), owner, group, first.network)
+
+
+def _shared(
+    match: Match,
+    wanting: Iterable[_Placed],
+    who: str,
+    group: str,
+    attached: dict[str, Attached],
+    first: _Placed | None = None,
+) -> tuple[Backend, ...]:
+    """Those who are behind it; the others are refused. `who`, `group`: of the owner; `first`: the owner's, if there."""
     backends: dict[str, Backend] = {}
     for each in wanting:
         offer = each.offer
-        own = each.declared if first.declared else each.zone == first.zone
+        own = first is not None and (each.declared if first.declared else each.zone == first.zone)
         if not own and not (group and offer.group == group):
-            who = owner if first.declared else f"zone {owner}"
             hint = f"take another name, or say group=… at both: {who} has {'group=' + group if group else 'none'}"
             text = f"attribute {offer.source}: {match} belongs to {who}"
             code = "port-taken" if match.port else "host-taken"
@@ -196,7 +242,7 @@ def _route(
             continue
         made = _backend(each)
         backends.setdefault(made.key, made)
-    return Route(match, tuple(backends[key] for key in sorted(backends)), owner, group, first.network)
+    return tuple(backends[key] for key in sorted(backends))
 
 
 def _backend(placed: _Placed) -> Backend:
