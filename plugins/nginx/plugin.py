@@ -375,7 +375,11 @@ async def _addresses(gateway: GatewayView, proxy: Proxy, host: HostReader) -> tu
         networks = [*declared.networks.values(), *([declared.outside] if declared.outside else [])]
         six = any(cidr.version == 6 for network in networks for cidr in network.cidrs)
         return ["", "[::]:"] if six else [""], ()
-    up = {each.address.ip for each in await host.ask(ipadm.addresses(gateway.where)) if each.state == "ok"}
+    there = [each for each in await host.ask(ipadm.addresses(gateway.where)) if each.state == "ok"]
+    if not wanted:  # the uplink's own, given by nobody of us
+        own = [each.address for each in there if each.interface == gateway.outer_link]
+        wanted = [each.ip for each in own if not each.is_link_local]
+    up = {each.address.ip for each in there}
     missing = [each for each in wanted if each not in up]
     notes: tuple[Note, ...] = ()
     if missing or not wanted:
