@@ -110,6 +110,7 @@ class _Strangers:
     certificate: Tls | None = None
 
 
+@lru_cache(16384)
 def place(match: Match) -> str:
     """The name of its upstream: the same for life, and of letters that mean nothing to nginx."""
     return f"zh-{hashlib.sha256(str(match).encode()).hexdigest()[:16]}"
@@ -169,6 +170,7 @@ class Renderer:
     left: frozenset[str]
     broken: dict[str, Broken] = field(default_factory=dict)
     _environments: dict[str, jinja2.Environment] = field(default_factory=dict)
+    _found: dict[tuple[int, str], tuple[jinja2.Template, bool]] = field(default_factory=dict)
 
     def text(self, books: Sequence[RouteBook]) -> Text:
         """Raises ValueError when the admin has a whole `http.conf.j2` of his own, and it breaks."""
@@ -245,21 +247,40 @@ class Renderer:
         return self._rendered(templates(OURS), match, somebody)
 
     def _rendered(self, environment: jinja2.Environment, match: Match, somebody: bool) -> str:
-        template = environment.get_template(TCP if match.port else LOCATION)
-        prefix = match.path
-        text = template.render(
-            match=match,
-            upstream=place(match) if somebody else "",
-            locations=[prefix] if prefix == "/" else [prefix, f"= {prefix.rstrip('/')}"],
-            listens=[f"{each}{match.port}" for each in self.listens.addresses],
-            connect_s=self.options.connect_s,
-            silent_s=self.options.silent_s,
-            nobody=NOBODY,
-        ).rstrip()
-        ours = Path(template.filename or "").parent == OURS  # and is so for whatever a route may hold
-        if not ours and not _balanced(text):
+        name = TCP if match.port else LOCATION
+        known = self._found.get((id(environment), name))
+        if known is None:  # once in a text: to look whether it has changed is a stat
+            found = environment.get_template(name)
+            known = self._found[(id(environment), name)] = found, Path(found.filename or "").parent == OURS
+        template, ours = known
+        listens, options = self.listens.addresses, self.options
+        if ours:  # its braces pair, whatever a route may hold
+            return _ours(name, match, somebody, listens, options.connect_s, options.silent_s)
+        text = _filled(template, match, somebody, listens, options.connect_s, options.silent_s)
+        if not _balanced(text):
             raise ValueError(f"{template.filename}: what it makes leaves a brace, a quote or a line open")
         return text
+
+
+@lru_cache(16384)
+def _ours(name: str, match: Match, somebody: bool, listens: tuple[str, ...], connect_s: int, silent_s: int) -> str:
+    """By our own template, which stays as it is: of thousands of routes few are others than a look ago."""
+    return _filled(templates(OURS).get_template(name), match, somebody, listens, connect_s, silent_s)
+
+
+def _filled(
+    template: jinja2.Template, match: Match, somebody: bool, listens: tuple[str, ...], connect_s: int, silent_s: int
+) -> str:
+    prefix = match.path
+    return template.render(
+        match=match,
+        upstream=place(match) if somebody else "",
+        locations=[prefix] if prefix == "/" else [prefix, f"= {prefix.rstrip('/')}"],
+        listens=[f"{each}{match.port}" for each in listens],
+        connect_s=connect_s,
+        silent_s=silent_s,
+        nobody=NOBODY,
+    ).rstrip()
 
 
 @lru_cache(16384)
@@ -279,13 +300,14 @@ def _with_wider(name: str, hosts: Mapping[str, Sequence[RouteBook]]) -> Sequence
 
 
 def _upstream(book: RouteBook) -> _Upstream:
-    serving = (seat.backend for _, seat in sorted(book.seats.items()) if seat.state == "in")
+    serving = (book.seats[key].backend for key in sorted(book.seats) if book.seats[key].state == "in")
     return _Upstream(place(book.match), tuple(_Server(_at(each), each.weight) for each in serving))
 
 
 def _at(backend: Backend) -> str:
-    address = str(backend.address)
-    return f"{f'[{address}]' if backend.address.version == 6 else address}:{backend.port}"
+    if backend.address.version == 6:
+        return f"[{backend.address}]:{backend.port}"
+    return backend.key.partition(":")[2]
 
 
 def _covering(name: str) -> Iterator[str]:
