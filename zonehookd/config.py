@@ -373,6 +373,7 @@ def _known_keys(model: type[BaseModel], place: list[str]) -> list[str]:
     for part in place:
         if isinstance(current, type) and issubclass(current, BaseModel) and part in current.model_fields:
             current = current.model_fields[part].annotation
-            if getattr(current, "__args__", None):  # Mapping[name, Section]
-                current = current.__args__[-1]
+            if getattr(current, "__args__", None):  # Mapping[name, Section], list[Section], Section | None
+                sections = [each for each in current.__args__ if isinstance(each, type) and issubclass(each, BaseModel)]
+                current = sections[-1] if sections else None
     return list(current.model_fields) if isinstance(current, type) and issubclass(current, BaseModel) else []

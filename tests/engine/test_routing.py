@@ -258,11 +258,21 @@ def test_what_the_configuration_declares_comes_before_every_zone(admin: Admin, e
     scene = Scene(admin, engine, route=routes)
     scene.zone("web1", SHOP)
     scene.zone("web2", f"{SHOP} port=81")
-    (route,) = scene.look()
-    assert route.owner == "the configuration"
+    route, to_come = scene.look()
+    assert route.owner == to_come.owner == "the configuration" and not to_come.backends
     assert [(each.zone, each.port) for each in route.backends] == [("", 80), ("web2", 80)]
     assert [no.owner for no in scene.refused("web1")] == ["the configuration"]
     assert [no.owner for no in scene.refused("web2")] == ["the configuration"]
+
+
+def test_what_is_declared_for_a_zone_that_is_still_to_come_is_given_to_nobody(admin: Admin, engine: Build) -> None:
+    scene = Scene(admin, engine, route=[{"to": "legacy", "host": "old.example.org", "group": "old"}])
+    scene.zone("web1", "old.example.org")
+    (route,) = scene.look()
+    assert (route.owner, route.backends) == ("the configuration", ())
+    assert [no.owner for no in scene.refused("web1")] == ["the configuration"]
+    scene.say("web1", 0, "old.example.org group=old")
+    assert scene.served() == {"old.example.org/": ["web1"]}
 
 
 def test_a_zone_joins_what_is_declared_by_its_group(admin: Admin, engine: Build) -> None:

@@ -96,6 +96,8 @@ def attach_zone(zone: Zone, declared: Declaration) -> Attached:
     known = f"zone {zone.name} may have {' to '.join(dict.fromkeys([*names[:1], *names[-1:]])) or 'none'}"
     for name in wishes:
         what = f"attribute {name} is for no link of the zone"
+        if name.lower().startswith("zh.route"):
+            what, known = f"attribute {name} is none of ours", "zh.route, zh.route0 to zh.route999, or zh.route.NAME"
         way_out = f"{known}; zonecfg -z {zone.name} remove attr name={name}"
         refused.append(Refusal(subject.zone(zone.name), "no-such-nic", name, what, hint=way_out))
     if transport is not None and not any(each.network is transport.network for each in placed):

@@ -68,12 +68,19 @@ def route_all(
         for match in each.offer.matches:
             by_match.setdefault((each.gateway, match), []).append(each)
     waiting = dict(_waiting(declared, attached, held, placed))
+    reserved = dict(_reserved(proxies, placed))
     found: dict[str, list[Route]] = {name: [] for name in proxies}
-    for gateway, match in sorted({*by_match, *waiting}):
+    for gateway, match in sorted({*by_match, *waiting, *reserved}):
         wanting = by_match.get((gateway, match), [])
         allowed = list(_allowed(declared.gateways[gateway], match, wanting, attached))
         holder = held.get((gateway, match), Held(""))
         waits = waiting.get((gateway, match))
+        if (gateway, match) in reserved:
+            offer = reserved[(gateway, match)]
+            shared = _shared(match, allowed, CONFIGURATION, offer.group, attached)
+            network = next((each.network for each in shared), offer.network)
+            found[gateway].append(Route(match, shared, CONFIGURATION, offer.group, network))
+            continue
         made = _route(match, allowed, holder, _unread(zones.get(holder.owner)), waits, attached)
         if made is not None:
             found[gateway].append(made)
@@ -186,6 +193,14 @@ def _waiting(
         offer = next((each for each in attached[holder.owner].offers if match in each.matches), None)
         if offer is not None and _is_allowed(gateway, match, holder.owner):
             yield (name, match), offer
+
+
+def _reserved(proxies: Mapping[str, Proxy], placed: Iterable[_Placed]) -> Iterator[tuple[tuple[str, Match], Offer]]:
+    """What the configuration declares for zones that are not there yet: it is theirs all the same."""
+    there = {(each.gateway, match) for each in placed if each.declared for match in each.offer.matches}
+    for gateway, proxy in proxies.items():
+        for offer in reversed(proxy.offers):
+            yield from (((gateway, match), offer) for match in offer.matches if (gateway, match) not in there)
 
 
 def _unread(zone: Zone | None) -> bool:
