@@ -166,11 +166,12 @@ class Nginx(GatewayPlugin[Seen]):
         known = left.known(records)
         resting = {key for key, one in known.items() if one.rests(look.known.now_s, _about(key, own))}
         good = book.good or served.ABSENT
-        former = {**rendering.pieces(good.config or ""), **rendering.pieces(good.top)}
         options = rendering.Options(
             self.options.templates, self.options.status_port, self.options.connect_s, self.options.silent_s
         )
-        renderer = Renderer(options, proxy, Listens.on(proxy, addresses), former, frozenset(resting))
+        runs_with = (good.config or "", good.top)
+        listens = Listens.on(proxy, addresses)
+        renderer = Renderer(options, proxy, listens, runs_with, frozenset(resting), gateway.where)
         wish = replace(wish, decision=_said_out(decision, look, resting, known), left=known, own=own)
         try:
             offered = {each.match for each in gateway.routes}

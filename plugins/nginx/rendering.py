@@ -11,8 +11,8 @@ import hashlib
 import re
 import traceback
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import lru_cache
+from dataclasses import dataclass, field, replace
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 import jinja2
@@ -85,6 +85,7 @@ class _Server:
 class _Upstream:
     name: str
     servers: tuple[_Server, ...]
+    text: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +112,7 @@ class _Strangers:
 
 
 @lru_cache(16384)
+@lru_cache(32768)
 def place(match: Match) -> str:
     """The name of its upstream: the same for life, and of letters that mean nothing to nginx."""
     return f"zh-{hashlib.sha256(str(match).encode()).hexdigest()[:16]}"
@@ -159,32 +161,73 @@ def own_templates(theirs: Path, network: str) -> str:
     return hashlib.sha256("\0".join(found).encode()).hexdigest()[:16] if found else ""
 
 
+@dataclass(frozen=True, slots=True)
+class _Templates:
+    """`stamp`: of every file they could be made of: what is equal makes the same text of the same."""
+
+    environment: jinja2.Environment
+    stamp: tuple[tuple[str, int, int], ...]
+
+    @staticmethod
+    def of(environment: jinja2.Environment) -> _Templates:
+        assert isinstance(environment.loader, jinja2.FileSystemLoader)
+        files = sorted(each for folder in environment.loader.searchpath for each in Path(folder).rglob("*"))
+        return _Templates(environment, tuple(_stamp(each) for each in files))
+
+
 @dataclass
 class Renderer:
-    """`former`: the text of each route in what nginx runs with. `left`: what is left out, see `left.py`."""
+    """`former`: what nginx runs with. `left`: what is left out, see `left.py`. `where`: the zone it is for; its last
+    text is kept, and with thousands of routes one that comes costs one piece, not all of them."""
 
     options: Options
     proxy: Proxy
     listens: Listens
-    former: Mapping[str, str]
+    former: Sequence[str]
     left: frozenset[str]
+    where: str = ""
     broken: dict[str, Broken] = field(default_factory=dict)
-    _environments: dict[str, jinja2.Environment] = field(default_factory=dict)
-    _found: dict[tuple[int, str], tuple[jinja2.Template, bool]] = field(default_factory=dict)
+    _networks: dict[str, _Templates] = field(default_factory=dict)
+    _upstreams: dict[Match, _Upstream] = field(default_factory=dict)
 
     def text(self, books: Sequence[RouteBook]) -> Text:
         """Raises ValueError when the admin has a whole `http.conf.j2` of his own, and it breaks."""
+        self._upstreams = {each.match: _upstream(each) for each in books}
+        self._networks = {each: self._templates(each) for each in {"", *(book.network for book in books)}}
+        key = (
+            (self.options, self.proxy, self.listens, self.left),
+            {network: each.stamp for network, each in self._networks.items()},
+            [(each.match, each.network, self._upstreams[each.match]) for each in books],
+        )
+        known = _last.get(self.where)
+        if known is not None and known[0] == key:
+            return known[1]
+        made = self._text(books)
+        if not self.broken and not any(each.startswith("override/") for each in self.left):  # else it has former ones
+            _last[self.where] = (key, made)
+        return made
+
+    def _templates(self, network: str) -> _Templates:
+        return _Templates.of(overridden(OURS, self.options.templates, "nginx", network))
+
+    def _text(self, books: Sequence[RouteBook]) -> Text:
         http = [each for each in books if not each.match.port]
         tcp = [each for each in books if each.match.port and not {"stream", str(each.match)} & self.left]
         hosts: dict[str, list[RouteBook]] = {}
         for each in http:
             hosts.setdefault(each.match.host, []).append(each)
-        environment = overridden(OURS, self.options.templates, "nginx")
+        ours = self._networks[""]
         try:
-            config = environment.get_template("http.conf.j2").render(
+            upstream = ours.environment.get_template("upstream.conf.j2")
+            upstreams = {
+                match: replace(made, text=_upstream_text(upstream, ours.stamp, made, self.proxy.balance))
+                for match, made in self._upstreams.items()
+                if made.servers
+            }
+            config = ours.environment.get_template("http.conf.j2").render(
                 status_port=self.options.status_port,
                 strangers=list(self._strangers()),
-                upstreams=[each for each in map(_upstream, http) if each.servers],
+                upstreams=[upstreams[each.match] for each in http if each.match in upstreams],
                 balance=self.proxy.balance,
                 hosts=[self._host(name, _with_wider(name, hosts)) for name in sorted(hosts)],
                 plain=self.listens.plain,
@@ -195,12 +238,9 @@ class Renderer:
             raise ValueError("; ".join(_blame(problem, self.options.templates))) from problem
         top = f"{'' if 'hash' in self.left else _NAMES}include {{path}};\n"
         if tcp:
-            upstream = environment.get_template("upstream.conf.j2")
             servers = ""
             for each in tcp:
-                made = _upstream(each)
-                if made.servers:
-                    servers += upstream.render(each=made, balance=self.proxy.balance)
+                servers += upstreams[each.match].text if each.match in upstreams else ""
                 servers += f"    # route {each.match}\n{self._piece(each)}\n    # end of {each.match}\n"
             top += f"stream {{\n{servers}}}\n"
         return Text(config, top, self.broken)
@@ -232,60 +272,77 @@ class Renderer:
     def _piece(self, book: RouteBook) -> str:
         """The text of a route; where its network's template does not do, what it was, or ours."""
         match, network = book.match, book.network
-        somebody = bool(_upstream(book).servers)
+        somebody = bool(self._upstreams[match].servers)
         if f"override/{network}" not in self.left and network not in self.broken:
-            if network not in self._environments:
-                self._environments[network] = overridden(OURS, self.options.templates, "nginx", network)
             try:
-                return self._rendered(self._environments[network], match, somebody)
+                return self._rendered(self._networks[network], match, somebody)
             except Exception as problem:
                 where, text = _blame(problem, self.options.templates)
                 self.broken[network] = Broken(network, where, text)
-        former = self.former.get(str(match), "")
+        former = self._former.get(str(match), "")
         if somebody and place(match) in former:
             return former
-        return self._rendered(templates(OURS), match, somebody)
+        return self._rendered(self._ours, match, somebody)
 
-    def _rendered(self, environment: jinja2.Environment, match: Match, somebody: bool) -> str:
-        name = TCP if match.port else LOCATION
-        known = self._found.get((id(environment), name))
-        if known is None:  # once in a text: to look whether it has changed is a stat
-            found = environment.get_template(name)
-            known = self._found[(id(environment), name)] = found, Path(found.filename or "").parent == OURS
-        template, ours = known
-        listens, options = self.listens.addresses, self.options
-        if ours:  # its braces pair, whatever a route may hold
-            return _ours(name, match, somebody, listens, options.connect_s, options.silent_s)
-        text = _filled(template, match, somebody, listens, options.connect_s, options.silent_s)
-        if not _balanced(text):
-            raise ValueError(f"{template.filename}: what it makes leaves a brace, a quote or a line open")
-        return text
+    @cached_property
+    def _ours(self) -> _Templates:
+        return _Templates.of(templates(OURS))
 
+    @cached_property
+    def _former(self) -> Mapping[str, str]:
+        return {match: text for each in self.former for match, text in pieces(each).items()}
 
-@lru_cache(16384)
-def _ours(name: str, match: Match, somebody: bool, listens: tuple[str, ...], connect_s: int, silent_s: int) -> str:
-    """By our own template, which stays as it is: of thousands of routes few are others than a look ago."""
-    return _filled(templates(OURS).get_template(name), match, somebody, listens, connect_s, silent_s)
+    def _rendered(self, own: _Templates, match: Match, somebody: bool) -> str:
+        name, listens = (TCP, self.listens.addresses) if match.port else (LOCATION, ())
+        template = own.environment.get_template(name)
+        times_s = (self.options.connect_s, self.options.silent_s)
+        return _piece_text(
+            template, own.stamp, match, somebody, tuple(f"{each}{match.port}" for each in listens), *times_s
+        )
 
 
-def _filled(
-    template: jinja2.Template, match: Match, somebody: bool, listens: tuple[str, ...], connect_s: int, silent_s: int
+@lru_cache(32768)
+def _piece_text(
+    template: jinja2.Template,
+    _: tuple[tuple[str, int, int], ...],
+    match: Match,
+    somebody: bool,
+    listens: tuple[str, ...],
+    connect_s: int,
+    silent_s: int,
 ) -> str:
     prefix = match.path
-    return template.render(
+    text = template.render(
         match=match,
         upstream=place(match) if somebody else "",
         locations=[prefix] if prefix == "/" else [prefix, f"= {prefix.rstrip('/')}"],
-        listens=[f"{each}{match.port}" for each in listens],
+        listens=list(listens),
         connect_s=connect_s,
         silent_s=silent_s,
         nobody=NOBODY,
     ).rstrip()
+    ours = Path(template.filename or "").parent == OURS  # and is so for whatever a route may hold
+    if not ours and not nginx.balanced(text):
+        raise ValueError(f"{template.filename}: what it makes leaves a brace, a quote or a line open")
+    return text
 
 
-@lru_cache(16384)
-def _balanced(text: str) -> bool:
-    return nginx.balanced(text)
+@lru_cache(32768)
+def _upstream_text(
+    template: jinja2.Template, _: tuple[tuple[str, int, int], ...], each: _Upstream, balance: str
+) -> str:
+    return template.render(each=each, balance=balance)
+
+
+def _stamp(file: Path) -> tuple[str, int, int]:
+    try:
+        found = file.stat()
+    except OSError:
+        return str(file), 0, 0
+    return str(file), found.st_mtime_ns, found.st_size
+
+
+_last: dict[str, tuple[object, Text]] = {}  # by zone of the proxy: what its text was made of, and the text
 
 
 def _with_wider(name: str, hosts: Mapping[str, Sequence[RouteBook]]) -> Sequence[RouteBook]:

@@ -34,7 +34,7 @@ def book(match: Match, state: str = "in", since_s: float = 0.0) -> RouteBook:
 
 def named(said: str, own: dict[str, str] | None = None) -> list[str]:
     proxy = Proxy("nginx")
-    text = Renderer(Options(templates=Path("/none")), proxy, Listens.on(proxy, ("",)), {},
+    text = Renderer(Options(templates=Path("/none")), proxy, Listens.on(proxy, ("",)), (),
                     frozenset()).text([book(SHOP), book(TCP)])  # fmt: skip
     networks = {str(SHOP): "web", str(TCP): "web"}
     config = f"# ours\n{text.config}"

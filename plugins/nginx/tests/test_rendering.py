@@ -37,11 +37,11 @@ def rendered(
     *books: RouteBook,
     proxy: Proxy = PROXY,
     theirs: Path = Path("/nonexistent"),
-    former: dict[str, str] | None = None,
+    former: tuple[str, ...] = (),
     left: frozenset[str] = frozenset(),
     addresses: tuple[str, ...] = ("",),
 ) -> tuple[Text, Renderer]:
-    renderer = Renderer(Wishes(theirs), proxy, Listens.on(proxy, addresses), former or {}, left)
+    renderer = Renderer(Wishes(theirs), proxy, Listens.on(proxy, addresses), former, left)
     return renderer.text(books), renderer
 
 
@@ -168,14 +168,15 @@ def test_one_that_breaks_costs_its_own_network_only(tmp_path: Path, content: str
     own(tmp_path, "location.conf.j2", content)
     fresh = text(*books, theirs=tmp_path)
     assert fresh.config == good.config, "with nothing before it, ours"
-    kept = {str(HTTP): f"    location / {{ proxy_pass http://{place(HTTP)}; return 418; }}"}
-    made = text(*books, theirs=tmp_path, former=kept)
-    assert pieces(made.config)[str(HTTP)] == kept[str(HTTP)]
+    kept = f"    location / {{ proxy_pass http://{place(HTTP)}; return 418; }}"
+    former = (f"    # route {HTTP}\n{kept}\n    # end of {HTTP}\n",)
+    made = text(*books, theirs=tmp_path, former=former)
+    assert pieces(made.config)[str(HTTP)] == kept
     assert pieces(made.config)["db.example.org/"] == pieces(good.config)["db.example.org/"]
     broken = made.broken[WEB]
     assert why in broken.text or why in broken.where
     assert not line or broken.where.endswith(f"web/nginx/location.conf.j2:{line}")
-    nobody = text(book(HTTP), theirs=tmp_path, former=kept)
+    nobody = text(book(HTTP), theirs=tmp_path, former=former)
     assert NOBODY in pieces(nobody.config)[str(HTTP)], "and never an upstream that is not there"
 
 
@@ -257,3 +258,18 @@ def test_who_is_served_though_our_books_know_nothing_is_found_in_our_files() -> 
     assert (again.config, again.top) == (made.config, made.top), "nginx is told nothing"
     assert HTTP not in adopted([made.config, made.top], routes, {HTTP: three}, 1000.0), "books are right where they are"
     assert adopted([], routes, {}, 1000.0) == {}
+
+
+def test_a_text_is_made_again_when_anything_it_is_made_of_changes(tmp_path: Path) -> None:
+    """Parts are remembered; what an admin's template includes is a part, too."""
+    first = text(book(HTTP, "10.0.0.1"), theirs=tmp_path)
+    assert text(book(HTTP, "10.0.0.1"), theirs=tmp_path) is first, "nothing changed"
+    assert "weight=2" in text(book(HTTP, "10.0.0.1", weight=2), theirs=tmp_path).config
+    own(tmp_path, "location.conf.j2", '{% include "part" %}\n')
+    own(tmp_path, "part", "location / { return 418; }\n")
+    assert "418" in text(book(HTTP, "10.0.0.1"), theirs=tmp_path).config
+    own(tmp_path, "part", "location / { return 4188; }\n")
+    assert "4188" in text(book(HTTP, "10.0.0.1"), theirs=tmp_path).config
+    (tmp_path / "nginx").mkdir()
+    (tmp_path / "nginx" / "upstream.conf.j2").write_text("upstream {{ each.name }} { server 127.0.0.1:9; }\n")
+    assert "127.0.0.1:9;" in text(book(HTTP, "10.0.0.1"), theirs=tmp_path).config
