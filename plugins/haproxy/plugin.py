@@ -8,15 +8,15 @@ the same: whoever restarts it, it begins with what is wanted. What runs otherwis
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
 from zonehookd.illumos import haproxy, smf
-from zonehookd.illumos.haproxy import Runtime, Use
+from zonehookd.illumos.haproxy import Runtime
 from zonehookd.model.plan import Step
 from zonehookd.plugin import (
     GLOBAL,
@@ -37,16 +37,14 @@ from zonehookd.plugin import (
     served,
 )
 from zonehookd.plugin import where as files_of
-from zonehookd.plugin.routing import Decision, Routing
 
-from . import binds, live, rendering
-from .live import Maps, Name, Target
-from .slots import capacity, placed, slot, slots_in
+from . import binds, left, live, rendering, wishes
+from .live import Maps
+from .slots import capacity, placed, slot
 from .state import KIND, State
+from .wishes import Seen, Wish
 
 _SILENT_S = 3.0  # a haproxy that has run so long, and is not heard, has lost its socket
-_LOOK_S = 0.25  # until a server that is to go is looked at again
-_DOWN_S = 5.0
 
 
 def _plain(path: Path) -> Path:
@@ -58,37 +56,6 @@ def _plain(path: Path) -> Path:
 
 
 PlainPath = Annotated[Path, AfterValidator(_plain)]
-
-
-@dataclass(frozen=True)
-class Wish:
-    """What is to be served, and what runs. `wanted` None: nothing can be said of the files now; what is there stays.
-    `cut`: servers that are to go with all who talk to them. `socket`: of what runs."""
-
-    proxy: Proxy
-    look: Routing
-    decision: Decision
-    state: State
-    target: Target
-    runtime: Runtime
-    use: Mapping[Name, Use]
-    cut: frozenset[Name]
-    socket: Path
-    wanted: served.Wanted | None = None
-    notes: tuple[Note, ...] = ()
-
-
-@dataclass(frozen=True)
-class Seen:
-    """`server` None: there is nothing of ours, and nothing is to be. `wish` None: nothing is to be served. `files`: the
-    maps on disk; None: not there. `sockets`: what lies there while it runs, and may after that."""
-
-    records: Sequence[Record]
-    server: served.Server | None = None
-    wish: Wish | None = None
-    found: served.Seen | None = None
-    files: Mapping[Path, str | None] | None = None
-    sockets: tuple[Path, ...] = ()
 
 
 class Haproxy(GatewayPlugin[Seen]):
@@ -124,11 +91,11 @@ class Haproxy(GatewayPlugin[Seen]):
         socket = self._socket(omnios, state)
         if proxy is None:
             server = self._server(where, omnios, await host.ask(haproxy.runtime(where, socket, ())))
-            left, files = await asyncio.gather(
+            there, files = await asyncio.gather(
                 served.observe(server, None, gateway.subject, self.name, host),
                 files_of.read_files(where, maps.all, host),
             )
-            return Seen(records, server, None, left, files, (socket, rendering.idle(socket)))
+            return Seen(records, server, None, there, files, (socket, rendering.idle(socket)))
         runtime, files, (listens, addresses, waits) = await asyncio.gather(
             host.ask(haproxy.runtime(where, socket, maps.all)),
             files_of.read_files(where, maps.all, host),
@@ -136,7 +103,7 @@ class Haproxy(GatewayPlugin[Seen]):
         )
         server = self._server(where, omnios, runtime)
         wish = await self._wish(gateway, proxy, state, runtime, server.key, host)
-        wish = replace(wish, notes=(*wish.notes, *waits))
+        wish = replace(wish, notes=(*wish.notes, *waits), left=left.known(records))
         ours = binds.runs_with(runtime, host.recall_one(served.KIND, server.key))
         busy = await binds.in_use(gateway, listens, addresses, ours, host) if ours is not None else frozenset()
         found: served.Seen | None
@@ -170,7 +137,7 @@ class Haproxy(GatewayPlugin[Seen]):
         offered = {each.match for each in gateway.routes}
         kept = [each for each in decision.books if each.seats or each.match in offered]
         own = rendering.own_networks(self.options.templates, {each.network for each in kept})
-        books = placed(kept, _taken(runtime, host.recall_one(served.KIND, key)), own)
+        books = placed(kept, wishes.taken(runtime, host.recall_one(served.KIND, key)), own)
         gone = [each for each in decision.books if not (each.seats or each.match in offered)]
         decision = replace(decision, books=(*books, *gone))
         deep = [each for each in books if each.match.host.count(".") > live.LABELS_MAX and each.match.host[0] == "*"]
@@ -209,6 +176,7 @@ class Haproxy(GatewayPlugin[Seen]):
             if wanted is None:
                 return wish, None
             found = await served.observe(server, wanted, gateway.subject, self.name, host)
+            found = left.placed(server, found)
             try:
                 theirs = server.without_us(found.files.get(server.main)) or ""
             except ValueError:
@@ -229,11 +197,12 @@ class Haproxy(GatewayPlugin[Seen]):
         """None: there is no address to listen on yet. Raises ValueError: a template breaks."""
         if listens and not any(listens.values()):
             return None
-        proxy = wish.proxy
+        out = wish.resting
+        proxy = replace(wish.proxy, tls=tuple(each for each in wish.proxy.tls if each.certificate not in out))
         at = rendering.Listens(
             listens.get(proxy.http, ()) if proxy.http else (),
             listens.get(proxy.https, ()) if proxy.tls and proxy.https else (),
-            {port: each for port, each in listens.items() if port not in proxy.ports},
+            {port: each for port, each in listens.items() if port not in wish.proxy.ports},
         )
         books = [each for each in wish.decision.books if each.place]
         made = rendering.text(
@@ -290,6 +259,7 @@ class Haproxy(GatewayPlugin[Seen]):
             pace_s=given.pace_s,
             starts=binds.starts,
             embed=served.Embed(binds.put),
+            heard=left.complaint,
         )
         known = None if runtime is None or runtime.silent else runtime.generation or ""
         return replace(server, reload=served.Reload(tell, known, leaves=False))
@@ -320,7 +290,7 @@ class Haproxy(GatewayPlugin[Seen]):
             if content is not None
         ]
         removed += [files_of.remove_file(gateway.where, each, why=gone) for each in seen.sockets]
-        forgets = [Forget(each.kind, each.name, gone) for each in seen.records if each.kind == KIND]
+        forgets = [Forget(each.kind, each.name, gone) for each in seen.records if each.kind in (KIND, left.KIND)]
         if not _another(gateway):
             forgets += routing.forget_all(gateway, seen.records, gone)
         return Plan((*removed, *base.steps, *forgets), base.notes)
@@ -334,7 +304,7 @@ class Haproxy(GatewayPlugin[Seen]):
         if not any(each == ours for each in seen.records):
             steps.append(Remember(ours, "the socket of haproxy, and its backends in stock"))
         steps += [files_of.remove_file(gateway.where, each, why="nobody hears it any more") for each in seen.sockets]
-        notes = [*wish.notes, *wish.decision.notes, *_said(gateway, wish, seen.found)]
+        notes = [*wish.notes, *wish.decision.notes, *wishes.said(gateway, wish, seen.found)]
         removals = live.batches(live.removals(wish.runtime, wish.target, wish.use, wish.cut))
         steps += [
             haproxy.tell(gateway.where, wish.socket, batch, why="who does not serve any more is out of haproxy")
@@ -345,48 +315,22 @@ class Haproxy(GatewayPlugin[Seen]):
             for path, entries in wish.target.maps.items()
             if (seen.files or {}).get(path) != (content := seen.server.text(live.map_text(entries)))
         ]
+        guilty = [*wish.guilty(seen.server, seen.found)]
+        if guilty:
+            steps += [left.remember(gateway, self.name, each) for each in guilty]
+            text = f"haproxy takes nothing with {', '.join(each.path for each in guilty)}: tried again without"
+            return Plan(tuple(steps), (*notes, Note("waiting", text, "left-out", gateway.name, again_after_s=0.05)))
+        steps += [left.forget(gateway, path, why) for path, why in wish.mended(seen.server, seen.found)]
         base = Plan()
         if wish.wanted is not None and seen.found is not None:
             base = served.plan(seen.server, wish.wanted, seen.found)
         added: list[Change] = []
-        if not _asks(base):
+        if not wishes.asks(base):
             added = [
                 haproxy.tell(gateway.where, wish.socket, batch, why="who serves is in haproxy")
                 for batch in live.batches(live.additions(wish.runtime, wish.target, self._maps))
             ]
         return Plan((*steps, *writes, *base.steps, *added), (*notes, *base.notes))
-
-
-def _taken(runtime: Runtime, record: Record | None) -> Collection[str]:
-    """Backends that may still have somebody's servers, here or in a file that haproxy could start with."""
-    taken = {name[0] for name in runtime.servers if slot(name[0])}
-    if record is not None:
-        book = served.Book.of(record)
-        every = [book.good, *([book.asked.what] if book.asked else [])]
-        taken |= {each for one in every if one is not None for each in slots_in(one.config or "")}
-    return taken
-
-
-def _asks(base: Plan) -> bool:
-    """It is told to read its files, or started: what it has after that is for the next look to see."""
-    records = (each.record for each in base.steps if isinstance(each, Remember))
-    return any(each.kind == served.KIND and "asked" in each.facts for each in records)
-
-
-def _said(gateway: GatewayView, wish: Wish, found: served.Seen | None) -> Iterator[Note]:
-    """What of it is not as it should be, or will change without anybody telling us."""
-    service = found.service if found is not None else None
-    if wish.runtime.silent and service is not None and service.state in ("online", "degraded"):
-        text = f"haproxy of gateway {gateway.name} runs, and is not heard: {wish.runtime.silent}"
-        yield Note("waiting", text, "silent", gateway.name, again_after_s=1.0)
-    for name, backend, running in live.down(wish.runtime, wish.target):
-        who = f"zone {backend.zone}" if backend.zone else str(backend.address)
-        text = f"{who} ({haproxy.at(backend.address, running.port)}, {name[0]}) fails haproxy's check {backend.check}"
-        yield Note("waiting", text, "down", backend.zone, again_after_s=_DOWN_S)
-    staying = live.leftovers(wish.runtime, wish.target)
-    if staying:
-        text = f"{len(staying)} servers that get nothing new are in haproxy until nobody uses them"
-        yield Note("nothing", text, "leaving", gateway.name, again_after_s=_LOOK_S)
 
 
 def _another(gateway: GatewayView) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -217,3 +218,41 @@ def test_a_template_of_one_network(story: Story) -> None:
     assert "defaults zonehookd-web:dmz from zonehookd-http\n    balance first\n" in (story.inside / MAIN).read_text()
     story.redeclare(proxy={**PROXY, "balance": "source"})
     assert story.settle() == "online" and "hash-type consistent" in (story.inside / MAIN).read_text()
+
+
+def certificate(folder: Path, name: str) -> str:
+    made = folder / f"{name}.pem"
+    words = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"]
+    subprocess.run([*words, "-subj", f"/CN={name}", "-keyout", made, "-out", f"{made}.crt"], check=True)
+    made.write_text(made.read_text() + Path(f"{made}.crt").read_text())
+    return str(made)
+
+
+def test_a_broken_certificate_is_left_out_alone(story: Story, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether it is there from the start, or others come later; mended, it is used after a while."""
+    good, bad, gone = certificate(tmp_path, "good"), certificate(tmp_path, "bad"), str(tmp_path / "gone.pem")
+    whole = Path(bad).read_text()
+    Path(bad).write_text(Path(f"{bad}.crt").read_text())  # without its key
+    main = story.inside / MAIN
+    tls = [{"certificate": each} for each in (bad, gone)]
+    story.redeclare(proxy={**PROXY, "tls": tls})
+    looks(story, 12)
+    refused = {note.object: note.text for note in story.engine.notes("refused") if note.code == "bad-certificate"}
+    assert refused == {
+        bad: f"certificate {bad} is not used: No Private Key found in '{bad}.key'.",
+        gone: f"certificate {gone} is not used: unable to stat SSL certificate from file '{gone}' : "
+        "No such file or directory.",
+    }
+    assert set(codes(story)) == {"bad-certificate"} and "*:443" not in main.read_text()
+    boot(story, "web2")
+    looks(story)
+    assert story.running()[0] == {WEB1, WEB2} and story.running() == story.on_disk()
+    story.redeclare(proxy={**PROXY, "tls": [*tls, {"certificate": good}]})
+    looks(story, 12)
+    assert f"bind *:443 ssl crt {good} alpn" in main.read_text() and set(codes(story)) == {"bad-certificate"}
+    Path(bad).write_text(whole)
+    Path(gone).write_text(whole)
+    plugin = next(each for each in story.engine.reconciler.plugins if each.name == "haproxy")
+    monkeypatch.setattr(sys.modules[type(plugin).__module__].left, "_AGAIN_S", 0.0)
+    assert story.settle() == "online" and not codes(story)
+    assert all(f"crt {each}" in main.read_text() for each in (good, bad, gone)) and story.starts == 1
