@@ -90,7 +90,35 @@ def test_a_host_name_has_one_owner_the_second_is_told_whose_it_is(scene: Scene) 
     assert not scene.refused("web1")
 
 
-def test_another_path_of_the_same_host_is_another_route(scene: Scene) -> None:
+def test_another_path_of_the_same_host_is_another_route_of_the_same_zone(scene: Scene) -> None:
+    scene.zone("web1", SHOP, f"{SHOP}/api port=81")
+    assert scene.served() == {"shop.example.org/": ["web1"], "shop.example.org/api/": ["web1"]}
+
+
+def test_a_path_on_the_host_of_another_is_taken_by_nobody(scene: Scene) -> None:
+    scene.zone("web1", SHOP)
+    scene.zone("web2", f"{SHOP}/login")
+    assert scene.served() == {"shop.example.org/": ["web1"]}
+    (no,) = scene.refused("web2")
+    assert (no.code, no.owner) == ("host-taken", "zone web1") and "group=" in no.hint
+
+
+def test_the_owner_of_a_host_stays_who_had_it(scene: Scene) -> None:
+    scene.zone("web2", SHOP)
+    scene.remember(f"{SHOP}", "web2")
+    scene.zone("web1", f"{SHOP}/login", state="running")
+    scene.start()
+    assert scene.served() == {"shop.example.org/": ["web2"]}
+
+
+def test_by_a_group_a_host_is_shared_path_by_path(scene: Scene) -> None:
+    scene.zone("web1", f"{SHOP} group=shop")
+    scene.zone("web2", f"{SHOP}/api group=shop")
+    assert scene.served() == {"shop.example.org/": ["web1"], "shop.example.org/api/": ["web2"]}
+
+
+def test_a_host_that_is_declared_for_both_is_shared_path_by_path(admin: Admin, engine: Build) -> None:
+    scene = Scene(admin, engine, proxy={**PROXY, "hosts": {SHOP: ["web*"]}})
     scene.zone("web1", SHOP)
     scene.zone("web2", f"{SHOP}/api")
     assert scene.served() == {"shop.example.org/": ["web1"], "shop.example.org/api/": ["web2"]}

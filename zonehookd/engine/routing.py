@@ -2,7 +2,8 @@
 
 A host with its path, or a public port, has one owner: what the configuration declares, else who had it before by our
 books, else a zone that is active, else the first by name. Others share it when they and the owner say the same group.
-So no zone ever takes what another serves, also not by waiting for a restart of ours.
+Among zones a whole host has one owner: nobody else takes a path of it. So no zone ever takes what another serves, also
+not by waiting for a restart of ours.
 """
 
 from __future__ import annotations
@@ -63,12 +64,17 @@ def route_all(
             except _Refused as no:
                 refused.append(Refusal(subject.zone(name), no.code, offer.source, no.text, no.owner, no.hint))
         _refuse(attached, name, refused)
+    waiting = dict(_waiting(declared, attached, held, placed))
+    hosts = _hosts(placed, waiting, held, zones)
+    reserved = dict(_reserved(proxies, placed))
     by_match: dict[tuple[str, Match], list[_Placed]] = {}
+    unread = [each for each, holder in held.items() if _unread(zones.get(holder.owner))]
+    decided = {*waiting, *reserved, *unread, *_of_owners(placed, hosts)}  # who shares these is decided one by one
     for each in placed:
         for match in each.offer.matches:
-            by_match.setdefault((each.gateway, match), []).append(each)
-    waiting = dict(_waiting(declared, attached, held, placed))
-    reserved = dict(_reserved(proxies, placed))
+            sole = (each.gateway, match) not in decided and match.host and not proxies[each.gateway].lends(match.host)
+            if not sole or _may_share(match, each, hosts, held, zones, attached):
+                by_match.setdefault((each.gateway, match), []).append(each)
     found: dict[str, list[Route]] = {name: [] for name in proxies}
     for gateway, match in sorted({*by_match, *waiting, *reserved}):
         wanting = by_match.get((gateway, match), [])
@@ -201,6 +207,61 @@ def _reserved(proxies: Mapping[str, Proxy], placed: Iterable[_Placed]) -> Iterat
     for gateway, proxy in proxies.items():
         for offer in reversed(proxy.offers):
             yield from (((gateway, match), offer) for match in offer.matches if (gateway, match) not in there)
+
+
+def _hosts(
+    placed: Iterable[_Placed],
+    waiting: Mapping[tuple[str, Match], Offer],
+    held: Holders,
+    zones: Mapping[str, Zone],
+) -> Mapping[tuple[str, str], tuple[str, frozenset[str]]]:
+    """(gateway, host) -> the zone whose host it is, and the groups it says: a path on it is not for others to take."""
+    asking: dict[tuple[str, str], dict[str, set[str]]] = {}
+    for each in placed:
+        for match in each.offer.matches if not each.declared else ():
+            asking.setdefault((each.gateway, match.host), {}).setdefault(each.zone, set()).add(each.offer.group)
+    for (gateway, match), offer in waiting.items():
+        asking.setdefault((gateway, match.host), {}).setdefault(offer.to, set()).add(offer.group)
+    owners: dict[tuple[str, str], str] = {}
+    for (gateway, match), holder in sorted(held.items(), key=lambda one: (len(one[0][1].path), one[0])):
+        if holder.owner in asking.get((gateway, match.host), ()) or _unread(zones.get(holder.owner)):
+            owners.setdefault((gateway, match.host), holder.owner)
+    for host, who in asking.items():
+        owners.setdefault(host, next(iter(who)))
+    return {host: (owner, frozenset(asking.get(host, {}).get(owner, ()))) for host, owner in owners.items()}
+
+
+def _of_owners(
+    placed: Iterable[_Placed], hosts: Mapping[tuple[str, str], tuple[str, frozenset[str]]]
+) -> Iterator[tuple[str, Match]]:
+    """What the configuration declares, or the zone whose host it is offers."""
+    for each in placed:
+        for match in each.offer.matches:
+            if each.declared or hosts[(each.gateway, match.host)][0] == each.zone:
+                yield each.gateway, match
+
+
+def _may_share(
+    match: Match,
+    placed: _Placed,
+    hosts: Mapping[tuple[str, str], tuple[str, frozenset[str]]],
+    held: Holders,
+    zones: Mapping[str, Zone],
+    attached: dict[str, Attached],
+) -> bool:
+    """A host is one zone's, with all its paths: others have a path of it by a common group, or where the configuration
+    says who may serve it. Else it is refused."""
+    owner, groups = hosts[(placed.gateway, match.host)]
+    if placed.zone == owner or (placed.offer.group and placed.offer.group in groups):
+        return True
+    before = held.get((placed.gateway, match))
+    if before is not None and before.owner == placed.zone and _unread(zones.get(owner)):
+        return True  # it had this path, and what the owner of the host says now is not known
+    text = f"attribute {placed.offer.source}: {match}: host {match.host} belongs to zone {owner}"
+    hint = f"take another name, say group=… at both, or name both in [gateway.{placed.gateway}.proxy.hosts]"
+    no = Refusal(subject.zone(placed.zone), "host-taken", placed.offer.source, text, f"zone {owner}", hint)
+    _refuse(attached, placed.zone, [no])
+    return False
 
 
 def _unread(zone: Zone | None) -> bool:

@@ -178,6 +178,10 @@ class Proxy:
     def may_have(self, port: int) -> bool:
         return any(first <= port <= last for first, last in self.tcp_ports)
 
+    def lends(self, name: str) -> bool:
+        """The configuration says who may serve this host."""
+        return any(each in self.hosts for each in _covering(name))
+
     def may_serve(self, zone: str, name: str) -> bool:
         """The most exact declaration of the host decides; without one anybody may be first. A wildcard that none covers
         is not for whoever may not serve what is declared beneath it: he would get what nobody else serves of that."""
