@@ -19,6 +19,7 @@ from zonehookd.plugin.routing import RouteBook, Seat
 from .slots import slot
 
 LABELS_MAX = 6  # of the domain of a wildcard host
+CUT_S = 2  # in whole seconds as haproxy counts, so more than a second: `timeout connect` of the template
 BATCH_MAX = 1000  # commands in one connection
 _UNCHECKED = ":unchecked"
 Name = tuple[str, str]  # backend, server
@@ -126,8 +127,9 @@ def leftovers(runtime: Runtime, wanted: Target) -> frozenset[Name]:
 def removals(
     runtime: Runtime, wanted: Target, use: Mapping[Name, Use], cut: Collection[Name]
 ) -> Iterator[tuple[str, ...]]:
-    """Groups of commands that belong together. `cut`: servers whose connections end now: their zone is gone, or has had
-    its time. Others in the way finish what they have, and get nothing new."""
+    """Groups of commands that belong together. `cut`: servers whose connections end, as soon as nobody waits to be
+    connected to them any more: their zone is gone, or has had its time. Others in the way finish what they have, and
+    get nothing new."""
     for path, entries in runtime.maps.items():
         wanted_here = wanted.maps.get(Path(path), {})
         counts = Counter(each.key for each in entries)
@@ -146,12 +148,18 @@ def removals(
         group = []
         if runtime.servers[name].admin != "maint":
             group.append(haproxy.set_state(*name, "maint"))
-        if name in cut and (used is None or used.sessions):
+        if name in cut and (used is None or used.sessions) and _nobody_connects(runtime.servers[name]):
             group.append(haproxy.cut(*name))
         if used is not None and not used.sessions and not used.kept:
             group.append(haproxy.del_server(*name))
         if group:
             yield tuple(group)
+
+
+def _nobody_connects(running: Running) -> bool:
+    """Whoever only tried to reach it when it was taken out has gone to another by now: cut off, he would get no answer,
+    while after `timeout connect` haproxy tries the next one for him."""
+    return running.admin == "drain" or (not (running.admin == "ready" and running.up) and running.since_s >= CUT_S)
 
 
 def _still_needed(runtime: Runtime, wanted: Target) -> frozenset[Name]:

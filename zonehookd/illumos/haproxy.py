@@ -49,7 +49,8 @@ _TELL = (
 @dataclass(frozen=True, slots=True)
 class Running:
     """A server of a running haproxy. `admin`: ready, drain or maint, as it was told. `up`: its checks say so, or it
-    has none. `weight`: as it is now. `checked`: checks are set up, and on (`watched`)."""
+    has none. `weight`: as it is now. `checked`: checks are set up, and on (`watched`). `since_s`: whole seconds since it
+    took requests, or since it does."""
 
     address: str
     port: int
@@ -58,6 +59,7 @@ class Running:
     weight: int
     checked: bool
     watched: bool
+    since_s: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,6 +205,7 @@ def _servers(text: str) -> Iterator[tuple[tuple[str, str], Running]]:
                 int(row["srv_uweight"]),
                 checks != 0,
                 bool(checks & _ENABLED),
+                int(row["srv_time_since_last_change"]),
             ),
         )
 

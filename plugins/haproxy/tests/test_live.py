@@ -8,6 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -258,6 +259,44 @@ def test_a_long_connection_outlives_a_drain_and_others_coming_and_going(alone: A
     runtime = alone.runtime()
     (name,) = wanted.draining
     assert use(alone, runtime)[name].sessions == 1
+    long.close()
+
+
+def test_who_is_being_connected_to_one_that_is_gone_goes_to_another(alone: Alone, servers: Servers) -> None:
+    """Its connections end all the same, when nobody can be among them who only tries."""
+    stuck, well = backend("z9", 9), backend("z2", 2)
+    match = Match("a.org")
+    with socket.socket() as deaf, socket.socket() as filling, ThreadPoolExecutor(4) as pool:
+        deaf.bind((str(stuck.address), stuck.port))
+        deaf.listen(0)
+        filling.connect(deaf.getsockname())  # no room for another: whoever comes now waits to be connected
+        show(alone, book(match, {stuck: "in", well: "in"}))
+        place = live.target(placed([book(match, {stuck: "in"})], (), ()), alone.maps).maps[alone.maps.http]["a.org/"]
+        asked = [pool.submit(fetch, alone, "a.org") for _ in range(4)]
+        time.sleep(0.3)
+        wanted = alone.target([book(match, {well: "in"}, place)])
+        converge(alone, wanted)
+        said = [each.result() for each in asked]
+    converge(alone, wanted)
+    assert said == ["23002"] * 4 and not live.leftovers(alone.runtime(), wanted)
+
+
+def test_connections_to_one_that_is_gone_end(alone: Alone, servers: Servers) -> None:
+    one, match = backend("z1", 1), Match(port=5432)
+    show(alone, book(match, {one: "in"}))
+    long = http.client.HTTPConnection("127.0.0.1", alone.haproxy.ports[5432], timeout=10)
+    long.request("GET", "/")
+    long.getresponse().read()
+    began, nobody = time.monotonic(), Target(maps=alone.target([]).maps)
+    converge(alone, nobody)
+    runtime = alone.runtime()
+    (name,) = live.leftovers(runtime, nobody)
+    assert use(alone, runtime)[name].sessions == 1 and runtime.servers[name].admin == "maint"
+    while live.leftovers(alone.runtime(), nobody):
+        assert time.monotonic() - began < 10
+        converge(alone, nobody)
+        time.sleep(0.1)
+    assert time.monotonic() - began > 1, "later than `timeout connect`"
     long.close()
 
 

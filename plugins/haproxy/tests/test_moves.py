@@ -96,7 +96,8 @@ def test_who_is_served_though_our_books_know_nothing_goes_on() -> None:
 
 def test_nonsense_instead_of_haproxy_is_not_seen_and_named_in_no_command() -> None:
     query = haproxy.runtime("edge", Path("/z/0.sock"), MAPS.all[:1])
-    head = "# be_name srv_name srv_addr srv_port srv_op_state srv_admin_state srv_uweight srv_check_state"
+    head = "# be_name srv_name srv_addr srv_port srv_op_state srv_admin_state srv_uweight srv_check_state "
+    head += "srv_time_since_last_change"
 
     def heard(state: str, map_text: str = "") -> Runtime:
         said = ("", "Version: 2.6.12", OLD, state, map_text)
@@ -105,5 +106,5 @@ def test_nonsense_instead_of_haproxy_is_not_seen_and_named_in_no_command() -> No
     for state in ("# be_name\nzh-web-1", head + "\nzh-web-1"):
         with pytest.raises(CannotObserve, match="nonsense"):
             heard(state)
-    found = heard(f"{head}\n{OLD} we;rd 10.99.0.1 80 2 0 1 0", "0x1;quit a b\n0x2 a b")
+    found = heard(f"{head}\n{OLD} we;rd 10.99.0.1 80 2 0 1 0 5", "0x1;quit a b\n0x2 a b")
     assert not found.servers and [each.ref for each in found.maps[str(MAPS.http)]] == ["0x2"]
