@@ -138,9 +138,26 @@ def _ports(config: str) -> Iterator[int]:
             yield from (port for _, first, last in _bound(words[1]) for port in range(first, last + 1))
 
 
-def taken(gateway: GatewayView, owner: str, port: int, main: Path, line: str) -> Note:
-    """`owner`: the zone that wants it. `line`: in the main file, by which the admin has it; "": somebody else has."""
-    where = f"bound in {main} already: {line}" if line else "in use in its zone already"
+def had_before(ports: Mapping[int, str], book: served.Book) -> Mapping[int, str]:
+    """Those of `ports` that it serves for us, and came up with."""
+    good = book.good
+    if good is None or good.digest in book.bad:
+        return {}
+    ours = set(_ports(good.config or ""))
+    return {port: line for port, line in ports.items() if port in ours}
+
+
+def is_told(digest: str, book: served.Book) -> bool:
+    """It has read that, or is reading it."""
+    return digest in {each.digest for each in (book.good, book.asked.what if book.asked else None) if each is not None}
+
+
+def taken(gateway: GatewayView, owner: str, port: int, main: Path, line: str, kept: bool = False) -> Note:
+    """`owner`: the zone that wants it. `line`: in the main file, by which the admin has it; "": somebody else has.
+    `kept`: haproxy has it for us."""
+    where = f"bound in {main} {'too' if kept else 'already'}: {line}" if line else "in use in its zone already"
     hint = "choose another port, or delete that line" if line else "choose another port, or let go of it there"
     text = f"port {port} of gateway {gateway.name} is {where}"
+    if kept:
+        text += "; haproxy is told of zones, and keeps what it had else"
     return Note("refused", text, "port-taken", owner or gateway.name, hint, None if line else _BUSY_S)

@@ -163,8 +163,10 @@ class Haproxy(GatewayPlugin[Seen]):
         host: HostReader,
     ) -> tuple[Wish, served.Seen | None]:
         """The files as they are to be, and what `served` sees; without ports that the admin binds himself, or somebody
-        else has (`busy`)."""
+        else has (`busy`). Where he binds one that we serve, haproxy has what it had until he does not: two that
+        bind the same share who comes."""
         taken: Mapping[int, str] = {}
+        gives_way = False
         while True:
             try:
                 free = {port: each for port, each in listens.items() if port not in taken and port not in busy}
@@ -181,15 +183,24 @@ class Haproxy(GatewayPlugin[Seen]):
                 theirs = server.without_us(found.files.get(server.main)) or ""
             except ValueError:
                 theirs = ""  # `served` has a word about it
-            now_taken = binds.foreign(theirs, listens, addresses)
-            if set(now_taken) == set(taken):
-                owners = {each.match.port: each.owner for each in wish.decision.books if each.match.port}
-                notes = tuple(
-                    binds.taken(gateway, owners.get(port, ""), port, server.main, line)
-                    for port, line in (dict.fromkeys(busy, "") | dict(taken)).items()
-                )
-                return replace(wish, wanted=wanted, notes=(*wish.notes, *notes)), found
-            taken = now_taken
+            foreign = binds.foreign(theirs, listens, addresses)
+            kept = {} if gives_way else binds.had_before(foreign, found.book)
+            now_taken = {port: line for port, line in foreign.items() if port not in kept}
+            if set(now_taken) != set(taken):
+                taken = now_taken
+                continue
+            if kept and not binds.is_told(wanted.generation(server).digest, found.book) and wish.runtime.silent:
+                gives_way = True  # it must be told something, and has nothing to lose
+                continue
+            owners = {each.match.port: each.owner for each in wish.decision.books if each.match.port}
+            notes = tuple(
+                binds.taken(gateway, owners.get(port, ""), port, server.main, line, port in kept)
+                for port, line in {**dict.fromkeys(busy, ""), **foreign}.items()
+            )
+            wish = replace(wish, notes=(*wish.notes, *notes))
+            if kept and not binds.is_told(wanted.generation(server).digest, found.book):
+                return wish, None  # a reload would give some of who asks there to somebody else
+            return replace(wish, wanted=wanted), found
 
     def _wanted(
         self, gateway: GatewayView, wish: Wish, listens: Mapping[int, tuple[str, ...]], omnios: bool

@@ -49,8 +49,8 @@ _TELL = (
 @dataclass(frozen=True, slots=True)
 class Running:
     """A server of a running haproxy. `admin`: ready, drain or maint, as it was told. `up`: its checks say so, or it
-    has none. `weight`: as it is now. `checked`: checks are set up, and on (`watched`). `since_s`: whole seconds since it
-    took requests, or since it does."""
+    has none. `weight`: as it is now. `checked`: checks are set up, and on (`watched`). `since_s`: whole seconds
+    since it took requests, or since it does."""
 
     address: str
     port: int

@@ -159,16 +159,35 @@ def test_what_somebody_told_it_is_put_right(story: Story) -> None:
 
 
 def test_a_port_that_the_admin_binds_is_his(story: Story) -> None:
-    main = story.inside / MAIN
-    main.write_text(main.read_text().replace(ADMINS, f"{ADMINS}frontend mine\n    bind *:80\n"))
-    story.engine.look()
-    assert (
-        "port 80 of gateway edge is bound" in codes(story)["port-taken"] and "bind *:80" in codes(story)["port-taken"]
-    )
-    assert story.settle() == "online"
-    assert main.read_text().count("bind *:80") == 1
+    """Where he had it before us."""
+    main, offer = story.inside / MAIN, {"tcp": 5432, "to": "web1", "check": "no"}
+    main.write_text(main.read_text().replace(ADMINS, f"{ADMINS}frontend mine\n    bind *:5432\n"))
+    story.redeclare(proxy=PROXY, route=[offer])
+    looks(story)
+    assert "port 5432 of gateway edge is bound in" in codes(story)["port-taken"]
+    assert "already: bind *:5432" in codes(story)["port-taken"]
+    assert story.settle() == "online" and main.read_text().count("bind *:5432") == 1
+    main.write_text(main.read_text().replace("frontend mine\n    bind *:5432\n", ""))
+    assert story.settle() == "online" and "bind *:5432 name 5432" in main.read_text() and not codes(story)
+
+
+def test_a_port_that_the_admin_binds_while_we_serve_it_stays_ours(story: Story) -> None:
+    """Zones come and go all the same; what needs a reload waits until he has let go of it."""
+    main, offer = story.inside / MAIN, {"tcp": 5432, "to": "web1", "check": "no"}
+    ours = main.read_text()
+    main.write_text(ours.replace(ADMINS, f"{ADMINS}frontend mine\n    bind *:80\n"))
+    swap(story)
+    assert "too: bind *:80; haproxy is told of zones" in codes(story)["port-taken"]
+    assert story.settle() == "online" and story.running() == story.on_disk() and story.running()[0] == {WEB2}
+    assert main.read_text().count("bind *:80") == 2 and (story.starts, story.reloads) == (1, 0)
+    boot(story, "web1")
+    story.redeclare(proxy=PROXY, route=[offer])
+    looks(story)
+    assert set(codes(story)) == {"port-taken"} and story.reloads == 0 and "*:5432" not in main.read_text()
+    assert story.running()[0] >= {WEB1, WEB2}, "told of it"
     main.write_text(main.read_text().replace("frontend mine\n    bind *:80\n", ""))
-    assert story.settle() == "online" and "bind *:80" in main.read_text() and not codes(story)
+    assert story.settle() == "online" and not codes(story)
+    assert "*:5432" in main.read_text() and (story.starts, story.reloads) == (1, 1)
 
 
 def test_a_port_that_somebody_else_has_costs_its_own_route_only(story: Story) -> None:
