@@ -46,7 +46,7 @@ def _offer(zone: str, name: str, text: str) -> Offer:
         key, equals, value = word.partition("=")
         if not equals:
             host, slash, rest = word.partition("/")
-            matches.append(Match(route.host(host), route.path(f"/{rest}") if slash else "/"))
+            matches.append(Match(_host(host), route.path(f"/{rest}") if slash else "/"))
         elif key not in _OPTIONS:
             raise ValueError(f"unknown option {key!r}")
         elif key in options:
@@ -76,6 +76,13 @@ def _network(text: str) -> str:
     if not _NETWORK.fullmatch(text):
         raise ValueError(f"on: expected the name of a network, found {text!r}")
     return text
+
+
+def _host(text: str) -> str:
+    name = route.host(text)
+    if name.startswith("*.") and name.count(".") < 2:
+        raise ValueError(f"{text!r}: a whole top-level domain is nobody's")
+    return name
 
 
 def _number(key: str, text: str, most: int) -> int:

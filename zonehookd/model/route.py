@@ -26,11 +26,10 @@ HOST_MAX, PATH_MAX = 253, 128
 
 
 def host(text: str) -> str:
-    """A host name in lower case, perhaps ``*.`` and a domain of two labels or more: a top-level domain is nobody's.
-    Raises ValueError, also for an address and for localhost."""
+    """A host name in lower case, perhaps ``*.`` and a domain. Raises ValueError, also for an address and localhost."""
     name = text.lower().removesuffix(".")
     plain = _HOST.fullmatch(name) and not name.rpartition(".")[2].isdecimal() and name != "localhost"
-    if len(name) > HOST_MAX or not plain or (name.startswith("*.") and name.count(".") < 2):
+    if len(name) > HOST_MAX or not plain:
         raise ValueError(f"expected a host name such as shop.example.org or *.example.org, found {text!r}")
     return name
 
