@@ -99,8 +99,8 @@ def test_at_rest_there_is_nothing_to_do() -> None:
 
 def test_the_order_is_test_remember_swap_tell() -> None:
     lines = [describe(step) for step in plan(SERVER, TWO, Sight().seen()).steps]
-    order = ["named.conf.candidate", "main-candidate", "named -t", "remember served", "/var/z/named.conf ", "rm -f",
-             "rm -f", "svcadm -z edge restart"]  # fmt: skip
+    order = ["named.conf.candidate", "main-candidate", "named -t", "remember served", "/var/z/named.conf ",
+             "svcadm -z edge restart", "rm -f", "rm -f"]  # fmt: skip
     assert len(lines) == len(order), lines
     assert all(word in line for word, line in zip(order, lines, strict=True)), lines
     book = book_after(plan(SERVER, TWO, Sight().seen()))

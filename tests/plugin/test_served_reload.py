@@ -112,7 +112,7 @@ def test_at_rest_there_is_nothing_to_do() -> None:
 def test_a_change_is_tested_remembered_swapped_and_told_by_signal() -> None:
     lines = [describe(step) for step in Sight().plan(TWO).steps]
     order = ["webd.conf.candidate", "/etc/webd.conf.zonehookd-candidate", "webd -t /etc/webd.conf.zonehookd-candidate",
-             "remember served", "write /var/z/webd.conf ", "rm -f", "rm -f", "pkill -HUP -o -c 7"]  # fmt: skip
+             "remember served", "write /var/z/webd.conf ", "pkill -HUP -o -c 7", "rm -f", "rm -f"]  # fmt: skip
     assert len(lines) == len(order), lines
     assert all(word in line for word, line in zip(order, lines, strict=True)), lines
 
@@ -121,7 +121,7 @@ def test_what_stands_in_the_main_file_itself_is_a_change_too() -> None:
     other = replace(ONE, top="top two\n")
     assert mark(other) != mark(ONE)
     lines = [describe(step) for step in Sight().plan(other).steps]
-    assert any("write /etc/webd.conf in" in line for line in lines) and lines[-1] == TOLD
+    assert any("write /etc/webd.conf in" in line for line in lines) and lines[-3] == TOLD
     assert "top two\n" in (SERVER.main_for(other.generation(SERVER), MAIN, SERVER.config) or "")
     assert Generation.from_text(other.generation(SERVER).to_text()) == other.generation(SERVER)
 
@@ -226,7 +226,7 @@ def test_a_change_that_leaves_the_basis_is_only_written() -> None:
 
 def test_leaving_is_a_reload_without_us() -> None:
     lines = [describe(step) for step in Sight().plan(None).steps]
-    assert lines[-1] == TOLD and any("rm -f /var/z/webd.conf'" in line for line in lines)
+    assert lines[-3] == TOLD and any("rm -f /var/z/webd.conf'" in line for line in lines)
     gone = good(ONE, asked=Asked(ABSENT, digest({}), "7", "online"), asked_s=NOW_S - 0.3)
     assert Sight(None, runs="", book=gone).told(None) == []
     assert any("forget served" in describe(step) for step in Sight(None, runs="", book=gone).plan(None).steps)
@@ -240,6 +240,24 @@ def test_one_that_is_disabled_without_us_need_not_come_up_with_what_is_left() ->
         lines = [describe(step) for step in unfit.plan(None).steps]
         assert unfit.told(None) == [svcadm("disable")] and unfit.codes(None) == []
         assert not any(" -t " in line for line in lines)
+
+
+def test_what_its_admin_has_added_since_is_served_on_without_us() -> None:
+    """A delivered main file may have an example in it: as it was before us, it says nothing."""
+    server = replace(SERVER, serves=lambda main: "own" in main)
+    first = Sight(None, "disabled", None, None, Book(), server=server)
+    former = book_after(first.plan()).former
+    assert (
+        former and Book.of(good(ONE, former=former).to_record(server, subject.gateway("edge"), "webd")).former == former
+    )
+    as_it_was = Sight(book=good(ONE, enabled=True, former=former), server=server)
+    assert as_it_was.told(None) == [svcadm("disable")]
+    other = good(ONE, enabled=True, former="0123456789abcdef")
+    assert Sight(book=other, server=server).told(None) == [TOLD]
+    assert any(" -t " in describe(each) for each in Sight(book=other, server=server).plan(None).steps)
+    assert Sight(book=other).told(None) == [svcadm("disable")], "changed, and serves nobody all the same"
+    halves = Sight(book=other, server=replace(server, reload=replace(SERVER.reload, leaves=False)))  # type: ignore[type-var]
+    assert halves.told(None) == [svcadm("restart")]
 
 
 def test_leaving_asks_nothing_of_a_main_file_that_has_no_place_for_us() -> None:
@@ -256,7 +274,7 @@ def test_what_is_left_to_do_after_its_test_comes_before_it_is_told() -> None:
     tidy = replace(SERVER, tidy=lambda why: smf.refresh("edge", SERVER.fmri, why=why))
     lines = [describe(step) for step in Sight(server=tidy).plan(TWO).steps]
     test = next(number for number, line in enumerate(lines) if "webd -t" in line)
-    assert lines[test + 1] == svcadm("refresh") and lines[-1] == TOLD
+    assert lines[test + 1] == svcadm("refresh") and lines[-3] == TOLD
 
 
 # -- looking -----------------------------------------------------------------------------------------------------------

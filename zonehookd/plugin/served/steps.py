@@ -14,7 +14,7 @@ from zonehookd.model.plan import Forget, Note, Plan, Remember, Step, nothing
 from zonehookd.plugin import where as files_of
 from zonehookd.plugin.served.book import KIND, Asked, Book
 from zonehookd.plugin.served.look import MAINTENANCE, RUNS, Judged, Seen, contract_of
-from zonehookd.plugin.served.lost import found_again, served_nobody
+from zonehookd.plugin.served.lost import digest_without_us, found_again, served_nobody, serves_others_now
 from zonehookd.plugin.served.refusals import clear_away, foreign_files, no_service
 from zonehookd.plugin.served.server import ABSENT, Generation, Server, Setting, Wanted, digest
 
@@ -60,6 +60,8 @@ class _Planner:
         waiting = self._look_back()
         if waiting:
             return waiting
+        if self.wanted is None and serves_others_now(server, self.seen):
+            self.book = replace(self.book, enabled=False)
         if self.wanted is None and self.book.enabled:  # it is disabled, and need not come up with what is left
             self.seen = replace(self.seen, tested=Judged(True))
         target = self._target()
@@ -228,7 +230,7 @@ class _Planner:
     # -- steps
 
     def _install(self, target: Generation) -> list[Step]:
-        """Test, remember, swap, tell: in this order."""
+        """Test, remember, swap, tell: in this order. Candidates that lie there after a crash go with the next look."""
         server, seen, service, book = self.server, self.seen, self.service, self.book
         why = f"{server.name} of zone {server.where}: " + (
             "its configuration changed" if target.config is not None else "nothing of ours is wanted any more"
@@ -246,20 +248,14 @@ class _Planner:
         blank = main is None or (left and not (server.without_us(main) or "").strip())
         made_main = book.made_main if book.exists else blank
         enabled = book.enabled or (target.config is not None and book.good is None and served_nobody(server, seen))
-        self.book = replace(
-            book,
-            asked=asked,
-            asked_s=seen.now_s,
-            wanted=self._wish.digest,
-            enabled=enabled,
-            made_main=made_main,
-            before=before,
-        )
+        former = book.former or (digest_without_us(server, seen) if enabled else "")
+        self.book = replace(book, asked=asked, asked_s=seen.now_s, wanted=self._wish.digest, enabled=enabled,
+                            former=former, made_main=made_main, before=before)  # fmt: skip
         steps.append(self._remember(why))
         steps += self._swap(target, why)
         steps += self._data(files, why)
-        steps += self._drop_candidates(bool(tests), f"{why}, and was tested")
         steps += self._tell(target, why)
+        steps += self._drop_candidates(bool(tests), f"{why}, and was tested")  # nobody waits for that
         return steps
 
     def _tested(self, target: Generation) -> bool:
