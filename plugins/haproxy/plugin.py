@@ -269,6 +269,7 @@ class Haproxy(GatewayPlugin[Seen]):
             package="ooce/server/haproxy" if omnios else "TRIBhaproxy2",
             pace_s=given.pace_s,
             starts=binds.starts,
+            serves=binds.starts,
             embed=served.Embed(binds.put),
             heard=left.complaint,
         )

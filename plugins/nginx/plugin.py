@@ -39,6 +39,7 @@ from zonehookd.plugin.routing import Decision, RouteBook, Routing
 from . import left, rendering
 from .left import Left
 from .rendering import Broken, Listens, Renderer
+from .theirs import theirs
 from .workers import KIND as WORKERS
 from .workers import Workers
 
@@ -170,7 +171,7 @@ class Nginx(GatewayPlugin[Seen]):
             self.options.templates, self.options.status_port, self.options.connect_s, self.options.silent_s
         )
         runs_with = (good.config or "", good.top)
-        listens = Listens.on(proxy, addresses)
+        listens = Listens.on(proxy, addresses, await theirs(gateway, proxy, server, host))
         renderer = Renderer(options, proxy, listens, runs_with, frozenset(resting), gateway.where)
         wish = replace(wish, decision=_said_out(decision, look, resting, known), left=known, own=own)
         try:
@@ -222,6 +223,7 @@ class Nginx(GatewayPlugin[Seen]):
             ),
             embed=served.Embed(nginx.put, nginx.take),
             beside=True,
+            serves=nginx.serves,
             heard=nginx.complaint,
             tidy=tidy if there.user else None,
         )

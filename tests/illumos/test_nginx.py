@@ -163,3 +163,30 @@ def test_workers_without_a_master_are_deaf() -> None:
     assert orphans.deaf and not parse(Reply(0, "", "")).deaf
     with pytest.raises(CannotObserve):
         parse(Reply(0, "12x\nchildren\n", ""))
+
+
+def test_a_server_is_seen_in_it_or_in_what_it_includes() -> None:
+    plain = "events { }\nhttp {\n    include mime.types;\n    upstream a { server 10.0.0.1; }\n}\n"
+    assert not nginx.serves(plain) and not nginx.serves("http {") and not nginx.serves("")
+    assert nginx.serves(plain.replace("upstream a", "server"))
+    assert nginx.serves(f"{plain}stream {{ include /etc/nginx/own/*.conf; }}\n")
+    assert not nginx.serves(plain.replace("upstream a { server 10.0.0.1; }", "# server { }"))
+
+
+@pytest.mark.parametrize(
+    ("server", "found"),
+    [
+        ("listen 80;", {("", 80)}),
+        ("listen *:8080 default_server; listen [::]:80 ipv6only=on;", {("", 8080), ("[::]:", 80)}),
+        ("listen 0.0.0.0:81;", {("", 81)}),
+        ("listen 192.0.2.1; listen [2001:DB8::1]:443 ssl;", {("192.0.2.1:", 80), ("[2001:db8::1]:", 443)}),
+        ("server_name a; location / { return 204; }", {("", 80)}),
+        ("listen unix:/var/run/x; listen localhost:80; listen $x; listen 1.2.3:4;", set()),
+        ("location / { listen 90; } listen 91;", {("", 91)}),
+    ],
+)
+def test_where_servers_of_somebody_listen(server: str, found: set[tuple[str, int]]) -> None:
+    main = (
+        f"events {{ }}\nhttp {{\n    # listen 1;\n    server {{ {server} }}\n}}\nstream {{ server {{ listen 5; }} }}\n"
+    )
+    assert nginx.listens(main) == found

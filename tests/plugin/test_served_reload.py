@@ -256,8 +256,12 @@ def test_what_its_admin_has_added_since_is_served_on_without_us() -> None:
     assert Sight(book=other, server=server).told(None) == [TOLD]
     assert any(" -t " in describe(each) for each in Sight(book=other, server=server).plan(None).steps)
     assert Sight(book=other).told(None) == [svcadm("disable")], "changed, and serves nobody all the same"
-    halves = Sight(book=other, server=replace(server, reload=replace(SERVER.reload, leaves=False)))  # type: ignore[type-var]
+    assert SERVER.reload is not None
+    halves = Sight(book=other, server=replace(server, reload=replace(SERVER.reload, leaves=False)))
     assert halves.told(None) == [svcadm("restart")]
+    gone = good(ONE, former="0123456789abcdef", asked=Asked(ABSENT, digest({}), "6", "online"), asked_s=NOW_S - 0.3)
+    lines = [describe(step) for step in replace(halves, on_disk=None, runs=None, book=gone).plan(None).steps]
+    assert lines[-1].startswith("forget served"), "under another contract, and nobody is there who could say so"
 
 
 def test_leaving_asks_nothing_of_a_main_file_that_has_no_place_for_us() -> None:

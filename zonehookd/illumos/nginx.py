@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from ipaddress import ip_address
+from itertools import pairwise
 
 from zonehookd.errors import CannotObserve, last_of
 from zonehookd.illumos import marked
@@ -18,6 +20,7 @@ from zonehookd.model.command import Change, Query, Reply, Verdict
 
 _BLANK = " \t\r\n"
 _STREAM = "stream {"
+_LISTEN = re.compile(r"(?P<alone>\d{1,5})|(?P<address>\*|[\d.]+|\[[0-9a-fA-F:.]+\])(?::(?P<port>\d{1,5}))?", re.ASCII)
 _DIGEST = re.compile(r"[0-9a-f]{16}")
 _LOG_LINES = 50
 _RECENT_S = 15  # a line of the error log that is older is about something else
@@ -77,6 +80,18 @@ def blocks(text: str) -> tuple[Block, ...]:
     return tuple(found)
 
 
+def serves(text: str) -> bool:
+    """A server is in it, or may be in a file it includes."""
+    try:
+        there = blocks(text)
+        words = [word for _, word in _tokens(text)]
+    except ValueError:
+        return False
+    included = (file for word, file in pairwise(words) if word == "include")
+    others = any(not file.endswith(("mime.types", "_params")) for file in included)
+    return others or any(each.name in ("http", "stream") and "server" in each.names for each in there)
+
+
 def balanced(text: str) -> bool:
     """Whether a piece of a configuration leaves its surroundings as they are: no brace or quote too many, and no word
     that has no end."""
@@ -86,6 +101,51 @@ def balanced(text: str) -> bool:
     except ValueError:
         return False
     return not words or words[-1] in (";", "}")
+
+
+def listens(text: str) -> frozenset[tuple[str, int]]:
+    """(what stands before the port, port) of each `server { }` in `http { }`: ``""`` all of IPv4, ``[::]:`` all of
+    IPv6, else such as ``192.0.2.1:`` or ``[2001:db8::1]:``. Of this text alone, not of what it includes; names,
+    variables and Unix sockets are left out. Raises ValueError as `blocks`."""
+    found: set[tuple[str, int]] = set()
+    words: list[str] = []
+    open_blocks: list[str] = []
+    silent = False
+    for _, word in _tokens(text):
+        if word not in (";", "{", "}"):
+            words.append(word)
+            continue
+        if word == ";" and open_blocks == ["http", "server"] and words[:1] == ["listen"]:
+            silent = False
+            if (at := _listen("".join(words[1:2]))) is not None:
+                found.add(at)
+        elif word == "{":
+            open_blocks.append(words[0] if words else "")
+            silent = silent or open_blocks == ["http", "server"]
+        elif word == "}":
+            if silent and open_blocks == ["http", "server"]:
+                found.add(("", 80))  # a server that says nothing
+            silent = silent and open_blocks != ["http", "server"]
+            open_blocks = open_blocks[:-1]
+        words = []
+    return frozenset(found)
+
+
+def _listen(text: str) -> tuple[str, int] | None:
+    found = _LISTEN.fullmatch(text)
+    if found is None:
+        return None
+    port = int(found["alone"] or found["port"] or 80)
+    address = (found["address"] or "").strip("[]")
+    if address in ("", "*"):
+        return "", port
+    try:
+        ip = ip_address(address)
+    except ValueError:
+        return None
+    if ip.version == 4 and ip.is_unspecified:
+        return "", port
+    return (f"[{ip}]:" if ip.version == 6 else f"{ip}:"), port
 
 
 def _tokens(text: str) -> Iterator[tuple[int, str]]:

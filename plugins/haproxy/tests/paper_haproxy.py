@@ -152,6 +152,8 @@ class Story:
                 self._heard()
 
     def _heard(self) -> None:
+        if "stats socket" not in self.disk()["haproxy.cfg"]:
+            return  # it has never heard of us
         deadline = time.monotonic() + 20
         while not any(self.haproxy.here.glob("*.sock")):
             assert time.monotonic() < deadline, self.haproxy.said()

@@ -275,3 +275,14 @@ def test_a_broken_certificate_is_left_out_alone(story: Story, tmp_path: Path, mo
     monkeypatch.setattr(sys.modules[type(plugin).__module__].left, "_AGAIN_S", 0.0)
     assert story.settle() == "online" and not codes(story)
     assert all(f"crt {each}" in main.read_text() for each in (good, bad, gone)) and story.starts == 1
+
+
+def test_what_the_admin_has_added_since_outlives_us(story: Story) -> None:
+    """haproxy served nobody before us; with nothing but us in it, it is disabled."""
+    main = story.inside / MAIN
+    theirs = f"{ADMINS}frontend mine\n    bind *:8404\n    http-request return status 200\n"
+    main.write_text(main.read_text().replace(ADMINS, theirs))
+    assert story.settle() == "online"
+    story.redeclare()
+    assert story.settle() == "online" and main.read_text() == theirs and story.starts == 2
+    assert not [each for each in story.engine.store.all() if each.plugin == "haproxy"]

@@ -13,7 +13,8 @@ What it keeps, whatever the server (services sheet 7):
   server has read, so being killed between any two steps costs one more restart at worst;
 - a server that can reload lets go of nobody: it is told by signal, and says itself which digest it has read;
 - content with which the server does not come up is taken back: what was good before, or nothing of ours;
-- a service that served nobody before us is disabled when we leave: it was disabled, or had nothing to start with. Where
+- a service that served nobody before us is disabled when we leave: it was disabled, or had nothing to start with; but
+  not where its admin has added something to its main file since, with which it serves. Where
   its zone was created again over old files of ours, no record says so, and the main file does;
 - what it did not come up with is tried again when something else is wanted; and every minute where it serves nobody
   but us;

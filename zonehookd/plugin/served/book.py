@@ -34,7 +34,8 @@ class Book:
     a digest, was what was wanted ("": not known).
 
     `asked_s`: when we last asked, wall clock. `enabled`: it served nobody before us: it was disabled, or could not
-    start. `made_main`: there was no main file. `before`: the properties we set, as they were; None: not there.
+    start. `former`: digest of what the main file was without us then; "": not known. `made_main`: there was no main
+    file. `before`: the properties we set, as they were; None: not there.
     `silent`: digest of what it was told to read, and neither read nor complained of: perhaps we were killed before.
     """
 
@@ -47,6 +48,7 @@ class Book:
     bad: Mapping[str, str] = field(default_factory=dict)
     wanted: str = ""
     enabled: bool = False
+    former: str = ""
     made_main: bool = False
     before: Mapping[str, Setting | None] = field(default_factory=dict)
     silent: str = ""
@@ -90,6 +92,7 @@ class Book:
             "wanted": self.wanted,
             "enabled": "yes" if self.enabled else "",
             "made_main": "yes" if self.made_main else "",
+            **({"former": self.former} if self.former else {}),
             **({"silent": self.silent} if self.silent else {}),
             "before": json.dumps(
                 {name: [each.type, *each.values] if each else None for name, each in self.before.items()},
@@ -132,6 +135,7 @@ class Book:
             bad=json.loads(facts["bad"]),
             wanted=facts.get("wanted", ""),
             enabled=bool(facts["enabled"]),
+            former=facts.get("former", ""),
             made_main=bool(facts["made_main"]),
             before=before,
             silent=facts.get("silent", ""),

@@ -21,6 +21,10 @@ def _starts_always(_: str) -> bool:
     return True
 
 
+def _serves_nobody(_: str) -> bool:
+    return False
+
+
 @dataclass(frozen=True, slots=True)
 class Setting:
     """The wanted value of an SMF property: its type, such as ``astring``, and its values."""
@@ -65,6 +69,7 @@ class Server:
     `wrong`: exit statuses of the test that say that the configuration is at fault. `data`: every file of ours that is
     read again on SIGHUP; none for a server that SIGHUP would end. `package` is named where the service is missing.
     `starts`: whether it can start with such a main file, which has nothing of ours; yes where that is not known.
+    `serves`: whether it serves somebody with such a one; no where that is not known.
     `reload` None: what changes is a restart. `beside`: the tested main file must lie beside the real one. `heard`: what
     counts of all that the test said. `tidy`: what a test that was passed leaves to be done, before the server is told.
     """
@@ -82,6 +87,7 @@ class Server:
     package: str = ""
     pace_s: float = 0.5  # a restart and the next lie at least this far apart
     starts: Callable[[str], bool] = _starts_always
+    serves: Callable[[str], bool] = _serves_nobody
     reload: Reload | None = None
     embed: Embed = Embed()
     beside: bool = False
