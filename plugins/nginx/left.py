@@ -59,7 +59,11 @@ class Left:
                 "an nginx with the stream module, or haproxy",
             ),
             "override": (f"templates of network {what} are not used: {self.why}", "bad-template", "mend the template"),
-            "tls": (f"{what} is not used: {self.why}", "bad-certificate", "nginx must be able to read it"),
+            "tls": (
+                f"{what} is not used: {self.why}",
+                "bad-certificate",
+                "nginx must be able to read it; tried again each minute",
+            ),
         }.get(kind)
         if said is None:
             return None

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import re
 import traceback
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -50,11 +50,24 @@ class Listens:
     addresses: tuple[str, ...] = ("",)  # for TCP ports; "" and "[::]:" are all addresses
 
     @staticmethod
-    def on(proxy: Proxy, addresses: Sequence[str]) -> Listens:
+    def on(proxy: Proxy, addresses: Sequence[str], theirs: Collection[tuple[str, int]] = ()) -> Listens:
+        """`theirs`: where an admin's own servers listen, as `illumos.nginx.listens` has it. nginx chooses by address
+        before it looks at names, so on a port of his we listen in his form: else ours would hide his, or his ours."""
+
         def at(port: int) -> tuple[str, ...]:
-            return tuple(f"{each}{port}" for each in addresses) if port else ()
+            his = [before for before, each in theirs if each == port]
+            return tuple(
+                dict.fromkeys(f"{own}{port}" for each in addresses for own in _as_his(each, his)) if port else ()
+            )
 
         return Listens(at(proxy.http), at(proxy.https if proxy.tls else 0), tuple(addresses))
+
+
+def _as_his(own: str, his: Sequence[str]) -> list[str]:
+    everywhere = "[::]:" if own.startswith("[") else ""
+    if own != everywhere:
+        return [everywhere if everywhere in his and own not in his else own]
+    return [own, *sorted(each for each in his if each not in ("", own) and each.startswith("[") is own.startswith("["))]
 
 
 @dataclass(frozen=True, slots=True)

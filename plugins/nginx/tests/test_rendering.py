@@ -273,3 +273,24 @@ def test_a_text_is_made_again_when_anything_it_is_made_of_changes(tmp_path: Path
     (tmp_path / "nginx").mkdir()
     (tmp_path / "nginx" / "upstream.conf.j2").write_text("upstream {{ each.name }} { server 127.0.0.1:9; }\n")
     assert "127.0.0.1:9;" in text(book(HTTP, "10.0.0.1"), theirs=tmp_path).config
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "plain"),
+    [
+        (("192.0.2.9:",), (), ("192.0.2.9:80",)),
+        (("192.0.2.9:",), (("", 80),), ("80",)),
+        (("192.0.2.9:", "192.0.2.8:"), (("", 80),), ("80",)),
+        (("192.0.2.9:",), (("", 8080), ("[::]:", 80)), ("192.0.2.9:80",)),
+        (("192.0.2.9:",), (("", 80), ("192.0.2.9:", 80)), ("192.0.2.9:80",)),
+        (("[2001:db8::1]:",), (("[::]:", 80),), ("[::]:80",)),
+        (("", "[::]:"), (("192.0.2.9:", 80), ("[2001:db8::1]:", 80)),
+         ("80", "192.0.2.9:80", "[::]:80", "[2001:db8::1]:80")),
+    ],
+)  # fmt: skip
+def test_on_a_port_of_the_admins_we_listen_as_he_does(
+    ours: tuple[str, ...], theirs: tuple[tuple[str, int], ...], plain: tuple[str, ...]
+) -> None:
+    """nginx looks at names only among the servers of the address that fits best."""
+    assert Listens.on(Proxy("nginx"), ours, theirs).plain == plain
+    assert Listens.on(Proxy("nginx"), ours, theirs).addresses == ours, "TCP ports are ours alone"
