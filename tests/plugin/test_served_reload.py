@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from zonehookd.errors import CannotObserve
+from zonehookd.errors import CannotObserve, CommandNotFound
 from zonehookd.illumos import smf
 from zonehookd.model import subject
 from zonehookd.model.command import Query, Reply
@@ -325,6 +325,22 @@ def test_it_is_asked_what_it_runs_and_what_it_said_where_that_counts() -> None:
     assert seen.runs == "" and "ask" not in asked_for, "nothing of ours lies there"
     seen, _ = looked(good(ONE), ask=CannotObserve("somebody else answers"))
     assert seen.runs is None and not seen.unseen
+
+
+def test_a_program_that_is_not_installed_is_named_with_its_package() -> None:
+    """In a zone a shell says so; in the global zone nothing is run at all."""
+    lies = Sight(candidate=TWO).seen().files
+    nowhere = CannotObserve("webd is not on the search path")
+    nowhere.__cause__ = CommandNotFound(("webd",), "is not on the search path")
+    packed = replace(SERVER, package="TRIBwebd")
+    for said in (Reply(127, "", "sh: line 1: /usr/sbin/webd: not found\n"), nowhere):
+        seen, _ = looked(good(ONE), **{"sh": lies, "/usr/sbin/webd": said})
+        done = plan(packed, TWO, seen)
+        assert done.steps == () and [note.code for note in done.notes] == ["not-installed"]
+        assert "webd is not installed in zone edge: there is no /usr/sbin/webd" in done.notes[0].text
+        assert "install TRIBwebd there" in done.notes[0].hint and done.notes[0].again_after_s
+    seen, _ = looked(good(ONE), **{"sh": lies, "/usr/sbin/webd": Reply(127, "", "a file is missing\n")})
+    assert "exited 127" in seen.unseen
 
 
 @pytest.mark.parametrize("said", ["line 3: no", "[warn] much\nline 3: no\n"])

@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from zonehookd.errors import CannotObserve
+from zonehookd.errors import CannotObserve, CommandNotFound
 from zonehookd.host.doors import HostReader
 from zonehookd.illumos import smf
-from zonehookd.illumos.zlogin import inside, must_succeed
+from zonehookd.illumos.zlogin import GLOBAL, inside, must_succeed
 from zonehookd.model.command import Query, Reply
 from zonehookd.model.subject import Subject
 from zonehookd.plugin import where as files_of
@@ -20,6 +20,7 @@ from zonehookd.plugin.served.server import ABSENT, Generation, Server, Wanted, d
 
 MAINTENANCE = "maintenance"
 RUNS = ("online", "degraded")
+_COMMAND_NOT_FOUND = 127  # the status of a shell, as `zlogin` runs one (zones sheet 7)
 _LOG_LINES = 20
 _SAID_LINES = 4
 _SAID_MAX = 600
@@ -27,10 +28,12 @@ _SAID_MAX = 600
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """What the server's own test said of the candidate on disk. `fit`, or its words."""
+    """What the server's own test said of the candidate on disk. `fit`, or its words. `missing`: there is no such
+    program to say anything."""
 
     fit: bool
     said: str = ""
+    missing: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +84,7 @@ async def _observe(server: Server, wanted: Wanted | None, subject: Subject, plug
         settings = await host.ask(smf.properties(server.where, server.fmri, *names))
     tested = None
     if _lies_there(server, ABSENT if wanted is None else wanted.generation(server), files):
-        tested = await host.ask(test(server))
+        tested = await _judged(server, host)
     said = ""
     if service is not None and service.state == MAINTENANCE:
         said = await host.ask(last_words(server))
@@ -91,6 +94,15 @@ async def _observe(server: Server, wanted: Wanted | None, subject: Subject, plug
         said = said or await host.ask(told)
     others = {each.name: Book.of(each).claims for each in host.recall_all(subject, KIND) if each.name != server.key}
     return Seen(subject, plugin, book, service, files, settings, tested, said, seen.now_s, others, runs=runs)
+
+
+async def _judged(server: Server, host: HostReader) -> Judged:
+    try:
+        return await host.ask(test(server))
+    except CannotObserve as problem:
+        if isinstance(problem.__cause__, CommandNotFound):
+            return Judged(False, missing=True)
+        raise
 
 
 async def _runs(
@@ -129,6 +141,8 @@ def test(server: Server) -> Query[Judged]:
     def parse(reply: Reply) -> Judged:
         if reply.status in server.wrong:
             return Judged(False, words(server.heard(reply.stderr or reply.stdout)))
+        if server.where != GLOBAL and reply.status == _COMMAND_NOT_FOUND and "not found" in reply.stderr:
+            return Judged(False, missing=True)
         must_succeed(server.where, argv, reply)
         return Judged(True)
 

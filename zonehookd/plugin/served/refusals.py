@@ -10,6 +10,8 @@ from zonehookd.plugin.served.book import KIND
 from zonehookd.plugin.served.look import Seen
 from zonehookd.plugin.served.server import HEADER, Server, Wanted
 
+_INSTALLED_S = 10.0
+
 
 def no_service(server: Server, wanted: Wanted | None, seen: Seen) -> Plan:
     if wanted is None:
@@ -19,6 +21,14 @@ def no_service(server: Server, wanted: Wanted | None, seen: Seen) -> Plan:
     text = f"{server.name} is not in zone {server.where}: it has no service {server.fmri}"
     hint = f"install {server.package or server.name} there, or let another server do it"
     return Plan(notes=(Note("refused", text, "no-service", server.fmri, hint),))
+
+
+def not_installed(server: Server) -> Plan:
+    """The service is there, and not its program: a package that is half removed, or another path. Nothing says when it
+    comes."""
+    text = f"{server.name} is not installed in zone {server.where}: there is no {server.test[0]}"
+    hint = f"install {server.package or server.name} there, or say where the plugin finds it"
+    return Plan(notes=(Note("refused", text, "not-installed", server.fmri, hint, _INSTALLED_S),))
 
 
 def foreign_files(server: Server, wanted: Wanted | None, seen: Seen) -> Plan | None:

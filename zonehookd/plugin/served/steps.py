@@ -15,7 +15,7 @@ from zonehookd.plugin import where as files_of
 from zonehookd.plugin.served.book import KIND, Asked, Book
 from zonehookd.plugin.served.look import MAINTENANCE, RUNS, Judged, Seen, contract_of
 from zonehookd.plugin.served.lost import digest_without_us, found_again, served_nobody, serves_others_now
-from zonehookd.plugin.served.refusals import clear_away, foreign_files, no_service
+from zonehookd.plugin.served.refusals import clear_away, foreign_files, no_service, not_installed
 from zonehookd.plugin.served.server import ABSENT, Generation, Server, Setting, Wanted, digest
 
 SETTLE_S = 3.0  # an svcadm that was carried out shows within this; else it was never begun (services sheet 3.3)
@@ -37,6 +37,8 @@ def plan(server: Server, wanted: Wanted | None, seen: Seen) -> Plan:
     foreign = foreign_files(server, wanted, seen)
     if foreign:
         return foreign
+    if wanted is not None and seen.tested is not None and seen.tested.missing:
+        return not_installed(server)
     return _Planner(server, wanted, seen, seen.service).plan()
 
 
@@ -62,7 +64,8 @@ class _Planner:
             return waiting
         if self.wanted is None and serves_others_now(server, self.seen):
             self.book = replace(self.book, enabled=False)
-        if self.wanted is None and self.book.enabled:  # it is disabled, and need not come up with what is left
+        gone = self.seen.tested is not None and self.seen.tested.missing
+        if self.wanted is None and (self.book.enabled or gone):  # it need not come up with what is left
             self.seen = replace(self.seen, tested=Judged(True))
         target = self._target()
         apply = self._must_apply(target)
