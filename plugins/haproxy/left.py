@@ -87,5 +87,5 @@ def placed(server: served.Server, found: served.Seen) -> served.Seen:
     def there(match: re.Match[str]) -> str:
         return f"our part of {server.main}" if parts and int(match[1]) > ours else f"{server.main}:{match[1]}"
 
-    said = re.sub(rf"(?:\[)?{re.escape(str(server.main_candidate))}:(\d+)(?:\])?", there, found.tested.said)
+    said = re.sub(rf"(?:parsing )?\[?{re.escape(str(server.main_candidate))}:(\d+)\]?", there, found.tested.said)
     return replace(found, tested=replace(found.tested, said=said.replace(str(server.main_candidate), str(server.main))))

@@ -69,7 +69,8 @@ class Moved(Haproxy):
         candidate = self.folder / "candidate.cfg"
         candidate.write_text(self._prepared(path.read_text()))
         done = subprocess.run(["haproxy", "-c", "-f", str(candidate)], capture_output=True, text=True, check=False)
-        return Finished(Reply(done.returncode, done.stdout, done.stderr), 0.0)
+        said = done.stderr.replace(str(candidate), f"/{path.relative_to(self.config.parents[2])}")
+        return Finished(Reply(done.returncode, done.stdout, said), 0.0)
 
 
 class Story:

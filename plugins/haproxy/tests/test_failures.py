@@ -81,8 +81,16 @@ def break_main(story: Story) -> Callable[[], None]:
     ("damage", "code", "words"),
     [
         (break_template, "bad-template", "haproxy.cfg.j2:2: 'nothing_of_that_name' is undefined"),
-        (wrong_template, "bad-config", "keyword"),
-        (break_main, "bad-config", "maxcon"),
+        (
+            wrong_template,
+            "bad-config",
+            "our part of /etc/haproxy/haproxy.cfg : unknown keyword",
+        ),
+        (
+            break_main,
+            "bad-config",
+            "what it had before stays: /etc/haproxy/haproxy.cfg:2 : unknown keyword 'maxcon'",
+        ),
     ],
 )
 def test_what_cannot_be_written_is_told_all_the_same(
