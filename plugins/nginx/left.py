@@ -4,6 +4,7 @@
     stream            every TCP route: nginx cannot do TCP    tls/PATH          a certificate or its key
     default/PORT      who is asked for unknown hosts: an admin has said it himself
     hash              likewise the sizes for names
+    half              clients that end their side first (nginx before 1.21.4)
 
 `nginx -t` names it (services sheet 6.2), or the error log after a reload that was not taken (trap 44): a port that is
 in use is met by the master only (nginx 1.22: -t takes EADDRINUSE for its own).
@@ -27,6 +28,7 @@ _SELDOM_S = 600.0  # what an admin has said himself, and what nginx was built wi
 
 _BIND = re.compile(r"bind\(\) to \S*?:(\d+) failed \(\d+: ([^)]*)\)")
 _NO_STREAM = re.compile(r'unknown directive "stream"|"stream" directive is duplicate')
+_HALF = re.compile(r'unknown directive "proxy_half_close"')
 _HASH = re.compile(r'"server_names_hash_\w+" directive is duplicate')
 _DEFAULT = re.compile(r"a duplicate default server for \S*?:(\d+)")
 _CERTIFICATE = re.compile(r'(?:cannot load certificate(?: key)? |SSL_CTX_use_PrivateKey\w*\()"([^"]+)"')
@@ -102,6 +104,8 @@ def culprits(
             yield f"tcp/{found[1]}"
     if _NO_STREAM.search(said):
         yield "stream"
+    if _HALF.search(said):
+        yield "half"
     if _HASH.search(said):
         yield "hash"
     for found in _DEFAULT.finditer(said):

@@ -306,12 +306,11 @@ class Renderer:
         return {match: text for each in self.former for match, text in pieces(each).items()}
 
     def _rendered(self, own: _Templates, match: Match, somebody: bool) -> str:
-        name, listens = (TCP, self.listens.addresses) if match.port else (LOCATION, ())
-        template = own.environment.get_template(name)
-        times_s = (self.options.connect_s, self.options.silent_s)
-        return _piece_text(
-            template, own.stamp, match, somebody, tuple(f"{each}{match.port}" for each in listens), *times_s
-        )
+        template = own.environment.get_template(TCP if match.port else LOCATION)
+        at = tuple(f"{each}{match.port}" for each in self.listens.addresses) if match.port else ()
+        given = self.options
+        half_close = "half" not in self.left
+        return _piece_text(template, own.stamp, match, somebody, at, given.connect_s, given.silent_s, half_close)
 
 
 @lru_cache(32768)
@@ -323,6 +322,7 @@ def _piece_text(
     listens: tuple[str, ...],
     connect_s: int,
     silent_s: int,
+    half_close: bool,
 ) -> str:
     prefix = match.path
     text = template.render(
@@ -332,6 +332,7 @@ def _piece_text(
         listens=list(listens),
         connect_s=connect_s,
         silent_s=silent_s,
+        half_close=half_close,
         nobody=NOBODY,
     ).rstrip()
     ours = Path(template.filename or "").parent == OURS  # and is so for whatever a route may hold

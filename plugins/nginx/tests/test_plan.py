@@ -52,6 +52,7 @@ def named(said: str, own: dict[str, str] | None = None) -> list[str]:
         ('unknown directive "stream" in /etc/nginx.conf:34', ["stream"]),
         ('"stream" directive is duplicate in /etc/nginx.conf:34', ["stream"]),
         ('"server_names_hash_bucket_size" directive is duplicate in /etc/x:3', ["hash"]),
+        ('unknown directive "proxy_half_close" in /etc/nginx.conf:34', ["half"]),
         ("a duplicate default server for 0.0.0.0:80 in /etc/x:3", ["default/80"]),
         ("a duplicate default server for [::]:443 in /etc/x:3", ["default/443"]),
         ('cannot load certificate "/c/a.pem": BIO_new_file() failed (SSL: error)', ["tls//c/a.pem"]),

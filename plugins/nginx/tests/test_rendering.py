@@ -294,3 +294,11 @@ def test_on_a_port_of_the_admins_we_listen_as_he_does(
     """nginx looks at names only among the servers of the address that fits best."""
     assert Listens.on(Proxy("nginx"), ours, theirs).plain == plain
     assert Listens.on(Proxy("nginx"), ours, theirs).addresses == ours, "TCP ports are ours alone"
+
+
+def test_a_client_may_end_its_side_first_unless_nginx_is_too_old(tmp_path: Path) -> None:
+    one = book(Match(port=15432), "10.0.0.5")
+    made = text(one)
+    check(made, tmp_path)
+    assert "proxy_half_close on;" in made.top
+    assert "proxy_half_close" not in text(one, left=frozenset({"half"})).top
