@@ -49,7 +49,7 @@ HARM = {  # value of an attribute -> code of its refusal
     f"{KEEP.upper()}.": "host-not-allowed",
     f"{KEEP} group=keep": "host-not-allowed",
     "new.example.org": "host-not-allowed",
-    "*.org": "host-not-allowed",
+    "*.org": "malformed-route",
     "keep.example.net/": "host-taken",
     "tcp=22": "port-not-allowed",
     "tcp=80": "port-not-allowed",
