@@ -70,6 +70,8 @@ class Left:
         if said is None:
             return None
         again_s = max(0.1, self.at_s + self.pause_s - now_s)
+        if kind == "override":  # nothing else says that it was mended
+            again_s = min(again_s, 10.0)
         return Note("refused", said[0], said[1], self.key, said[2], again_s)
 
 
