@@ -93,6 +93,28 @@ zlogin -n web1 'mkdir -p /tmp/www; echo hello from web1 >/tmp/www/index.html; bu
 run zonelab outside run -- busybox wget -qO- http://192.0.2.10:8080/ || exit 1
 run ipnat -lR -z edge
 
+say "A reverse proxy in the gateway that follows zones: what they serve they say in their own configuration."
+cat >>/etc/zonehookd.toml <<'TOML'
+
+[gateway.edge.proxy]
+program = "haproxy"
+TOML
+run tail -2 /etc/zonehookd.toml
+ctl reload
+zlogin -n web2 'mkdir -p /tmp/www; echo hello from web2 >/tmp/www/index.html; busybox httpd -p 80 -h /tmp/www'
+for name in web1 web2; do
+    run zonecfg -z $name "add attr; set name=zh.route; set type=string; set value=\"shop.example.org group=shop\"; end"
+done
+patiently sh -c 'test "$(zonehookctl --config /etc/zonehookd.toml routes | grep -c " in ")" = 2'
+ctl routes
+shop() { zonelab outside run -- busybox wget -qO- --header 'Host: shop.example.org' http://192.0.2.10/; }
+patiently sh -c 'zonelab outside run -- busybox wget -qO- --header "Host: shop.example.org" http://192.0.2.10/'
+prompt wget -qO- --header 'Host: shop.example.org' http://192.0.2.10/ '(four times, from outside)'
+for _ in 1 2 3 4; do shop || exit 1; done
+ctl drain web1 --reason 'new kernel' || exit 1
+for _ in 1 2; do shop || exit 1; done
+ctl undrain web1
+
 say "Break it by hand: delete a VNIC behind the daemon's back. A plan shows what is to be done, apply does it."
 run zoneadm -z web2 halt
 sleep 2 # the daemon looks once more after each zone event, and would mend it before we can show the plan
