@@ -100,6 +100,7 @@ cat >>/etc/zonehookd.toml <<'TOML'
 program = "haproxy"
 TOML
 run tail -2 /etc/zonehookd.toml
+ctl plan --edited
 ctl reload
 zlogin -n web2 'mkdir -p /tmp/www; echo hello from web2 >/tmp/www/index.html; busybox httpd -p 80 -h /tmp/www'
 for name in web1 web2; do

@@ -335,7 +335,8 @@ class Haproxy(GatewayPlugin[Seen]):
         steps += [left.forget(gateway, path, why) for path, why in wish.mended(seen.server, seen.found)]
         base = Plan()
         if wish.wanted is not None and seen.found is not None:
-            base = served.plan(seen.server, wish.wanted, seen.found)
+            it = (seen.server, wish.wanted, seen.found)
+            base = routing.with_ways_in(served.plan(*it), *it)
         added: list[Change] = []
         if not wishes.asks(base):
             added = [

@@ -274,7 +274,8 @@ class Nginx(GatewayPlugin[Seen]):
             tried = [each for each in wish.left.values() if not each.rests(now_s, _about(each.key, wish.own))]
             steps += [left.forget(gateway, each.key, "it works now") for each in tried]
         steps += [left.forget(gateway, key, "nobody wants it any more") for key in wish.left if not _wanted(key, wish)]
-        base = served.plan(seen.server, wish.wanted, seen.found)
+        it = (seen.server, wish.wanted, seen.found)
+        base = routing.with_ways_in(served.plan(*it), *it)
         if any(isinstance(each, Change) and each.tally for each in base.steps):
             steps.append(wish.workers.told(gateway, self.name))
         return Plan((*steps, *base.steps), (*notes, *base.notes))
