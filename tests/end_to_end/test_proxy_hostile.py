@@ -143,7 +143,9 @@ def test_a_landslide_is_looked_at_twice(here: Proxied) -> None:
             break
         here.change("mover", "zh.route0", f"mover{number}.example.com")
         here.daemon.settle()
+    here.host.signal(here.daemon.pid, signal.SIGSTOP)  # so that one look finds all of them gone
     here.host.do("xargs", "-P", "8", "-I@", "zoneadm", "-z", "@", "halt", stdin="".join(f"{each}\n" for each in names))
+    here.host.signal(here.daemon.pid, signal.SIGCONT)
     here.until(lambda: set(here.seats("many.example.com/").values()) == {"out"}, "all are out")
     here.until(lambda: "more than half would go at once" in here.host.read(EVENTS), "a second look was asked for")
     here.host.signal(follower, signal.SIGTERM)
