@@ -18,7 +18,7 @@ from zonehookd.model.attachment import Refusal
 from zonehookd.model.route import Check, Match, Offer
 
 _NAME = re.compile(r"zh\.route(\d{0,3}|\.[A-Za-z0-9-]{1,63})", re.ASCII)
-_NETWORK = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,30}", re.ASCII)  # as in config.py
+_NETWORK = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,30}", re.ASCII)  # as in config/section.py
 _OPTIONS = ("port", "check", "weight", "group", "on", "tcp")
 _WEIGHT_MAX, _MATCHES_MAX, _OFFERS_MAX = 256, 16, 64
 

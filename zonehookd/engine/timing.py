@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """Seconds, all of them; see [timing] in config.py."""
+    """Seconds, all of them; see [timing] in config/daemon.py."""
 
     full_look_s: float
     pace_s: float

@@ -1,0 +1,73 @@
+"""How the daemon itself works: places, commands, times, plugins."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field
+
+from zonehookd.config.section import Section
+
+
+class PathsSection(Section):
+    zones: Path = Field(Path("/etc/zones"), description="where zonecfg keeps the index and the XML files")
+    state: Path = Field(Path("/var/lib/zonehookd"), description="our books; mode 0700")
+    run: Path = Field(Path("/var/run/zonehookd"), description="control and event sockets; mode 0700")
+    audit: Path = Field(Path("/var/log/zonehookd/audit.jsonl"), description="one JSON object per external command")
+
+
+class CommandsSection(Section):
+    search_path: str = Field(
+        default_factory=lambda: os.environ.get("PATH", "/usr/sbin:/usr/bin:/sbin"),
+        description="where dladm, zoneadm and the others are found; by default the PATH we were started with",
+    )
+    parallel: int = Field(4, ge=1, le=64, description="changing commands at once")
+    output_max_bytes: int = Field(64 << 20, ge=4096, description="per command and stream")
+
+
+class TimingSection(Section):
+    poll_s: float = Field(10.0, ge=0.05, le=3600, description="zoneadm list at least this often")
+    full_look_s: float = Field(60.0, ge=0.1, le=86400, description="every subject looked at, changed or not")
+    files_s: float = Field(0.1, ge=0.01, le=60, description="stat of /etc/zones")
+    heartbeat_s: float = Field(10.0, ge=0.1, le=3600, description="zone channel silent so long: does it still deliver?")
+    pace_s: float = Field(0.02, ge=0.0, le=10, description="shortest pause between two looks; bursts gather in it")
+    absence_s: float = Field(1.0, ge=0.0, le=3600, description="a zone is gone when missing for this long, seen twice")
+    retry_max_s: float = Field(30.0, ge=0.1, le=3600, description="longest pause between two tries")
+
+
+class GuardSection(Section):
+    """What happens to a gateway that other zones depend on, and to a boot that comes before its links."""
+
+    without_daemon: Literal["block", "record", "allow"] = Field(
+        "block",
+        description="uninstall of a gateway while zonehookd cannot be asked; record: blocked if zones depended on it",
+    )
+    halt: Literal["allow", "deny"] = Field("allow", description="deny: no halt of a gateway with running dependents")
+    restore: Literal["ask", "auto"] = Field("ask", description="auto: a vanished gateway is restored at once")
+    boot: Literal["allow", "deny"] = Field("allow", description="a boot whose links could not be made in time")
+
+
+class MetricsSection(Section):
+    listen: str = Field("127.0.0.1:9631", description="HOST:PORT of /metrics, /healthz, /readyz; empty: off")
+    zones_max: int = Field(100, ge=0, description="at most this many zones get a degraded gauge of their own")
+
+
+# In this order, as far as their own `after` leaves it open.
+STANDARD = (
+    "etherstub", "pool", "address", "vnic", "gateway_nic", "boot_again", "nat", "gateway", "keeper", "zap",
+    "zone_address", "dhcpd", "dnsmasq", "haproxy", "nginx",
+)  # fmt: skip
+
+
+class PluginsSection(Section):
+    folders: list[Path] = Field(default_factory=list, description="further folders of plugins; ours are always there")
+    enabled: list[str] = Field(default=list(STANDARD), description="which plugins work")
+    options: Mapping[str, dict[str, Any]] = Field(default_factory=dict, description="one table per plugin")
+
+
+class LogSection(Section):
+    level: str = Field("info", pattern="^(debug|info|warning|error)$")
+    format: str = Field("auto", pattern="^(auto|text|json)$", description="auto: text on a terminal, else JSON")
