@@ -93,9 +93,9 @@ class Config(Section):
         min_length=1,
         description="goes into the MACs we give, so that two hosts never give the same; the host name by default",
     )
-    network: Mapping[NetworkName, NetworkSection] = Field(default_factory=dict)
-    gateway: Mapping[str, GatewaySection] = Field(default_factory=dict)
-    provisioning: Mapping[NetworkName, ProvisioningSection] = Field(default_factory=dict)
+    network: Mapping[NetworkName, NetworkSection] = Field(default_factory=dict, description="by name")
+    gateway: Mapping[str, GatewaySection] = Field(default_factory=dict, description="by the name of its zone")
+    provisioning: Mapping[NetworkName, ProvisioningSection] = Field(default_factory=dict, description="by name")
     paths: PathsSection = PathsSection()
     commands: CommandsSection = Field(default_factory=lambda: CommandsSection())
     timing: TimingSection = TimingSection()

@@ -13,6 +13,8 @@ from zonehookd.config.section import Section
 
 
 class PathsSection(Section):
+    """`[paths]`: where things lie. A change holds from the daemon's next start on."""
+
     zones: Path = Field(Path("/etc/zones"), description="where zonecfg keeps the index and the XML files")
     state: Path = Field(Path("/var/lib/zonehookd"), description="our books; mode 0700")
     run: Path = Field(Path("/var/run/zonehookd"), description="control and event sockets; mode 0700")
@@ -20,6 +22,8 @@ class PathsSection(Section):
 
 
 class CommandsSection(Section):
+    """`[commands]`: how the system's commands are run."""
+
     search_path: str = Field(
         default_factory=lambda: os.environ.get("PATH", "/usr/sbin:/usr/bin:/sbin"),
         description="where dladm, zoneadm and the others are found; by default the PATH we were started with",
@@ -29,6 +33,8 @@ class CommandsSection(Section):
 
 
 class TimingSection(Section):
+    """`[timing]`: how often the daemon looks by itself, and how long it waits. Seconds."""
+
     poll_s: float = Field(10.0, ge=0.05, le=3600, description="zoneadm list at least this often")
     full_look_s: float = Field(60.0, ge=0.1, le=86400, description="every subject looked at, changed or not")
     files_s: float = Field(0.1, ge=0.01, le=60, description="stat of /etc/zones")
@@ -39,7 +45,7 @@ class TimingSection(Section):
 
 
 class GuardSection(Section):
-    """What happens to a gateway that other zones depend on, and to a boot that comes before its links."""
+    """`[guard]`: what happens to a gateway that other zones depend on, and to a boot that comes before its links."""
 
     without_daemon: Literal["block", "record", "allow"] = Field(
         "block",
@@ -51,6 +57,8 @@ class GuardSection(Section):
 
 
 class MetricsSection(Section):
+    """`[metrics]`: what Prometheus finds."""
+
     listen: str = Field("127.0.0.1:9631", description="HOST:PORT of /metrics, /healthz, /readyz; empty: off")
     zones_max: int = Field(100, ge=0, description="at most this many zones get a degraded gauge of their own")
 
@@ -63,11 +71,15 @@ STANDARD = (
 
 
 class PluginsSection(Section):
+    """`[plugins]`: which plugins work, where they are found, and what each is told."""
+
     folders: list[Path] = Field(default_factory=list, description="further folders of plugins; ours are always there")
     enabled: list[str] = Field(default=list(STANDARD), description="which plugins work")
     options: Mapping[str, dict[str, Any]] = Field(default_factory=dict, description="one table per plugin")
 
 
 class LogSection(Section):
-    level: str = Field("info", pattern="^(debug|info|warning|error)$")
+    """`[log]`: what the daemon writes to its standard error."""
+
+    level: str = Field("info", pattern="^(debug|info|warning|error)$", description="the least that is written")
     format: str = Field("auto", pattern="^(auto|text|json)$", description="auto: text on a terminal, else JSON")

@@ -16,7 +16,7 @@ class ForwardSection(Section):
     port: int | str = Field(description="public port, or FIRST-LAST")
     to: str = Field(description="an address behind the gateway, or the name of a zone")
     to_port: int | None = Field(None, ge=1, le=65535, description="first port there; the public one by default")
-    protocol: Literal["tcp", "udp", "tcp/udp"] = "tcp"
+    protocol: Literal["tcp", "udp", "tcp/udp"] = Field("tcp", description="what is let in")
     public: str | None = Field(None, description="one of the gateway's outer addresses; the first by default")
     sources: list[str] = Field(default_factory=list, description="CIDRs that may use it; by default everybody")
     fixed: bool = Field(False, description="true: a whole range goes to the one port")
@@ -25,7 +25,7 @@ class ForwardSection(Section):
 class StaticSection(Section):
     """One `[[gateway.NAME.static]]`: one public address for one inner one."""
 
-    public: str
+    public: str = Field(description="the outer address, which the gateway gets besides its own")
     inside: str = Field(description="an address behind the gateway, or the name of a zone")
 
 
@@ -48,7 +48,7 @@ class ProxySection(Section):
         description="on these addresses of its own; by default on all, in the global zone on its outer ones",
     )
     balance: Literal["roundrobin", "leastconn", "source"] = Field("roundrobin", description="among zones of one route")
-    tls: list[TlsSection] = Field(default_factory=list)
+    tls: list[TlsSection] = Field(default_factory=list, description="certificates; without one there is no HTTPS")
     tcp_ports: list[int | str] = Field(
         default_factory=list, description="public ports, or FIRST-LAST, that zones may ask for; by default none"
     )
@@ -65,7 +65,7 @@ class RouteSection(Section):
     host: str | list[str] = Field(default_factory=list, description="host names, each perhaps with a path")
     tcp: int | None = Field(None, ge=1, le=65535, description="instead of hosts: a public TCP port")
     port: int | None = Field(None, ge=1, le=65535, description="port there; 80, or for tcp the public one")
-    weight: int = Field(1, ge=1, le=256)
+    weight: int = Field(1, ge=1, le=256, description="share of the requests, among those of one route")
     check: str = Field("tcp", description="tcp, no, or a path that answers below 400 when it is well")
     group: str = Field("", description="who says the same one shares the route")
     on: str = Field("", description="the network by which it is reached, where the zone is on several")
@@ -81,10 +81,10 @@ class GatewaySection(Section):
     address: str | list[str] | None = Field(None, description="its outer addresses; by default one of the pool")
     link: str | None = Field(None, description="its outer NIC; named after zone and network by default")
     nat: bool = Field(True, description="what leaves shows the outer address")
-    forward: list[ForwardSection] = Field(default_factory=list)
-    static: list[StaticSection] = Field(default_factory=list)
+    forward: list[ForwardSection] = Field(default_factory=list, description="ways in, by port")
+    static: list[StaticSection] = Field(default_factory=list, description="ways in, one address for one")
     dhcp: Literal["auto", "dhcpd", "dnsmasq", "none"] = Field("auto", description="auto: what the system has")
     dns: Literal["dnsmasq", "none"] = Field("dnsmasq", description="who answers names on the inner side")
     upstream: list[str] = Field(default_factory=list, description="resolvers it asks for the names of others")
     proxy: ProxySection | None = Field(None, description="a reverse proxy for the zones behind it")
-    route: list[RouteSection] = Field(default_factory=list)
+    route: list[RouteSection] = Field(default_factory=list, description="routes that come before every zone's own")

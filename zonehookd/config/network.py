@@ -30,15 +30,15 @@ class DhcpSection(Section):
 class NameSection(Section):
     """One `[[network.NAME.names]]`: a static record; exactly one of the four values."""
 
-    name: str
-    a: str | None = None
-    aaaa: str | None = None
-    cname: str | None = None
-    txt: str | None = None
+    name: str = Field(description="host name, to which the network's domain is added")
+    a: str | None = Field(None, description="IPv4 address")
+    aaaa: str | None = Field(None, description="IPv6 address")
+    cname: str | None = Field(None, description="another name; one of ours, or of the world")
+    txt: str | None = Field(None, description="any text")
 
 
 class NetworkSection(Section):
-    """One `[network.NAME]`."""
+    """One `[network.NAME]`: internal with an etherstub of its own, external with an `uplink`."""
 
     cidr: str | list[str] = Field(description="IPv4 /8 to /30, IPv6 /48 to /126; at most one of each")
     etherstub: str | None = Field(None, description="internal: name of the etherstub; made from the name by default")
