@@ -7,20 +7,13 @@ import sys
 import time
 from collections import Counter as Counts
 from collections.abc import Callable, Iterable, Mapping
-from socketserver import ThreadingMixIn
-from threading import Thread
-from typing import Any, Protocol, get_args
-from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
+from typing import get_args
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, PlatformCollector, ProcessCollector
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
-from prometheus_client.exposition import make_wsgi_app
-from prometheus_client.metrics_core import Metric
-from prometheus_client.registry import Collector
 
 from zonehookd import __version__
 from zonehookd.engine.site import Site
-from zonehookd.errors import ConfigError
+from zonehookd.metrics.collectors import ChannelCounts, Resources, RouteCounts, Routes
 from zonehookd.model.command import Change
 from zonehookd.model.event import Event
 from zonehookd.model.guard import Verdict
@@ -185,14 +178,14 @@ class Metrics:
 
     def show_resources(self, records: Callable[[], Iterable[Record]], latest: Mapping[Subject, Outcome]) -> None:
         """Counted when somebody asks, from the books themselves."""
-        self.registry.register(_Resources(records, latest))
+        self.registry.register(Resources(records, latest))
 
     def show_routes(self, counts: Callable[[], RouteCounts]) -> None:
         """Counted when somebody asks, from the books themselves."""
-        self.registry.register(_Routes(counts))
+        self.registry.register(Routes(counts))
 
     def show_channel(self, counts: Callable[[], Mapping[str, int]]) -> None:
-        self.registry.register(_Channel(counts))
+        self.registry.register(ChannelCounts(counts))
 
     def _mark(self, outcome: Outcome) -> None:
         """One gauge per zone in trouble, at most `zones_max` of them."""
@@ -239,110 +232,3 @@ class Metrics:
     def ran(self, command: str, result: str, seconds: float) -> None:
         self.commands.labels(command, result).inc()
         self.command_seconds.labels(command).observe(seconds)
-
-
-class _Resources(Collector):
-    """Our records by the state of their owner: ok, busy, failed, or orphan when nobody looks after them any more."""
-
-    def __init__(self, records: Callable[[], Iterable[Record]], latest: Mapping[Subject, Outcome]) -> None:
-        self._records = records
-        self._latest = latest
-
-    def collect(self) -> Iterable[Metric]:
-        family = GaugeMetricFamily(
-            "zonehookd_resources", "Things our books say we made", labels=("plugin", "kind", "state")
-        )
-        states = Counts((each.plugin, each.kind, _state(self._latest.get(each.owner))) for each in self._records())
-        for labels, count in states.items():
-            family.add_metric(labels, count)
-        yield family
-
-
-class RouteCounts(Protocol):
-    """(gateway, state) -> how many; `held`: gateway -> how many."""
-
-    @property
-    def routes(self) -> Mapping[tuple[str, str], int]: ...
-    @property
-    def backends(self) -> Mapping[tuple[str, str], int]: ...
-    @property
-    def held(self) -> Mapping[str, int]: ...
-
-
-class _Routes(Collector):
-    """Routes through reverse proxies, by who is behind them."""
-
-    def __init__(self, counts: Callable[[], RouteCounts]) -> None:
-        self._counts = counts
-
-    def collect(self) -> Iterable[Metric]:
-        counted, states = self._counts(), ("gateway", "state")
-        routes = GaugeMetricFamily("zonehookd_routes", "Routes with somebody behind them, and without", labels=states)
-        backends = GaugeMetricFamily("zonehookd_route_backends", "Backends: in, drain, out, held", labels=states)
-        held = GaugeMetricFamily("zonehookd_routes_held", "Routes with a backend that flaps", labels=states[:1])
-        for state, count in counted.routes.items():
-            routes.add_metric(state, count)
-        for state, count in counted.backends.items():
-            backends.add_metric(state, count)
-        for gateway, count in counted.held.items():
-            held.add_metric((gateway,), count)
-        yield from (routes, backends, held)
-
-
-class _Channel(Collector):
-    """What the zone channel counts."""
-
-    def __init__(self, counts: Callable[[], Mapping[str, int]]) -> None:
-        self._counts = counts
-
-    def collect(self) -> Iterable[Metric]:
-        text = (
-            "Of the zone channel: events heard, unreadable, crowded out, failed; heartbeats, and those that missed some"
-        )
-        family = CounterMetricFamily("zonehookd_zone_channel", text, labels=("what",))
-        for what, count in self._counts().items():
-            family.add_metric((what,), count)
-        yield family
-
-
-def _state(outcome: Outcome | None) -> str:
-    if outcome is None:
-        return "orphan"
-    if outcome.result in (Result.NOOP, Result.CHANGED):
-        return "ok"
-    return "busy" if outcome.result is Result.BUSY else "failed"
-
-
-class _Server(ThreadingMixIn, WSGIServer):
-    daemon_threads = True
-
-
-class _Quiet(WSGIRequestHandler):
-    timeout = 10.0  # a client that says nothing does not keep its thread
-
-    def log_message(self, format: str, *args: Any) -> None:
-        pass
-
-
-def serve(listen: str, metrics: Metrics, alive: Callable[[], bool], ready: Callable[[], bool]) -> _Server:
-    """/metrics, /healthz, /readyz on a thread of their own. Raises ConfigError when it cannot listen."""
-    host, _, port = listen.rpartition(":")
-    show = make_wsgi_app(metrics.registry)
-
-    def app(environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
-        path = environ.get("PATH_INFO", "")
-        if path == "/metrics":
-            shown: Iterable[bytes] = show(environ, start)
-            return shown
-        checks = {"/healthz": alive, "/readyz": ready}
-        good = path in checks and checks[path]()
-        start("200 OK" if good else "503 Service Unavailable" if path in checks else "404 Not Found",
-              [("Content-Type", "text/plain")])  # fmt: skip
-        return [b"ok\n" if good else b"no\n"]
-
-    try:
-        server = make_server(host.strip("[]"), int(port), app, server_class=_Server, handler_class=_Quiet)
-    except (OSError, ValueError, OverflowError) as problem:
-        raise ConfigError(f"metrics.listen: cannot listen on {listen!r}: {problem}") from problem
-    Thread(target=server.serve_forever, name="metrics", daemon=True).start()
-    return server
