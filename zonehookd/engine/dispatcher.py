@@ -10,9 +10,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 
 from zonehookd.engine import views
+from zonehookd.engine.agenda import Agenda
 from zonehookd.engine.applier import Applied, Applier
 from zonehookd.engine.backoff import Backoff
 from zonehookd.engine.boots import Boots
@@ -35,7 +36,6 @@ _PAUSE_MAX_S = 1.0
 _STOP_HEARD_S = 0.5  # how soon a stop is heard while we wait for sight
 _CONFIRM_S = 0.25  # while others still work, what has worked is confirmed together, this often
 _SOON_S = 0.3  # who is due within this is not settled
-POLL = "poll"  # the source that announces nothing: it only makes us look
 
 
 class Dispatcher:
@@ -65,13 +65,9 @@ class Dispatcher:
         self._wake = asyncio.Event()
         self._urgent = asyncio.Event()  # somebody is held up by us: a boot, a halt
         self._stop: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._hinted: dict[str, float] = {}  # zone -> when first hinted, monotonic seconds
-        self._anything: float | None = None  # something changed, a survey tells what: when first said
-        self._everything: float | None = None  # look at all subjects: when first asked
-        self._due_at: dict[Subject, float] = {}
-        self._due_since: dict[Subject, float] = {}
         self._working: dict[Subject, asyncio.Task[None]] = {}
         self._backoffs: dict[Subject, Backoff] = {}
+        self._agenda = Agenda(self._backoffs)
         self._boots = Boots()
         self._shut: dict[str, str] = {}  # gateway -> why nothing went through it at the last look
         self._confirming: set[Subject] = set()
@@ -80,7 +76,6 @@ class Dispatcher:
         self._last_full_s: float | None = None
         self._blindness = Backoff(timing.retry_max_s)
         self._blind_until_s = 0.0
-        self._announced = False  # somebody other than the poll said that something changed
         self.deaf = 0  # times a listener raised
         self.stopping = False
 
@@ -92,16 +87,8 @@ class Dispatcher:
         now = time.monotonic()
         if urgent:
             self._urgent.set()
-        self._announced = self._announced or event.source != POLL
-        if event.everything:
-            new = self._everything is None
-            self._everything = self._everything or now
-        elif event.zone is None:
-            new = self._anything is None
-            self._anything = self._anything or now
-        else:
-            new = event.zone not in self._hinted
-            self._hinted.setdefault(event.zone, now)
+        new = self._agenda.heard.hear(event, now)
+        if event.zone is not None and not event.everything:
             self._boots.heard(event.zone, event.kind, now, at_rest=self._at_rest(event.zone))
         self._wake.set()
         self._tell(lambda listener: listener.hinted(event, new))
@@ -186,12 +173,11 @@ class Dispatcher:
                 await asyncio.sleep(min(self._blind_until_s - now, _STOP_HEARD_S))
                 self._beat()
                 continue
-            waits = [at for each, at in self._due_at.items() if each not in self._working]
             next_full = (self._last_full_s or 0.0) + self.timing.full_look_s if self._last_full_s else now
-            at = min([*waits, next_full])
+            at = self._agenda.next_at(self._working, next_full)
             self._report_queue(now)
             self._announce_settled()
-            if self._anything or self._everything or self._hinted or at <= now:
+            if self._agenda.heard or at <= now:
                 return
             self._wake.clear()
             try:
@@ -203,21 +189,23 @@ class Dispatcher:
     async def _look(self, tasks: asyncio.TaskGroup) -> None:
         began = time.monotonic()
         self._urgent.clear()
-        full_asked, self._everything = self._everything, None
-        hinted, self._hinted = self._hinted, {}
-        anything, self._anything = self._anything, None
-        announced, self._announced = self._announced, False
-        full = full_asked is not None or not self._last_full_s or self._last_full_s + self.timing.full_look_s <= began
+        heard = self._agenda.take()
+        full = (
+            heard.everything is not None
+            or not self._last_full_s
+            or self._last_full_s + self.timing.full_look_s <= began
+        )
         look = self._make_look()
         try:
             taken = await self.survey.take(look, self.declared, began)
             site = taken.site
-            due = self._due(site, taken.changed, hinted, full, anything or full_asked or began, began)
+            everybody = self._all_subjects(site) if full else ()
+            since = heard.anything or heard.everything or began
+            news = (heard, taken.changed, everybody)
+            due = self._agenda.gather(site, self.survey.site, *news, self._working, since, began)
             plans = await self.reconciler.plan(look, site, due, self._boots.motion(began), self._shut)
         except Exception as problem:  # a bug in a look must not cut the steps that run; it is said, and tried again
-            self._hinted = {**self._hinted, **hinted}  # nothing was learnt: every hint is put back
-            self._everything = self._everything or full_asked
-            self._anything = self._anything or anything
+            self._agenda.heard.put_back(heard)
             self._blind_until_s = time.monotonic() + (self._blindness.after(Result.BLIND)[1] or 0.0)
             seen = problem if isinstance(problem, CannotObserve) else CannotObserve(f"internal error: {problem!r}")
             self._waiters.failed(seen)
@@ -231,11 +219,9 @@ class Dispatcher:
             asyncio.get_running_loop().call_later(later_s, self.hint, what)
         if full:
             self._last_full_s = began
-        unannounced = len(taken.changed - hinted.keys()) if self.latest and not announced else 0
-        since_s = {each: self._due_since.pop(each, began) for each in due}
-        for each in due:  # also those that turned out to be gone
-            self._due_at.pop(each, None)
-            self._confirming.discard(each)
+        unannounced = len(taken.changed - heard.zones.keys()) if self.latest and not heard.announced else 0
+        since_s = {each: self._agenda.begin(each, began) for each in due}  # also those that turned out to be gone
+        self._confirming.difference_update(due)
         for plan in plans:
             since = since_s[plan.subject]
             if plan.steps:
@@ -246,39 +232,10 @@ class Dispatcher:
         for gone in [each for each in self.latest if not self._known(each, site)]:
             del self.latest[gone]
             self._backoffs.pop(gone, None)
-            self._due_at.pop(gone, None)
-            self._due_since.pop(gone, None)
+            self._agenda.forget(gone)
         self._waiters.looked(began, lambda each: each in self._working)
         seconds = time.monotonic() - began
         self._tell(lambda listener: listener.looked(site, seconds, full, len(plans), unannounced))
-
-    def _due(
-        self, site: Site, changed: frozenset[str], hinted: Mapping[str, float], full: bool, since_s: float, now: float
-    ) -> list[Subject]:
-        """Subjects to plan now; those being worked on keep their place and are due when the work is done."""
-        due: dict[Subject, float] = {}
-        if full:
-            due = dict.fromkeys(self._all_subjects(site), since_s)
-        for name in changed:
-            due[subject.zone(name)] = hinted.get(name, since_s)
-        for name, at in hinted.items():
-            if name in site.zones:
-                due[subject.zone(name)] = at
-        for each, at in self._due_at.items():
-            if at <= now:
-                due.setdefault(each, self._due_since.get(each, at))
-        news = changed | hinted.keys()
-        for each in [one for one in due if one.kind == "zone"]:
-            for known in (self.survey.site, site):  # where it was, and where it is
-                for other in views.related(known, each.name) if known else ():
-                    due.setdefault(other, now)
-                    if other in self._backoffs and other.name != each.name and each.name in news:
-                        self._backoffs[other].heard()  # a gateway is not unsettled because zones behind it come and go
-        for each, at in due.items():
-            self._due_since[each] = min(at, self._due_since.get(each, at))
-            if each in self._working:
-                self._due_at[each] = now
-        return [each for each in due if each not in self._working]
 
     def _all_subjects(self, site: Site) -> list[Subject]:
         owners = [owner for owner in self._store.owners() if owner.kind != "zone"]
@@ -325,10 +282,9 @@ class Dispatcher:
         if result is Result.CHANGED:
             pause_s = self._confirm(plan.subject, now)
         if pause_s is not None:
-            # A hint that came while we worked has made it due already, and is not put off by a failure.
-            self._due_at[plan.subject] = min(now + pause_s, self._due_at.get(plan.subject, now + pause_s))
+            self._agenda.later(plan.subject, now + pause_s)
             if result is Result.CHANGED:
-                self._due_since[plan.subject] = now
+                self._agenda.waits_since(plan.subject, now)
         never_done = plan.unsettled(pause_s) if result is Result.UNSETTLED else ""
         outcome = Outcome(
             plan.subject,
@@ -342,7 +298,7 @@ class Dispatcher:
         self.latest[plan.subject] = outcome
         for zone in self._touched(plan, result):  # zones at work are confirmed anyway
             if subject.zone(zone) not in self._working:
-                self._due_at.setdefault(subject.zone(zone), now + (pause_s or 0.0))
+                self._agenda.also(subject.zone(zone), now + (pause_s or 0.0))
         self._tell(lambda listener: listener.ended(outcome))
         self._waiters.ended(plan.subject, began)
 
@@ -364,16 +320,14 @@ class Dispatcher:
                 self._confirm_at = now + _CONFIRM_S
             return self._confirm_at - now
         for each in self._confirming:
-            self._due_at[each] = now
+            self._agenda.anew(each, now)
         self._confirming.clear()
         self._confirm_at = 0.0
         return 0.0
 
     def _report_queue(self, now: float) -> None:
-        waiting = [at for each, at in self._due_since.items() if each not in self._working]
-        waiting += self._hinted.values()
-        oldest_s = max((now - at for at in waiting), default=0.0)
-        self._tell(lambda listener: listener.queued(len(waiting), oldest_s, len(self._working)))
+        waiting, oldest_s = self._agenda.waiting(self._working, now)
+        self._tell(lambda listener: listener.queued(waiting, oldest_s, len(self._working)))
 
     def _tell(self, what: Callable[[Listener], None]) -> None:
         """Whoever listens badly harms nobody: a full disk under the log is no reason to leave a zone unwired."""
@@ -390,6 +344,6 @@ class Dispatcher:
     def _announce_settled(self) -> None:
         """Settled: nobody works, nobody is due at once."""
         now = time.monotonic()
-        busy = bool(self._working) or any(at <= now + _SOON_S for at in self._due_at.values())
-        if not busy and self._everything is None and self._last_full_s is not None:
+        busy = bool(self._working) or self._agenda.anybody_by(now + _SOON_S)
+        if not busy and self._agenda.heard.everything is None and self._last_full_s is not None:
             self._waiters.settled(self._last_full_s)
