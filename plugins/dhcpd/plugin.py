@@ -74,15 +74,25 @@ class Dhcpd(GatewayPlugin[Seen]):
     class Options(PluginOptions):
         """Defaults of the first four: services sheet 4.1, as is the group."""
 
-        fmri: str = "svc:/network/service/dhcp:ipv4"
-        binary: PlainPath = Path("/usr/sbin/dhcpd")
-        main: PlainPath = Path("/etc/dhcpd.conf")
-        leases: PlainPath = Path("/var/db/dhcpd.leases")
-        folder: PlainPath = Path("/etc/dhcpd.d")
-        method: Literal["auto", "restart", "omapi"] = "auto"
-        omapi_port: int = Field(7911, ge=1, le=65535)
-        omapi_group: str = Field("netadm", pattern="^([A-Za-z_][A-Za-z0-9_-]{0,31})?$")
-        pace_s: float = Field(0.5, ge=0, le=60)
+        fmri: str = Field("svc:/network/service/dhcp:ipv4", description="its service")
+        binary: PlainPath = Field(Path("/usr/sbin/dhcpd"), description="tests a configuration before it is used")
+        main: PlainPath = Field(
+            Path("/etc/dhcpd.conf"), description="the file that includes ours; the rest of it is kept as it is"
+        )
+        leases: PlainPath = Field(Path("/var/db/dhcpd.leases"), description="its lease file")
+        folder: PlainPath = Field(Path("/etc/dhcpd.d"), description="of our files; made where missing")
+        method: Literal["auto", "restart", "omapi"] = Field(
+            "auto",
+            description="`restart`: reservations in our file; `omapi`: told to the running server; auto: omapi in the "
+            "global zone",
+        )
+        omapi_port: int = Field(7911, ge=1, le=65535, description="TCP port of OMAPI")
+        omapi_group: str = Field(
+            "netadm",
+            pattern="^([A-Za-z_][A-Za-z0-9_-]{0,31})?$",
+            description="who may read the OMAPI key beside root, where the system has such a group",
+        )
+        pace_s: float = Field(0.5, ge=0, le=60, description="pause between two restarts, in seconds")
 
     options: Options
 

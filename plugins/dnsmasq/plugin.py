@@ -71,12 +71,12 @@ class Dnsmasq(GatewayPlugin[Seen]):
     class Options(PluginOptions):
         """The first three are by default what the distribution has (services sheet 5.1)."""
 
-        fmri: str = ""
-        binary: PlainPath | None = None
-        main: PlainPath | None = None
-        folder: PlainPath = Path("/var/zonehookd/dnsmasq")
-        dhcp_on_omnios: bool = False
-        pace_s: float = Field(0.5, ge=0, le=60)
+        fmri: str = Field("", description="its service; that of the distribution unless told")
+        binary: PlainPath | None = Field(None, description="tests a configuration before it is used")
+        main: PlainPath | None = Field(None, description="the file that includes ours; the rest of it is kept as it is")
+        folder: PlainPath = Field(Path("/var/zonehookd/dnsmasq"), description="of our files; made where missing")
+        dhcp_on_omnios: bool = Field(False, description="true: you gave OmniOS' service the privileges DHCP needs")
+        pace_s: float = Field(0.5, ge=0, le=60, description="pause between two restarts, in seconds")
 
     options: Options
 

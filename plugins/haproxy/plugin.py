@@ -67,13 +67,20 @@ class Haproxy(GatewayPlugin[Seen]):
     class Options(PluginOptions):
         """The first four are by default what the distribution has (services sheet 6.1)."""
 
-        fmri: str = ""
-        binary: PlainPath | None = None
-        main: PlainPath | None = None
-        sockets: PlainPath | None = None
-        folder: PlainPath = Path("/var/zonehookd/haproxy")
-        templates: Path = Path("/etc/zonehookd/templates")
-        pace_s: float = Field(2.0, ge=0, le=60)
+        fmri: str = Field("", description="its service; that of the distribution unless told")
+        binary: PlainPath | None = Field(None, description="tests a configuration before it is used")
+        main: PlainPath | None = Field(None, description="at its end is our block; the rest of it is kept as it is")
+        sockets: PlainPath | None = Field(
+            None,
+            description="where the socket of the runtime API is made: the user haproxy is started as must be able to, "
+            "and nobody else",
+        )
+        folder: PlainPath = Field(Path("/var/zonehookd/haproxy"), description="of our files; made where missing")
+        templates: Path = Field(
+            Path("/etc/zonehookd/templates"),
+            description="your own templates: `NETWORK/haproxy/backends.cfg.j2`, `haproxy/NAME`, then ours",
+        )
+        pace_s: float = Field(2.0, ge=0, le=60, description="pause between two reloads, in seconds")
 
     options: Options
 

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from pydantic import Field
+
 from zonehookd.plugin import (
     HostReader,
     Plan,
@@ -21,8 +23,8 @@ class Hello(ZonePlugin[str | None]):
     after = ("vnic",)
 
     class Options(PluginOptions):
-        folder: Path = Path("/var/run/zonehookd/hello")
-        greeting: str = "Hello"
+        folder: Path = Field(Path("/var/run/zonehookd/hello"), description="where the greeting cards lie")
+        greeting: str = Field("Hello", description="its first word")
 
     options: Options
 

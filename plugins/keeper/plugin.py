@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from pydantic import Field
+
 from zonehookd.illumos import zoneadm, zonecfg, zoneexport
 from zonehookd.model import subject
 from zonehookd.model.record import KEPT, RESTORE
@@ -46,8 +48,13 @@ class Keeper(GatewayPlugin[Seen]):
     apart = True
 
     class Options(PluginOptions):
-        zones: Path = Path("/etc/zones")
-        halted_s: float = 60.0  # whoever destroys a zone halts it first: so long it counts as running
+        zones: Path = Field(Path("/etc/zones"), description="where the zones' files lie; the same as `[paths] zones`")
+        halted_s: float = Field(
+            60.0,
+            ge=0,
+            description="so long after its halt a gateway zone counts as running, in seconds: who destroys a zone "
+            "halts it first",
+        )
 
     options: Options
 

@@ -15,6 +15,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from pydantic import Field
+
 from zonehookd.illumos import ipadm, ipf, ipnat, marked, smf
 from zonehookd.plugin import (
     GATEWAY_SHUT,
@@ -64,8 +66,12 @@ class Nat(GatewayPlugin[Seen]):
     asks_each = True
 
     class Options(PluginOptions):
-        file: Path = Path("/etc/ipf/ipnat.conf")
-        service: str = "svc:/network/ipfilter:default"
+        file: Path = Field(
+            Path("/etc/ipf/ipnat.conf"), description="where a marked block of ours has the rules for the next boot"
+        )
+        service: str = Field(
+            "svc:/network/ipfilter:default", description="enabled when rules are wanted; never refreshed"
+        )
 
     options: Options
 

@@ -93,17 +93,17 @@ class Nginx(GatewayPlugin[Seen]):
     class Options(PluginOptions):
         """The first four are by default what the distribution has (services sheet 6.1)."""
 
-        fmri: str = ""
-        binary: PlainPath | None = None
-        main: PlainPath | None = None
-        error_log: PlainPath | None = None
-        folder: PlainPath = Path("/var/zonehookd/nginx")
-        templates: Path = Path("/etc/zonehookd/templates")
-        status_port: int = Field(9632, ge=1, le=65535)
-        connect_s: int = Field(2, ge=1, le=75)
-        silent_s: int = Field(3600, ge=1)
-        pace_s: float = Field(0.5, ge=0, le=60)
-        pace_max_s: float = Field(15.0, ge=0, le=600)
+        fmri: str = Field("", description="its service; that of the distribution unless told")
+        binary: PlainPath | None = Field(None, description="tests a configuration before it is used")
+        main: PlainPath | None = Field(None, description="its `http { }` includes our file; the rest of it is kept")
+        error_log: PlainPath | None = Field(None, description="where it says why it did not take a configuration")
+        folder: PlainPath = Field(Path("/var/zonehookd/nginx"), description="of our file; made where missing")
+        templates: Path = Field(Path("/etc/zonehookd/templates"), description="your own, which come before ours; below")
+        status_port: int = Field(9632, ge=1, le=65535, description="of 127.0.0.1: which configuration it has read")
+        connect_s: int = Field(2, ge=1, le=75, description="so long a zone may take to accept a connection, in seconds")
+        silent_s: int = Field(3600, ge=1, description="so long a connection may be silent, in seconds")
+        pace_s: float = Field(0.5, ge=0, le=60, description="pause between two reloads, in seconds")
+        pace_max_s: float = Field(15.0, ge=0, le=600, description="at most so long; it grows while old workers serve")
 
     options: Options
 

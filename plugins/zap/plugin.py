@@ -11,6 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from pydantic import Field
+
 from zonehookd.illumos import zap
 from zonehookd.model import subject
 from zonehookd.model.record import PERMIT
@@ -57,7 +59,7 @@ class Zap(GatewayPlugin[Seen]):
     apart = True
 
     class Options(PluginOptions):
-        folder: Path = zap.RECORDS
+        folder: Path = Field(zap.RECORDS, description="zap's records; where it is missing, nothing is done")
 
     options: Options
 

@@ -15,6 +15,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from pydantic import Field
+
 from zonehookd.illumos import ipadm, route, zonecfg
 from zonehookd.plugin import (
     GLOBAL,
@@ -57,7 +59,10 @@ class ZoneAddress(ZonePlugin[Seen]):
     asks_each = True
 
     class Options(PluginOptions):
-        without_ipadm: tuple[str, ...] = ("lx", "bhyve", "kvm", "emu", "propolis", "joyent", "alien")
+        without_ipadm: tuple[str, ...] = Field(
+            ("lx", "bhyve", "kvm", "emu", "propolis", "joyent", "alien"),
+            description="brands (their beginnings) without `ipadm`: they use DHCP",
+        )
 
     options: Options
 
