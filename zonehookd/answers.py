@@ -8,8 +8,6 @@ import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from pydantic import BaseModel
-
 from zonehookd import __version__
 from zonehookd.bus import views
 from zonehookd.bus.control import Handler
@@ -128,7 +126,7 @@ class Answers:
             )
         return site
 
-    async def status(self, request: Request) -> BaseModel:
+    async def status(self, request: Request) -> StatusReply:
         site = self._dispatcher.survey.site
         condition = self._condition
         now = time.monotonic()
@@ -176,13 +174,13 @@ class Answers:
         vnics = await look.ask(dladm.vnics(look.dialect))
         return views.link_rows(self._site(), links, vnics, self._store)
 
-    async def plan(self, request: Request) -> BaseModel:
+    async def plan(self, request: Request) -> PlanReply:
         """`edited`: as the configuration file is now, and not as it was when it was taken. Raises ConfigError."""
         _, plans = await self._dispatcher.dry_run(await self._edited() if request.edited else None)
         changes = sum(1 for plan in plans for each in plan.steps if views.changes_host(each.step))
         return PlanReply(changes=changes, subjects=[views.plan_row(plan) for plan in plans])
 
-    async def apply(self, request: Request) -> BaseModel:
+    async def apply(self, request: Request) -> PlanReply:
         try:
             async with asyncio.timeout(_APPLY_MAX_S):
                 await self._dispatcher.settled()
@@ -191,10 +189,10 @@ class Answers:
         outcomes = [outcome for _, outcome in sorted(self._dispatcher.latest.items())]
         return PlanReply(changes=0, subjects=[views.outcome_row(each) for each in outcomes])
 
-    async def reload(self, request: Request) -> BaseModel:
+    async def reload(self, request: Request) -> ReloadReply:
         return await self._reload()
 
-    async def explain(self, request: Request) -> BaseModel:
+    async def explain(self, request: Request) -> ExplainReply:
         name = request.zone or ""
         site, plans = await self._dispatcher.dry_run()
         zone = site.zones.get(name)

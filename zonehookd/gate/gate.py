@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel
-
 from zonehookd import log
 from zonehookd.bus.control import Handler
 from zonehookd.bus.messages import BrandReply, BrandRow, Request
@@ -167,7 +165,7 @@ class Gate:
     def handlers(self) -> dict[str, Handler]:
         return {"brand-enable": self.enable, "brand-disable": self.disable, "brand-status": self.status}
 
-    async def enable(self, request: Request) -> BaseModel:
+    async def enable(self, request: Request) -> BrandReply:
         name, running = request.brand or "", self._running()
         if running is None:
             raise CannotObserve("no look has succeeded yet, so nobody knows which zones run", hint="try again soon")
@@ -176,7 +174,7 @@ class Gate:
         self._log.info("the gate is put into a brand", brand=name)
         return self._reply([name], f"brand {name} has the gate")
 
-    async def disable(self, request: Request) -> BaseModel:
+    async def disable(self, request: Request) -> BrandReply:
         name = request.brand or ""
         text = self._keeper.disable(name)
         self._log.info("the gate is taken out of a brand", brand=name, what=text)
@@ -184,7 +182,7 @@ class Gate:
         still = f"; {', '.join(up)}: up, and asks until halted, so {self._program.path} stays" if up else ""
         return self._reply([name], f"brand {name}: {text}{still}")
 
-    async def status(self, request: Request) -> BaseModel:
+    async def status(self, request: Request) -> BrandReply:
         self._check()
         names = self._keeper.names()
         if request.brand is not None and request.brand not in names:

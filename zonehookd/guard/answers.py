@@ -6,8 +6,6 @@ import asyncio
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 
-from pydantic import BaseModel
-
 from zonehookd.bus.control import Handler
 from zonehookd.bus.messages import DependentRow, GuardedRow, GuardReply, GuardStatusReply, PermitReply, Request
 from zonehookd.engine.dependents import members, permitted
@@ -42,7 +40,7 @@ class GuardAnswers:
             "guard-status": self.status,
         }
 
-    async def check(self, request: Request) -> BaseModel:
+    async def check(self, request: Request) -> GuardReply:
         zone = request.zone or ""
         site = self._tools.dispatcher.survey.site
         if site is not None and zone not in site.zones and zone not in site.gateways:
@@ -50,7 +48,7 @@ class GuardAnswers:
             raise ZonehookError(f"there is no zone {zone!r}", hint=f"there are: {zones or 'none'}")
         return verdict_reply(await self._guard.check(zone, request.operation))
 
-    async def permit(self, request: Request) -> BaseModel:
+    async def permit(self, request: Request) -> PermitReply:
         """For a time: the gateway may be deleted and halted, or the network removed or shrunk."""
         seconds, reason = request.for_s or 0.0, " ".join(request.reason.split())
         if not 0 < seconds <= _PERMIT_MAX_S:
@@ -79,7 +77,7 @@ class GuardAnswers:
         _, found = await self._guard.who(zone)
         return zone, {each.zone for each in found}
 
-    async def restore(self, request: Request) -> BaseModel:
+    async def restore(self, request: Request) -> GuardedRow:
         """Brings back a gateway whose configuration was deleted; waits for it."""
         zone = request.zone or ""
         await self._tools.dispatcher.settled()
@@ -121,7 +119,7 @@ class GuardAnswers:
             if note.kind == "refused" and note.code.startswith("restore-"):
                 raise ZonehookError(note.text, hint=note.hint)
 
-    async def status(self, request: Request) -> BaseModel:
+    async def status(self, request: Request) -> GuardStatusReply:
         return await self._rows(request.zone)
 
     async def _rows(self, only: str | None) -> GuardStatusReply:

@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel
-
 from zonehookd.bus.control import Handler
 from zonehookd.bus.messages import ProvisioningReply, ProvisioningRow, ProvisioningWish, Request
 from zonehookd.config import Config
@@ -62,7 +60,7 @@ class Provisioning:
 
     # -- the verbs
 
-    async def setup(self, request: Request) -> BaseModel:
+    async def setup(self, request: Request) -> ProvisioningReply:
         """Declares it, applies it, and waits for its services. Raises ZonehookError; then nothing is declared anew."""
         name = request.network or provisioning.DEFAULT_NAME
         if not _NAME.fullmatch(name):
@@ -88,11 +86,11 @@ class Provisioning:
                     return reply
                 await asyncio.sleep(_ASK_AGAIN_S)
 
-    async def status(self, request: Request) -> BaseModel:
+    async def status(self, request: Request) -> ProvisioningReply:
         reply, _ = await self._reply([request.network] if request.network else self._declared(), "")
         return reply
 
-    async def teardown(self, request: Request) -> BaseModel:
+    async def teardown(self, request: Request) -> ProvisioningReply:
         """Refuses while zones are attached. Raises ZonehookError, also when something of ours could not go yet."""
         async with self._alone:
             name = self._the_one(request.network)

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from typing import Protocol
 
-from pydantic import BaseModel
-
 from zonehookd.bus.control import Handler
 from zonehookd.bus.messages import Request
 from zonehookd.bus.route_messages import DrainReply, RoutesReply
@@ -68,7 +66,7 @@ class RouteAnswers:
     def counted(self) -> Counts:
         return counts(self._store.of_kind(ROUTE))
 
-    async def routes(self, request: Request) -> BaseModel:
+    async def routes(self, request: Request) -> RoutesReply:
         site = self._site()
         if request.zone is not None:
             self._zone(site, request.zone)
@@ -77,7 +75,7 @@ class RouteAnswers:
             raise ZonehookError(f"there is no gateway {request.gateway!r}", hint=f"there are: {known}")
         return rows.reply(self.told(site), request.zone, request.gateway)
 
-    async def drain(self, request: Request) -> BaseModel:
+    async def drain(self, request: Request) -> DrainReply:
         """Nothing new is sent to the zone, for a time. Waits until nobody sends to it any more, if asked to; but not
         long, for it keeps others from asking: who asks looks on by himself then."""
         seconds = _DRAIN_S if request.for_s is None else request.for_s
@@ -102,7 +100,7 @@ class RouteAnswers:
         still, text = names(self._draining.standing(zone.name)), f"zone {zone.name} is drained"
         return DrainReply(zone=zone.name, until=until, still=still, limit_s=limit_s, text=text)
 
-    async def undrain(self, request: Request) -> BaseModel:
+    async def undrain(self, request: Request) -> DrainReply:
         zone = self._zone(self._site(), request.zone or "")
         was = self._draining.of(zone) is not None
         self._draining.end(zone.name)
