@@ -34,6 +34,10 @@ ALLOWED: dict[str, tuple[set[str], str]] = {
         "an import makes a declaration out of texts, and touches nothing",
     ),
     "plugin": ({"errors", "model", "illumos", "host", "plugin"}, "the contract knows no engine: plugins outlive it"),
+    "wire": (
+        {"errors", "illumos", "model", "plugin", "wire"},
+        "what is sent to plugins elsewhere is the contract, as JSON",
+    ),
     "engine": (
         {"errors", "model", "illumos", "host", "store", "plugin", "engine"},
         "the heart knows no ZeroMQ, no metrics, no configuration file",

@@ -9,12 +9,13 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from zonehookd.engine import blocks
 from zonehookd.engine.reconciler import PlannedStep
 from zonehookd.errors import CommandError, CommandFailed
 from zonehookd.host.doors import Commands, Files
 from zonehookd.model.command import Change, Verdict
 from zonehookd.model.outcome import Result, StepResult
-from zonehookd.model.plan import Forget, Remember, RemoveFile, WriteFile
+from zonehookd.model.plan import Forget, Remember, RemoveFile, WriteBlock, WriteFile
 from zonehookd.model.subject import Subject
 from zonehookd.store.store import Store
 
@@ -66,7 +67,8 @@ class Applier:
         try:
             match step:
                 case Change():
-                    return await self._command(step, subject)
+                    change = replace(step, lane=f"plugin {planned.plugin}") if planned.foreign else step
+                    return await self._command(change, subject)
                 case Remember():
                     self._store.remember(step.record)
                 case Forget():
@@ -77,7 +79,9 @@ class Applier:
                     self._files.write(step.path, step.content, step.mode)
                 case RemoveFile():
                     self._files.remove(step.path)
-        except OSError as problem:
+                case WriteBlock():
+                    blocks.carry_out(step, planned.plugin, subject, self._files, self._store)
+        except (OSError, ValueError) as problem:
             return _AGAIN, f"{subject}: {planned.plugin}: {step.why}: {problem}"
         return None, ""
 

@@ -11,11 +11,13 @@ import contextlib
 import traceback
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, get_args
 
-from zonehookd.engine import views
+from zonehookd.engine import abroad, views
+from zonehookd.engine.abroad import Answer, ForeignPlans, ForeignPlugin
+from zonehookd.engine.blocks import Blocks
 from zonehookd.engine.boots import Motion
 from zonehookd.engine.look import NARROW_MAX, Look, PluginReader
 from zonehookd.engine.site import Site
@@ -24,23 +26,26 @@ from zonehookd.model import subject
 from zonehookd.model.attachment import Attachment
 from zonehookd.model.gateway import Gateway
 from zonehookd.model.outcome import Result
-from zonehookd.model.plan import GATEWAY_SHUT, Note, Plan, Remember, RemoveFile, Step, WriteFile, describe
+from zonehookd.model.plan import GATEWAY_SHUT, Note, Plan, Remember, RemoveFile, Step, WriteBlock, WriteFile, describe
 from zonehookd.model.subject import Subject
 from zonehookd.model.zone import Zone, ZoneState
 from zonehookd.plugin.contract import AnyPlugin, GatewayView, NetworkView, ZoneView
 
 AnyView = NetworkView | GatewayView | ZoneView
+_FOREIGN_AGAIN_S = 30.0  # an optional plugin that failed for a subject is asked again
 OBSERVE_MAX_S = 60.0  # the commands it asks for have limits of their own, 30 s each
 Called = Callable[[str, str, str, int], None]  # plugin, verb, result (ok|blind|failed), how often
 
 
 @dataclass(frozen=True, slots=True)
 class PlannedStep:
-    """`apart`: it goes on where another plugin's step has failed, and none waits for it."""
+    """`apart`: it goes on where another plugin's step has failed, and none waits for it. `foreign`: of a plugin in a
+    process of its own, whose commands take turns among themselves only."""
 
     plugin: str
     step: Step
     apart: bool = False
+    foreign: bool = False
 
 
 @dataclass(slots=True)
@@ -82,9 +87,11 @@ class SubjectPlan:
 
 
 class Reconciler:
-    def __init__(self, plugins: Sequence[AnyPlugin], called: Called) -> None:
+    def __init__(self, plugins: Sequence[AnyPlugin], called: Called, foreign: ForeignPlans | None = None) -> None:
+        """`plugins` run here; `foreign` elsewhere, after all of these."""
         self.plugins = plugins
         self._called = called
+        self._foreign = foreign
 
     async def plan(
         self,
@@ -93,11 +100,14 @@ class Reconciler:
         due: Collection[Subject],
         motion: Motion,
         shut_before: Mapping[str, str] = MappingProxyType({}),
+        foreign: ForeignPlans | None = None,
+        patience_s: float = abroad.PATIENCE_S,
     ) -> list[SubjectPlan]:
         """One plan per subject, networks first. A subject that cannot be seen or planned harms no other.
 
         `motion`: what the kernel said of zones lately. `shut_before`: gateway -> why nothing went through it when it
-        was last looked at, for those that are not due now.
+        was last looked at, for those that are not due now. `foreign`: who asks the plugins elsewhere, if not the usual;
+        `patience_s`: so long they are waited for.
         """
         look.wide = sum(each.kind == "zone" for each in due) > NARROW_MAX
         on_link = {network.link: network.name for network in site.networks.values()}
@@ -108,6 +118,8 @@ class Reconciler:
         trouble: dict[str, str] = {}  # network -> why it cannot be had now
         shut = {name: why for name, why in shut_before.items() if why}  # gateway -> why nothing goes through it now
         calls: Counter[tuple[str, str]] = Counter()
+        shown: list[tuple[AnyView, SubjectPlan]] = []
+        blocks = Blocks(look)
         asked = await self._ask_ahead(site, due, motion, readers)
         for each in sorted(due, key=lambda one: views.order(site, one)):
             view: AnyView
@@ -137,7 +149,7 @@ class Reconciler:
                 if plugin.kind != each.kind or into.stopped or not _concerns(plugin, view, readers[plugin.name]):
                     continue
                 seen = asked.get((plugin.name, each))
-                good = await _plan_one(plugin, view, readers[plugin.name], into, claims, seen)
+                good = await _plan_one(plugin, view, readers[plugin.name], into, claims, blocks, seen)
                 calls[(plugin.name, "ok" if good else "blind" if into.blind else "failed")] += 1
                 if plugin.apart:
                     aside.append(into)
@@ -155,6 +167,12 @@ class Reconciler:
             for apart in reversed(aside):
                 plan.add(apart)
             plans.append(plan)
+            shown.append((view, plan))
+        if (foreign := foreign or self._foreign) is not None:
+            said = await foreign.answers(look, [_for_foreign(view) for view, _ in shown], patience_s)
+            for _, plan in shown:
+                for where, answer in said.get(plan.subject, ()):
+                    calls[(where.name, _add_foreign(where, answer, plan, claims, blocks))] += 1
         for (name, result), times in calls.items():
             self._called(name, "plan", result, times)
         return plans
@@ -237,6 +255,7 @@ async def _plan_one(
     reader: PluginReader,
     into: SubjectPlan,
     claims: dict[tuple[str, str], tuple[Subject, str]],
+    blocks: Blocks,
     seen: object,
 ) -> bool:
     """False when this subject is not to be planned further. `seen`: what was observed ahead, or None."""
@@ -248,9 +267,7 @@ async def _plan_one(
         else:
             async with asyncio.timeout(OBSERVE_MAX_S):
                 seen = await plugin.observe(view, reader)
-        plan = _checked(plugin.plan(view, seen))
-        for step in plan.steps:
-            _claim(step, (into.subject, plugin.name), claims)
+        plan = _needed(_checked(plugin.plan(view, seen)), (into.subject, plugin.name), claims, blocks)
     except CannotObserve as problem:
         into.blind = f"{plugin.name}: {problem}"
     except TimeoutError:
@@ -268,6 +285,56 @@ async def _plan_one(
     return True
 
 
+def _for_foreign(view: AnyView) -> AnyView:
+    """Of who holds which link it is shown its own links: a view is sent, and compared with the one before."""
+    if isinstance(view, ZoneView):
+        names = [nic.link for nic in view.zone.config.nics] if view.zone.config else ()
+    elif isinstance(view, NetworkView):
+        names = [view.network.link] if view.network else ()
+    else:
+        return view
+    return replace(view, holders={each: view.holders[each] for each in names if each in view.holders})
+
+
+def _add_foreign(
+    plugin: ForeignPlugin,
+    answer: Answer,
+    into: SubjectPlan,
+    claims: dict[tuple[str, str], tuple[Subject, str]],
+    blocks: Blocks,
+) -> str:
+    """ok, blind or failed. What it wants comes after ours, and stands by itself; without its answer the subject is in
+    trouble if the plugin is required, else it is only said."""
+    blind, failed, notes = answer.blind, answer.failed, answer.plan.notes
+    try:
+        plan = _needed(_checked(answer.plan), (into.subject, plugin.name), claims, blocks)
+        into.steps += [PlannedStep(plugin.name, step, apart=True, foreign=True) for step in plan.steps]
+    except CannotObserve as problem:
+        blind = f"{plugin.name}: {problem}"
+    except PluginFailed as problem:
+        failed = f"plugin {plugin.name}: {problem}"
+    into.notes += notes
+    if plugin.required:
+        into.blind, into.failed = into.blind or blind, into.failed or failed
+    elif blind or failed:
+        code = "plugin-blind" if blind else "plugin-failed"
+        into.notes.append(Note("waiting", blind or failed, code, plugin.name, again_after_s=_FOREIGN_AGAIN_S))
+    return "blind" if blind else "failed" if failed else "ok"
+
+
+def _needed(
+    plan: Plan, who: tuple[Subject, str], claims: dict[tuple[str, str], tuple[Subject, str]], blocks: Blocks
+) -> Plan:
+    """Without blocks that stand already. Raises PluginFailed for what is somebody else's, CannotObserve."""
+    for step in plan.steps:
+        _claim(step, who, claims)
+    if not any(isinstance(step, WriteBlock) for step in plan.steps):
+        return plan
+    subject_, plugin = who
+    left = [s for s in plan.steps if not (isinstance(s, WriteBlock) and blocks.stands(s, plugin, subject_))]
+    return replace(plan, steps=tuple(left))
+
+
 def _checked(plan: object) -> Plan:
     """What came back is a plan, down to its steps; raises PluginFailed with the rule that was broken."""
     if not isinstance(plan, Plan):
@@ -281,7 +348,7 @@ def _checked(plan: object) -> Plan:
     for step in plan.steps:
         if not step.why:
             raise PluginFailed(f"plan: {describe(step)!r} has no why")
-        if isinstance(step, WriteFile | RemoveFile) and not step.path.is_absolute():
+        if isinstance(step, WriteFile | RemoveFile | WriteBlock) and not step.path.is_absolute():
             raise PluginFailed(f"plan: {step.path} is no absolute path")
     return plan
 

@@ -40,8 +40,11 @@ def read_bounded(path: Path, max_bytes: int) -> bytes:
 def write_atomically(path: Path, content: str, mode: int | None) -> None:
     """The old file or the new one, never half of one, also after a power cut; missing folders are made (0755).
 
-    `mode` None: mode, owner and group of the file that is there; 0644 and ours if there is none.
+    `mode` None: mode, owner and group of the file that is there, also behind a symlink (/etc/hosts is one on illumos);
+    0644 and ours if there is none.
     """
+    if mode is None:
+        path = path.resolve()
     try:
         kept = path.stat() if mode is None else None
     except FileNotFoundError:

@@ -40,9 +40,11 @@ class LocalHost:
         seconds = 0.0  # of the command itself, not of waiting for its turn
         try:
             zone = zone_of(asked.argv)
-            lane: Lane = "inside" if zone else change.lane if change else "look"
+            lane: Lane = "inside" if zone else asked.lane
             async with self._turn(zone):
-                finished = await self._processes.run(asked.argv, lane=lane, stdin=stdin, timeout_s=asked.timeout_s)
+                finished = await self._processes.run(
+                    asked.argv, lane=lane, stdin=stdin, timeout_s=asked.timeout_s, user=asked.user
+                )
             status, seconds = finished.reply.status, finished.seconds
             error = finished.reply.stderr.strip() if status else ""
             return finished

@@ -9,11 +9,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import pwd
 import shutil
 import signal
 import time
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from zonehookd.errors import CommandError, CommandNotFound, CommandTimedOut
 from zonehookd.model.command import Lane, Reply
@@ -45,13 +48,10 @@ class Processes:
     def __init__(self, search_path: str, limits: Limits) -> None:
         self._environ = {"PATH": search_path, "LC_ALL": "C", "LANG": "C", "TZ": os.environ.get("TZ", "UTC")}
         self._limits = limits
-        # Slots of their own: changes that hang never stop us from looking, and boots never from changing.
-        self._slots: dict[Lane, asyncio.Semaphore] = {
-            "look": asyncio.Semaphore(limits.parallel),
-            "change": asyncio.Semaphore(limits.parallel),
-            "boot": asyncio.Semaphore(limits.parallel),
-            "inside": asyncio.Semaphore(_INSIDE * limits.parallel),  # a zone that hangs holds up no command outside
-        }
+        # Slots of their own, also for each plugin elsewhere: changes that hang never stop us from looking, and so on.
+        self._slots: dict[Lane, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(limits.parallel))
+        # A zone that hangs holds up no command outside.
+        self._slots["inside"] = asyncio.Semaphore(_INSIDE * limits.parallel)
         self._found: dict[str, str] = {}
         self._closed = False
 
@@ -68,8 +68,11 @@ class Processes:
         """From now on: what changes and runs is finished, what waits for its turn is not begun."""
         self._closed = True
 
-    async def run(self, argv: Sequence[str], *, lane: Lane, stdin: str = "", timeout_s: float) -> Finished:
-        """Any exit status is an answer. Raises CommandNotFound, CommandTimedOut, CommandError (too much output)."""
+    async def run(
+        self, argv: Sequence[str], *, lane: Lane, stdin: str = "", timeout_s: float, user: str = ""
+    ) -> Finished:
+        """Any exit status is an answer. Raises CommandNotFound, CommandTimedOut, CommandError (too much output, no such
+        user). `user`: as whom it runs, with that user's groups and no others."""
         path = self.locate(argv[0])
         if path is None:
             raise CommandNotFound(argv, "is not on the search path", hint="see [commands] search_path")
@@ -80,6 +83,7 @@ class Processes:
             if self._closed and lane != "look":
                 raise CommandError(argv, "was not begun: we are stopping")
             began = time.monotonic()
+            whose = _identity(argv, user) if user else {}
             child = await asyncio.create_subprocess_exec(
                 path,
                 *argv[1:],
@@ -90,6 +94,7 @@ class Processes:
                 cwd="/",
                 start_new_session=True,
                 umask=_UMASK,
+                **whose,
             )
             try:
                 async with asyncio.timeout(timeout_s):
@@ -121,6 +126,17 @@ class Processes:
                 raise CommandError(argv, f"printed more than {most} bytes and was stopped")
             chunks.append(chunk)
         return b"".join(chunks).decode(errors="replace")
+
+
+def _identity(argv: Sequence[str], user: str) -> dict[str, Any]:
+    try:
+        entry = pwd.getpwnam(user)
+    except KeyError:
+        raise CommandError(argv, f"was not begun: there is no user {user!r}") from None
+    if entry.pw_uid == os.geteuid():
+        return {}
+    groups = os.getgrouplist(user, entry.pw_gid)
+    return {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": groups}
 
 
 async def _feed(stream: asyncio.StreamWriter | None, text: str) -> None:

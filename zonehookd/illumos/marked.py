@@ -10,6 +10,7 @@ A text that had no newline at its end has none after our block either, so that t
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 _MARK = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]*", re.ASCII)
@@ -55,6 +56,24 @@ def block_of(text: str | None, mark: str) -> str | None:
     """The body of the block `mark`, "" if it is empty; None if there is none. Raises ValueError as `with_block`."""
     found = _find(text or "", mark)
     return None if found is None else found.body
+
+
+def blocks(text: str) -> Mapping[str, str]:
+    """Every block of ours: mark -> body. What does not pair is left out: whoever writes there is told."""
+    found: dict[str, str] = {}
+    unpaired: set[str] = set()
+    mark, body = "", ""
+    for line in re.findall(r"[^\n]*\n|[^\n]+", text):
+        words = line.rstrip().split(" ")
+        if len(words) == 4 and words[0] == "#" and words[2] == "zonehookd" and words[1] in ("BEGIN", "END"):
+            if words[1] == "END" and mark == words[3] and mark not in found:
+                found[mark], mark = body, ""
+                continue
+            unpaired.update({words[3], mark} if mark or words[1] == "END" or words[3] in found else ())
+            mark, body = (words[3], "") if words[1] == "BEGIN" else ("", "")
+        elif mark:
+            body += line
+    return {each: body for each, body in found.items() if each not in unpaired}
 
 
 def block(mark: str, body: str) -> str:

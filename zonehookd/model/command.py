@@ -12,7 +12,7 @@ from typing import Any, Generic, Literal, TypeVar
 
 from zonehookd.model.record import Record
 
-Lane = Literal["look", "change", "boot", "inside"]
+Lane = str  # look, change, boot, inside, or ``plugin NAME``: of a plugin in a process of its own
 Tally = Literal["", "haproxy-reload", "haproxy-runtime", "nginx-reload"]
 T_co = TypeVar("T_co", covariant=True)
 
@@ -41,10 +41,14 @@ class Query(Generic[T_co]):
     wide: Query[Any] | None = field(default=None, compare=False)
     pick: Callable[[Any], Any] | None = field(default=None, compare=False)
     stdin: str = ""
+    lane: Lane = "look"
+    user: str = ""  # as whom it runs; by default as ourselves
+    raw: bool = False  # whoever asks gets the Reply itself, and shares it with none who has it parsed
 
     @property
     def key(self) -> tuple[str, ...]:
-        return (*self.argv, self.stdin) if self.stdin else self.argv
+        key = (*self.argv, self.stdin) if self.stdin else self.argv
+        return ("(raw)", self.user, *key) if self.raw else key
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,4 +86,5 @@ class Change:
     shows: tuple[str, ...] = ()  # lines of its own in a plan: what stdin brings, which ways in it opens
     silent: bool = False  # status 0 with a word on stderr is a failure too, for `judge` to take (ipnat, services 1.4)
     tally: Tally = ""  # as what it is counted, of a proxy: see metrics
+    user: str = ""  # as whom it runs; by default as ourselves
     judge: Callable[[int, str], Verdict] = field(default=judge_default, compare=False)

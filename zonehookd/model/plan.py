@@ -46,7 +46,21 @@ class RemoveFile:
     cause: str = ""
 
 
-Step = Change | Remember | Forget | WriteFile | RemoveFile
+@dataclass(frozen=True, slots=True)
+class WriteBlock:
+    """Lines of ours in a text file that is somebody else's, between two comment lines that name plugin and subject; the
+    rest is kept byte for byte. `body` "" takes them out. What is so already is no step, and the record of it is kept
+    by itself: a plan simply says what shall stand there.
+    """
+
+    path: Path
+    body: str
+    why: str
+    cause: str = ""
+
+
+Step = Change | Remember | Forget | WriteFile | RemoveFile | WriteBlock
+BLOCK = "block"  # the kind of record behind a WriteBlock; facts: path
 GATEWAY_SHUT = "gateway-shut"  # the code of a Note that says that nothing goes through a gateway now
 NoteKind = Literal["nothing", "waiting", "refused"]
 
@@ -91,3 +105,5 @@ def describe(step: Step) -> str:
             return f"write {step.path} ({len(step.content)} characters)"
         case RemoveFile():
             return f"remove {step.path}"
+        case WriteBlock():
+            return f"{'write our lines into' if step.body else 'take our lines out of'} {step.path}"

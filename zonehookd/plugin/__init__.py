@@ -6,7 +6,7 @@ from zonehookd.model.attachment import Attachment, Refusal
 from zonehookd.model.command import Change, Query, Reply, Verdict
 from zonehookd.model.gateway import GLOBAL, Forward, Gateway, StaticNat
 from zonehookd.model.network import Cidr, Dhcp, Ip, Network, Range, StaticName
-from zonehookd.model.plan import GATEWAY_SHUT, Forget, Note, Plan, Remember, RemoveFile, WriteFile, nothing
+from zonehookd.model.plan import GATEWAY_SHUT, Forget, Note, Plan, Remember, RemoveFile, WriteBlock, WriteFile, nothing
 from zonehookd.model.record import Record
 from zonehookd.model.route import Backend, Match, Proxy, Route
 from zonehookd.model.zone import Address, Nic, Zone, ZoneState
@@ -59,6 +59,7 @@ __all__ = [
     "StaticName",
     "StaticNat",
     "Verdict",
+    "WriteBlock",
     "WriteFile",
     "Zone",
     "ZonePlugin",
