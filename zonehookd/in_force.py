@@ -22,6 +22,8 @@ from zonehookd.metrics import Metrics
 from zonehookd.model.gateway import Declaration
 from zonehookd.store.store import Store
 
+AT_NEXT_START = ("paths", "commands", "timing", "metrics", "site")  # a reload leaves them as they are
+
 
 class InForce:
     """`config` and `declared` as they are now. `changed` is called after each change."""
@@ -105,8 +107,7 @@ class InForce:
 
     def _take(self, checked: Checked) -> ReloadReply:
         config, declared, plugins = checked.config, checked.declared, checked.plugins
-        fixed = ("paths", "commands", "timing", "metrics", "site")
-        waiting = [section for section in fixed if getattr(config, section) != getattr(self.config, section)]
+        waiting = [section for section in AT_NEXT_START if getattr(config, section) != getattr(self.config, section)]
         for section in waiting:
             self._log.warning("takes effect at the next start", section=section)
         log.set_up(config.log.level, config.log.format)
