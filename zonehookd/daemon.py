@@ -73,10 +73,11 @@ class Daemon:
         log.set_up(config.log.level, config.log.format)
         self._log = log.get()
         self._supervisor = Supervisor()
-        self._metrics = metrics.Metrics(config.metrics.zones_max)
+        self._metrics = metrics.Metrics(config.metrics.zones_max, config.timing.full_look_s)
         self._lock = sole(config.paths.state / "lock")
         self._audit = Audit(config.paths.audit)
         self._store = Store(config.paths.state / "state.db")
+        self._store.took = self._metrics.committed
         self._condition = Condition(file, self._store.rebuilt)
         commands = config.commands
         self._processes = Processes(commands.search_path, Limits(commands.output_max_bytes, commands.parallel))
@@ -106,10 +107,12 @@ class Daemon:
         shown = (self._condition, self._metrics)
         self._in_force = InForce(file, checked, self._dispatcher, self._look, self._files, self._store, *shown)
         self._metrics.show_resources(self._store.all, self._dispatcher.latest)
-        channel = ZoneChannel(heartbeat_s=config.timing.heartbeat_s)
+        round_trip = functools.partial(self._metrics.round_trip, ZoneChannel.name)
+        channel = ZoneChannel(heartbeat_s=config.timing.heartbeat_s, took=round_trip)
         files, poll = ZoneFiles(config.paths.zones, config.timing.files_s), Poll(config.timing.poll_s)
         self._sources: list[Source] = [channel, files, poll, self._health]
-        self._metrics.show_channel(lambda: asdict(channel.counts))
+        self._metrics.show_channel(channel.name, lambda: asdict(channel.counts))
+        self._metrics.has((each.name for each in checked.plugins), (each.name for each in self._sources))
         heart = (self._dispatcher, self._look, self._store)
         leave = functools.partial(given_leave, self._log, self._audit)
         draining = Draining(self._dispatcher, self._store)
@@ -145,11 +148,19 @@ class Daemon:
         )
         self._gate = _bound(lambda: Gate(gate), config.paths.run)
         self._condition.without_gate = self._gate.missing
+        self._show_numbers()
         asked = (answers, more, guarding, routes, self._gate)
         handlers = {verb: handler for each in asked for verb, handler in each.handlers().items()}
         self._control = _bound(
             lambda: ControlServer(self._context, config.paths.run / "control.sock", handlers), config.paths.run
         )
+
+    def _show_numbers(self) -> None:
+        ask = self._metrics.ask_number
+        ask("books_size_bytes", lambda: self._store.size_bytes)
+        ask("audit_lines_lost_total", lambda: self._audit.lost)
+        ask("listener_failures_total", lambda: self._dispatcher.deaf)
+        ask("brands_without_gate", lambda: self._gate.without)
 
     def _look(self) -> Look:
         own = (self._dialect, self._in_force.config.site, self._late, self._health)
@@ -253,7 +264,7 @@ class Daemon:
             await self._quietly()
             await self._patiently(self._dispatcher.settled)
         self._condition.ready = True
-        self._metrics.ready.set(1)
+        self._metrics.is_ready()
         self._supervisor.ready()
         self._log.info("ready", subjects=len(self._dispatcher.latest))
         self._publisher.say("daemon", {"ready": True})
@@ -310,7 +321,7 @@ class Daemon:
             self._log.error("audit log not reopened, the old one goes on", error=str(problem))
 
     def _lost(self, gateways: Collection[str]) -> None:
-        self._metrics.lost.set(len(gateways))
+        self._metrics.lost(len(gateways))
         self._lines.lost(gateways)
 
     async def _reload_now(self) -> ReloadReply:

@@ -65,7 +65,7 @@ class InForce:
         except ConfigError as problem:
             self._log.error("configuration refused, the one before stays", error=str(problem))
             self._condition.config_error = str(problem)
-            self._metrics.config_ok.set(0)
+            self._metrics.config_refused()
             self.config, self.declared = config, before
         self._keep()
 
@@ -85,7 +85,7 @@ class InForce:
         except ZonehookError as problem:
             self._log.error("configuration refused, the old one stays", error=str(problem))
             self._condition.config_error = str(problem)
-            self._metrics.config_ok.set(0)
+            self._metrics.config_refused()
             raise
 
     async def edited(self) -> Declaration:
@@ -113,8 +113,8 @@ class InForce:
         log.set_up(config.log.level, config.log.format)
         self.config = config.model_copy(update={"site": self.config.site})
         self._condition.config_error = ""
-        self._metrics.config_ok.set(1)
-        self._metrics.config_when.set_to_current_time()
+        self._metrics.config_taken()
+        self._metrics.has(plugin.name for plugin in plugins)
         self.declared = declared
         self._keep()
         self.changed()

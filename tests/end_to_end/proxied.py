@@ -230,8 +230,8 @@ class Proxied:
 def counted(lines: Iterable[str]) -> Counter[str]:
     found: Counter[str] = Counter()
     for line in lines:
-        for way in ("reloads", "runtime"):
-            if line.startswith(f"zonehookd_proxy_{way}") and "_created" not in line:
+        for way, method in (("reloads", "reload"), ("runtime", "runtime")):
+            if line.startswith("zonehookd_proxy_changes_total{") and f'method="{method}"' in line:
                 found[way] += int(float(line.rsplit(" ", 1)[1]))
     return found
 

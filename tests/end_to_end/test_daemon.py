@@ -203,8 +203,8 @@ def test_metrics_health_and_readiness(machine: Machine, daemon: Daemon) -> None:
     assert float(samples["zonehookd_ready"]) == 1
     assert float(samples['zonehookd_zones{brand="sparse",state="configured"}']) == 1
     assert float(samples['zonehookd_event_source_up{source="zone-channel"}']) == 1
-    assert float(samples['zonehookd_reconcile_total{kind="zone",result="changed"}']) == 2
-    assert float(samples['zonehookd_drift_repairs_total{cause="missing",plugin="vnic"}']) == 1
+    assert float(samples['zonehookd_outcomes_total{kind="zone",result="changed"}']) == 2
+    assert float(samples['zonehookd_drift_repairs_total{cause="missing",kind="zone",plugin="vnic"}']) == 1
     assert float(samples['zonehookd_commands_total{command="dladm",result="ok"}']) > 3
     assert float(samples['zonehookd_resources{kind="vnic",plugin="vnic",state="ok"}']) == 1
     assert float(samples['zonehookd_plugin_calls_total{plugin="vnic",result="ok",verb="apply"}']) >= 4

@@ -222,8 +222,8 @@ def test_repairs(here: Here) -> None:
     until(lambda: here.ask("web1", "10.99.0.1", "A web1") == [WEB1], "it runs again")
     repairs = [line for line in here.metrics().splitlines() if "repairs_total" in line and '"dnsmasq"' in line]
     assert sorted(repairs) == [
-        'zonehookd_drift_repairs_total{cause="altered",plugin="dnsmasq"} 1.0',
-        'zonehookd_drift_repairs_total{cause="missing",plugin="dnsmasq"} 2.0',
+        'zonehookd_drift_repairs_total{cause="altered",kind="gateway",plugin="dnsmasq"} 1.0',
+        'zonehookd_drift_repairs_total{cause="missing",kind="gateway",plugin="dnsmasq"} 2.0',
     ]
 
 

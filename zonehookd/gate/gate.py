@@ -60,6 +60,7 @@ class Gate:
         self._keeper = BrandKeeper(tools.state, tools.run, tools.brands)
         self._program = Program(tools.state, tools.commands)
         self._program_fault = ""
+        self.without = 0  # brands that should have the gate and have not, at the last check
         self._server = GateServer(tools.run / "gate.sock", self, tools.answered)
 
     async def run(self) -> None:
@@ -135,6 +136,7 @@ class Gate:
         self._check()
         if self._keeper.enabled():
             await self._provide()
+        self.without = sum(row.gate == "missing" for row in self._reply(self._keeper.enabled(), "").brands)
 
     async def _provide(self) -> None:
         try:

@@ -1,234 +1,340 @@
-"""Every metric, in one table; filled by listening to outcomes. No zone label on counters or histograms."""
+"""Fills the table by listening to outcomes; what others count is asked for at each scrape."""
 
 from __future__ import annotations
 
+import builtins
 import platform
+import shlex
 import sys
 import time
 from collections import Counter as Counts
 from collections.abc import Callable, Iterable, Mapping
-from typing import get_args
+from pathlib import PurePath
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, PlatformCollector, ProcessCollector
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    GCCollector,
+    Histogram,
+    PlatformCollector,
+    ProcessCollector,
+    disable_created_metrics,
+)
 
 from zonehookd import __version__
 from zonehookd.engine.site import Site
-from zonehookd.metrics.collectors import ChannelCounts, Resources, RouteCounts, Routes
+from zonehookd.metrics import collectors
+from zonehookd.metrics.collectors import Answers, Asked, RouteCounts, WorkerCount
+from zonehookd.metrics.table import BUCKETS_S, CALL_RESULTS, KINDS, TABLE
 from zonehookd.model.command import Change
 from zonehookd.model.event import Event
 from zonehookd.model.guard import Verdict
-from zonehookd.model.outcome import Outcome, Result
-from zonehookd.model.plan import GATEWAY_SHUT, RemoveFile, WriteFile
-from zonehookd.model.record import Record
-from zonehookd.model.subject import Kind, Subject
+from zonehookd.model.outcome import Outcome, Result, StepResult
+from zonehookd.model.plan import Forget, RemoveFile, WriteFile
+from zonehookd.model.record import ADDRESS, Record
+from zonehookd.model.subject import Subject
 
-_BUCKETS_S = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+QUEUE = "subjects"
+_RESULTS = {Result.NOOP: "noop", Result.CHANGED: "changed", Result.BUSY: "requeue", Result.UNSETTLED: "requeue"}
+_CALLED = {"blind": "retry", "stuck": "permanent"}  # our words for what became of a plan or a step -> the table's
+_STEP_RESULTS = {Result.BUSY: "busy", Result.STUCK: "permanent"}  # of a step that failed; else it is tried again
+_SERVERS = ("dhcpd", "dnsmasq")
+_PROXIES = ("haproxy", "nginx")
+_HELD_UP = ("late", "links-missing", "unreadable", "cannot-look")  # codes of a boot that we would rather not allow
 
 
 class Metrics:
     """A Listener and a SourceListener; `registry` is what /metrics shows."""
 
-    def __init__(self, zones_max: int) -> None:
+    def __init__(self, zones_max: int, full_look_s: float = 60.0) -> None:
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # twice as many series, for a time that `up_since` tells
         self.registry = registry = CollectorRegistry()
         ProcessCollector(registry=registry)
         PlatformCollector(registry=registry)
+        GCCollector(registry=registry)
         self._zones_max = zones_max
-        self._degraded: set[str] = set()
-        self._ways: dict[str, str] = {}  # source -> the way it goes by
-
-        def gauge(name: str, text: str, *labels: str) -> Gauge:
-            return Gauge(f"zonehookd_{name}", text, labels, registry=registry)
-
-        def counter(name: str, text: str, *labels: str) -> Counter:
-            return Counter(f"zonehookd_{name}", text, labels, registry=registry)
-
-        def histogram(name: str, text: str, *labels: str) -> Histogram:
-            return Histogram(f"zonehookd_{name}", text, labels, buckets=_BUCKETS_S, registry=registry)
-
-        gauge("build_info", "What runs here", "version", "python", "platform").labels(
-            __version__, platform.python_version(), sys.platform
-        ).set(1)
-        gauge("up_since_timestamp_seconds", "When the daemon started").set(time.time())
-        self.ready = gauge("ready", "1 after the first full look with its steps")
-        self.events = counter("events_received_total", "Hints where to look", "source", "kind")
-        self.coalesced = counter("events_coalesced_total", "Hints that joined others already waiting", "source")
-        self.source_is_up = gauge("event_source_up", "1 while the source is subscribed", "source")
-        self.source_by = gauge("event_source_by", "1 for the way by which events come", "source", "by")
-        self.source_last = gauge("event_source_last_event_timestamp_seconds", "Last hint of the source", "source")
-        self.source_restarts = counter("event_source_restarts_total", "Times a source broke", "source")
-        self.missed = counter("missed_changes_total", "Changes found by polling that no source announced")
-        self.depth = gauge("queue_depth", "Subjects that wait to be looked at")
-        self.oldest = gauge("queue_oldest_age_seconds", "How long the oldest of them waits")
-        self.working = gauge("subjects_working", "Subjects whose steps are being carried out")
-        self.wait = histogram("queue_wait_seconds", "From the first hint to the look")
-        self.reconciles = counter("reconcile_total", "Subjects looked at", "kind", "result")
-        self.look_seconds = histogram("reconcile_duration_seconds", "One look with its plans", "scope")
-        self.blind_looks = counter("looks_blind_total", "Looks at the host that failed as a whole")
-        self.converge = histogram("converge_seconds", "From the first hint to the end of the last step", "kind")
-        self.full_success = gauge("last_full_reconcile_timestamp_seconds", "Last full look that could see")
-        self.full_attempt = gauge("last_full_reconcile_attempt_timestamp_seconds", "Last look tried")
-        self.calls = counter("plugin_calls_total", "Plans made and steps carried out", "plugin", "verb", "result")
-        self.call_seconds = histogram("plugin_call_duration_seconds", "One step carried out", "plugin", "verb")
-        self.retries = counter("queue_retries_total", "Subjects put back to be tried again", "result")
-        self.repairs = counter("drift_repairs_total", "Things put right that were right before", "plugin", "cause")
-        self.zones = gauge("zones", "Zones by state and brand", "state", "brand")
-        self.attachments = gauge("attachments", "NICs placed on declared networks")
-        self.degraded = gauge("zone_degraded", "1 for each zone in trouble, capped", "zone")
-        self.commands = counter("commands_total", "External commands", "command", "result")
-        self.command_seconds = histogram("command_duration_seconds", "External commands", "command")
-        self.config_ok = gauge("config_last_reload_successful", "1 when the last reload was taken")
-        self.config_ok.set(1)
-        self.config_when = gauge("config_last_reload_success_timestamp_seconds", "Last reload taken")
-        self.refusals = gauge("refusals", "What zones ask for and cannot have now", "code")
-        self.exhausted = counter("pool_exhausted_total", "NICs that found the pool of their network empty", "network")
-        self.pools = gauge("pool_addresses", "Addresses of the pool of a network", "network", "state")
-        self.gateways = gauge("gateway_open", "1 while packets go through the gateway, as far as we see", "gateway")
-        self.verdicts = counter("guard_verdicts_total", "Questions to the guard", "operation", "code")
-        self.proxy_reloads = counter(
-            "proxy_reloads_total", "Times a reverse proxy was told to read its configuration", "gateway", "program"
-        )
-        self.proxy_runtime = counter(
-            "proxy_runtime_batches_total", "Changes a reverse proxy took while it ran, without a reload",
-            "gateway", "program",
-        )  # fmt: skip
-        self.lost = gauge("gateways_lost", "Gateways whose configuration was deleted while zones depend on them")
-        self.gate_answers = counter("gate_answers_total", "What the brands' hooks were told", "word", "answer", "code")
-        self.gate_seconds = histogram("gate_answer_duration_seconds", "How long a hook waited for it", "word")
-        self.gate_by_itself = counter(
-            "gate_alone_total", "What hooks decided while we did not answer", "word", "answer"
-        )
         self._site: Site | None = None
-        for result in Result:
-            for kind in get_args(Kind):
-                self.reconciles.labels(kind, result.value)
+        self._ways: dict[str, str] = {}  # source -> the way it goes by
+        self._called: Counts[tuple[str, ...]] = Counts()  # plugin, verb, result
+        self._plugins: tuple[str, ...] = ()
+        self._workers: Callable[[], Iterable[WorkerCount]] = list
+        self._counters: dict[str, Counter] = {}
+        self._gauges: dict[str, Gauge] = {}
+        self._histograms: dict[str, Histogram] = {}
+        self._make()
+        self._asked = Asked()
+        self._asked.add(["plugin_calls_total"], self._calls)
+        registry.register(self._asked)
+        about = (__version__, platform.python_version(), sys.platform)
+        self._gauges["build_info"].labels(*about).set(1)
+        self._gauges["up_since_timestamp_seconds"].set_to_current_time()
+        self._gauges["full_look_interval_seconds"].set(full_look_s)
+        self.config_taken()
 
-    def judged(self, verdict: Verdict) -> None:
-        self.verdicts.labels(verdict.operation, verdict.code).inc()
+    def _make(self) -> None:
+        """What is told, and not asked for. Label sets that are known begin with 0."""
+        for row in (each for each in TABLE.values() if not each.asked):
+            made: Counter | Gauge | Histogram
+            about = (row.full_name, row.help, row.label_names)
+            if row.type == "counter":
+                made = self._counters[row.name] = Counter(*about, registry=self.registry)
+            elif row.type == "gauge":
+                made = self._gauges[row.name] = Gauge(*about, registry=self.registry)
+            else:
+                made = self._histograms[row.name] = Histogram(*about, buckets=BUCKETS_S, registry=self.registry)
+            if row.labels:
+                for values in row.known():
+                    made.labels(*values)
+
+    def _count(self, name: str, *labels: str, by: float = 1.0) -> None:
+        counter = self._counters[name]
+        (counter.labels(*labels) if labels else counter).inc(by)
+
+    def _set(self, name: str, number: float, *labels: str) -> None:
+        gauge = self._gauges[name]
+        (gauge.labels(*labels) if labels else gauge).set(number)
+
+    def _took(self, name: str, seconds: float, *labels: str) -> None:
+        histogram = self._histograms[name]
+        (histogram.labels(*labels) if labels else histogram).observe(seconds)
+
+    # -- the daemon
+
+    def is_ready(self) -> None:
+        self._set("ready", 1)
+
+    def config_taken(self) -> None:
+        self._set("config_last_reload_successful", 1)
+        self._set("config_last_reload_success_timestamp_seconds", time.time())
+
+    def config_refused(self) -> None:
+        self._set("config_last_reload_successful", 0)
+
+    def committed(self, seconds: float) -> None:
+        """A change of the books is on disk."""
+        self._took("books_commit_duration_seconds", seconds)
+
+    def has(self, plugins: Iterable[str], sources: Iterable[str] = ()) -> None:
+        """Who works here: their series begin with 0."""
+        self._plugins = tuple(plugins)
+        for plugin in self._plugins:
+            for kind in KINDS:
+                for cause in ("missing", "altered"):
+                    self._counters["drift_repairs_total"].labels(plugin, kind, cause)
+        for source in sources:
+            self._set("event_source_up", 0, source)
+            self._counters["events_coalesced_total"].labels(source)
+            for reason in TABLE["event_source_restarts_total"].labels[1].values:
+                self._counters["event_source_restarts_total"].labels(source, reason)
+
+    # -- who is asked at each scrape
+
+    def ask(self, names: tuple[str, ...], ask: Callable[[], Answers]) -> None:
+        """`names`: metrics of the table that `ask` answers for. Called on the thread of the scrape."""
+        self._asked.add(names, ask)
+
+    def ask_number(self, name: str, ask: Callable[[], float]) -> None:
+        """As `ask`, of one metric without labels."""
+        self._asked.add([name], lambda: {name: {(): ask()}})
+
+    def show_resources(self, records: Callable[[], Iterable[Record]], latest: Mapping[Subject, Outcome]) -> None:
+        def addresses() -> list[Record]:
+            return [each for each in records() if each.kind == ADDRESS]
+
+        self.ask(collectors.BOOKS, lambda: collectors.books(records(), latest))
+        self.ask(collectors.SUBJECTS, lambda: collectors.subjects(latest, self._zones_max))
+        self.ask(collectors.SITE, lambda: collectors.placed(self._site, addresses()))
+
+    def show_routes(self, counts: Callable[[], RouteCounts]) -> None:
+        self.ask(collectors.ROUTES, lambda: collectors.routes(counts()))
+
+    def show_channel(self, source: str, counts: Callable[[], Mapping[str, int]]) -> None:
+        self.ask(collectors.CHANNEL, lambda: collectors.channel(counts(), source))
+
+    def show_workers(self, rows: Callable[[], Iterable[WorkerCount]]) -> None:
+        """Plugins that run in workers of their own; their calls are counted with everybody's."""
+        self._workers = rows
+        self.ask(collectors.WORKERS, lambda: collectors.workers(rows()))
+
+    def _calls(self) -> Answers:
+        verbs, results = ("plan", "apply"), CALL_RESULTS
+        counts: dict[tuple[str, ...], float] = {
+            (plugin, verb, result): 0.0 for plugin in self._plugins for verb in verbs for result in results
+        }
+        for labels, times in list(self._called.items()):
+            counts[labels] = counts.get(labels, 0.0) + times
+        for worker in self._workers():
+            for (verb, result), times in worker.calls.items():
+                labels = (worker.name, verb, result)
+                counts[labels] = counts.get(labels, 0.0) + times
+        return {"plugin_calls_total": counts}
 
     # -- Listener
 
     def hinted(self, event: Event, new: bool) -> None:
-        self.events.labels(event.source, event.kind).inc()
-        self.source_last.labels(event.source).set_to_current_time()
-        if not new:
-            self.coalesced.labels(event.source).inc()
+        self._count("events_received_total", event.source, event.kind)
+        self._set("event_source_last_event_timestamp_seconds", time.time(), event.source)
+        if new:
+            self._count("queue_adds_total", QUEUE)
+        else:
+            self._count("events_coalesced_total", event.source)
 
     def looked(self, site: Site, seconds: float, full: bool, planned: int, unannounced: int) -> None:
-        self.look_seconds.labels("full" if full else "zone").observe(seconds)
-        self.full_attempt.set_to_current_time()
+        self._took("reconcile_duration_seconds", seconds, "full" if full else "zone")
+        self._set("last_full_reconcile_attempt_timestamp_seconds", time.time())
         if full:
-            self.full_success.set_to_current_time()
-        self.missed.inc(unannounced)
-        self.zones.clear()
-        kinds = Counts((zone.state.value, zone.config.brand if zone.config else "") for zone in site.zones.values())
-        for (state, brand), count in kinds.items():
-            self.zones.labels(state, brand).set(count)
-        self.attachments.set(sum(map(len, site.on_network.values())))
+            self._set("last_full_reconcile_timestamp_seconds", time.time())
+        self._count("missed_changes_total", "zone", by=unannounced)
         if site is not self._site:
-            self._placed(site, self._site)
+            self._exhausted(site, self._site)
             self._site = site
 
-    def _placed(self, site: Site, before: Site | None) -> None:
-        """What is refused, and how full the pools are; only when something changed."""
-        refused = [refusal for each in site.attached.values() for refusal in each.refusals]
-        self.refusals.clear()
-        for code, count in Counts(refusal.code for refusal in refused).items():
-            self.refusals.labels(code).set(count)
-        known = {r for each in before.attached.values() for r in each.refusals} if before is not None else set()
-        for refusal in refused:
-            if refusal.code == "pool-exhausted" and refusal not in known:
-                self.exhausted.labels(refusal.owner.removeprefix("network ")).inc()
-        self.pools.clear()
+    def _exhausted(self, site: Site, before: Site | None) -> None:
+        """NICs for which a pool has nothing, since the last look."""
         for name, network in site.networks.items():
             if network.pool:
-                given = sum(len(each.addresses) for each in site.on_network.get(name, ()) if each.role != "inside")
-                self.pools.labels(name, "used").set(given)
-                self.pools.labels(name, "size").set(sum(each.size for each in network.pool))
+                self._counters["pool_exhausted_total"].labels(name)
+        known = {each for one in before.attached.values() for each in one.refusals} if before is not None else set()
+        for refusal in (each for one in site.attached.values() for each in one.refusals):
+            if refusal.code == "pool-exhausted" and refusal not in known:
+                self._count("pool_exhausted_total", refusal.owner.removeprefix("network "))
 
     def blind(self, error: str) -> None:
-        self.blind_looks.inc()
-        self.full_attempt.set_to_current_time()
+        self._count("looks_blind_total")
+        self._set("last_full_reconcile_attempt_timestamp_seconds", time.time())
 
     def ended(self, outcome: Outcome) -> None:
-        self.reconciles.labels(outcome.subject.kind, outcome.result.value).inc()
-        self.wait.observe(outcome.waited_s)
+        kind = outcome.subject.kind
+        self._count("reconcile_total", _RESULTS.get(outcome.result, "error"))
+        self._count("outcomes_total", kind, outcome.result.value)
+        self._took("queue_wait_seconds", outcome.waited_s, QUEUE)
         for done in outcome.steps:
-            result = "ok" if done.ok else outcome.result.value
-            self.calls.labels(done.plugin, "apply", result).inc()
-            self.call_seconds.labels(done.plugin, "apply").observe(done.seconds)
-            if done.ok and isinstance(done.step, Change) and done.step.tally:
-                program, _, how = done.step.tally.partition("-")
-                told = self.proxy_reloads if how == "reload" else self.proxy_runtime
-                told.labels(outcome.subject.name, program).inc()
-            if done.ok and isinstance(done.step, Change | WriteFile | RemoveFile) and done.step.cause:
-                self.repairs.labels(done.plugin, done.step.cause).inc()
+            self._step(outcome, done)
         if outcome.result not in (Result.NOOP, Result.CHANGED):
-            self.retries.labels(outcome.result.value).inc()
+            self._count("queue_retries_total", QUEUE)
         if outcome.steps:
-            self.converge.labels(outcome.subject.kind).observe(outcome.waited_s + outcome.seconds)
-        if outcome.subject.kind == "zone":
-            self._mark(outcome)
-        elif outcome.subject.kind == "gateway":
-            good = outcome.result in (Result.NOOP, Result.CHANGED)
-            shut = any(note.code == GATEWAY_SHUT for note in outcome.notes)
-            self.gateways.labels(outcome.subject.name).set(int(good and not shut))
+            self._took("converge_seconds", outcome.waited_s + outcome.seconds, kind)
+
+    def _step(self, outcome: Outcome, done: StepResult) -> None:
+        plugin, step = done.plugin, done.step
+        result = "ok" if done.ok else _STEP_RESULTS.get(outcome.result, "retry")
+        self.called(plugin, "apply", result, 1)
+        self.call_took(plugin, "apply", done.seconds)
+        if done.ok and isinstance(step, Change | WriteFile | RemoveFile) and step.cause:
+            self._count("drift_repairs_total", plugin, outcome.subject.kind, step.cause)
+        if isinstance(step, Forget) and done.ok and self._is_gone(outcome.subject):
+            self._count("orphans_removed_total", plugin, step.kind)
+        if not isinstance(step, Change):
+            return
+        if step.only_if is not None and not done.ok:
+            self._count("gc_refused_total", plugin, step.only_if.kind)
+        if plugin in _SERVERS and done.ok and (how := _told(step.argv)):
+            self._count("dhcp_reloads_total", how)
+            self._took("dhcp_reload_duration_seconds", done.seconds)
+        if plugin in _PROXIES:
+            how = step.tally.partition("-")[2] or ("restart" if _told(step.argv) == "restart" else "")
+            if how or not done.ok:
+                self._count("proxy_changes_total", outcome.subject.name, how if done.ok else "rejected")
+
+    def _is_gone(self, subject: Subject) -> bool:
+        site = self._site
+        if site is None:
+            return False
+        if subject.kind == "zone":
+            zone = site.zones.get(subject.name)
+            return zone is None or zone.absent
+        return subject.name not in (site.networks if subject.kind == "network" else site.gateways)
 
     def called(self, plugin: str, verb: str, result: str, times: int) -> None:
-        self.calls.labels(plugin, verb, result).inc(times)
+        """`result`: of CALL_RESULTS, or the engine's word for it."""
+        self._called[plugin, verb, _CALLED.get(result, result)] += times
 
-    def show_resources(self, records: Callable[[], Iterable[Record]], latest: Mapping[Subject, Outcome]) -> None:
-        """Counted when somebody asks, from the books themselves."""
-        self.registry.register(Resources(records, latest))
+    def call_took(self, plugin: str, verb: str, seconds: float) -> None:
+        self._took("plugin_call_duration_seconds", seconds, plugin, verb)
 
-    def show_routes(self, counts: Callable[[], RouteCounts]) -> None:
-        """Counted when somebody asks, from the books themselves."""
-        self.registry.register(Routes(counts))
-
-    def show_channel(self, counts: Callable[[], Mapping[str, int]]) -> None:
-        self.registry.register(ChannelCounts(counts))
-
-    def _mark(self, outcome: Outcome) -> None:
-        """One gauge per zone in trouble, at most `zones_max` of them."""
-        name = outcome.subject.name
-        bad = outcome.result not in (Result.NOOP, Result.CHANGED) or any(n.kind == "refused" for n in outcome.notes)
-        if bad and name not in self._degraded and len(self._degraded) < self._zones_max:
-            self._degraded.add(name)
-            self.degraded.labels(name).set(1)
-        elif not bad and name in self._degraded:
-            self._degraded.discard(name)
-            self.degraded.remove(name)
+    def hooked(self, hook: str, moment: str, result: str, seconds: float) -> None:
+        """A hook of hooks.d was run."""
+        self._count("hook_calls_total", hook, moment, result)
+        self._took("hook_duration_seconds", seconds, moment)
 
     def queued(self, waiting: int, oldest_s: float, working: int) -> None:
-        self.depth.set(waiting)
-        self.oldest.set(oldest_s)
-        self.working.set(working)
+        self._set("queue_depth", waiting, QUEUE)
+        self._set("queue_oldest_age_seconds", oldest_s, QUEUE)
+        self._set("subjects_working", working)
 
     # -- SourceListener
 
     def source_up(self, name: str, text: str) -> None:
-        self.source_is_up.labels(name).set(1)
+        self._set("event_source_up", 1, name)
         if way := text.partition(" ")[0]:
             self._ways[name] = way
-            self.source_by.labels(name, way).set(1)
+            self._set("event_source_by", 1, name, way)
 
     def source_down(self, name: str, reason: str, final: bool) -> None:
-        self.source_is_up.labels(name).set(0)
+        self._set("event_source_up", 0, name)
         if way := self._ways.pop(name, ""):
-            self.source_by.labels(name, way).set(0)
+            self._set("event_source_by", 0, name, way)
         if not final:
-            self.source_restarts.labels(name).inc()
+            self._count("event_source_restarts_total", name, _why(reason))
 
-    # -- the gate
+    def round_trip(self, source: str, seconds: float) -> None:
+        """Of a ping through the zone channel."""
+        self._took("event_channel_roundtrip_seconds", seconds, source)
+
+    # -- guard and gate
+
+    def judged(self, verdict: Verdict) -> None:
+        decision = "allow" if verdict.allowed else "deny"
+        if verdict.allowed and verdict.code in ("cannot-look", "no-daemon"):
+            decision = "failopen"
+        self._count("guard_decisions_total", verdict.operation, "override" if verdict.code == "permitted" else decision)
+
+    def lost(self, gateways: int) -> None:
+        self._set("gateways_lost", gateways)
 
     def gate_answered(self, word: str, answer: str, code: str, seconds: float) -> None:
-        self.gate_answers.labels(word, answer, code).inc()
-        self.gate_seconds.labels(word).observe(seconds)
+        """`answer`: allow, deny, or none when there was no time for one. Of a halt and an uninstall the guard has been
+        asked, and has counted it."""
+        self._count("gate_answers_total", word, answer, code)
+        self._took("gate_duration_seconds", seconds, word)
+        if answer == "none":
+            self._count("guard_decisions_total", _guard(word), "timeout")
+        elif word == "ready":
+            decision = "failopen" if answer == "allow" and code in _HELD_UP else answer
+            self._count("guard_decisions_total", "boot", decision)
 
     def gate_alone(self, word: str, allowed: bool) -> None:
-        self.gate_by_itself.labels(word, "allow" if allowed else "deny").inc()
+        self._count("gate_alone_total", word, "allow" if allowed else "deny")
+        self._count("guard_decisions_total", _guard(word), "failopen" if allowed else "deny")
 
     # -- commands
 
     def ran(self, command: str, result: str, seconds: float) -> None:
-        self.commands.labels(command, result).inc()
-        self.command_seconds.labels(command).observe(seconds)
+        name = PurePath(command).name
+        self._count("commands_total", name, result)
+        self._took("command_duration_seconds", seconds, name, result)
+
+
+def _guard(word: str) -> str:
+    return "boot" if word == "ready" else word
+
+
+def _why(reason: str) -> str:
+    """The class of what a source broke by, as `supervise` says it: the repr of an exception, or a word."""
+    name = reason.partition("(")[0]
+    if name in ("ended", "Hung"):
+        return name.lower()
+    kind = getattr(builtins, name, None)
+    return "system" if isinstance(kind, type) and issubclass(kind, OSError) else "other"
+
+
+def _told(argv: tuple[str, ...]) -> str:
+    """How a command tells a server of a change: restart, start, stop, signal, omapi; nothing: it does not."""
+    words = shlex.split(argv[-1]) if argv[0] == "zlogin" else argv
+    if words[0] == "svcadm":
+        verbs = {"restart": "restart", "enable": "start", "clear": "start", "disable": "stop"}
+        return next((verbs[word] for word in words if word in verbs), "")
+    if words[0] == "pkill":
+        return "signal"
+    return "omapi" if "zonehookd.illumos.omapi" in words else ""

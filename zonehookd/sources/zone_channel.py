@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from functools import partial
 from typing import Protocol, TypeVar
@@ -60,7 +61,10 @@ class ZoneChannel:
         heartbeat_s: float = HEARTBEAT_S,
         deadline_s: float = _DEADLINE_S,
         zones_max: int = ZONES_MAX,
+        took: Callable[[float], None] = lambda seconds: None,
     ) -> None:
+        """`took` is told how long each ping took that came back."""
+        self._took = took
         self.counts = Counts()
         self._ways = (Libzonecfg(), Libsysevent()) if ways is None else ways
         self._heartbeat_s = heartbeat_s
@@ -128,8 +132,10 @@ class ZoneChannel:
         raise OSError(why) if passing else Unavailable(why)
 
     async def _beat(self, caller: Caller, way: Way) -> bool:
+        began = time.monotonic()
         missed = await self._call(caller, way, way.beat)
         if missed is not None:
+            self._took(time.monotonic() - began)
             self.counts.heartbeats += 1
             self.counts.missed += missed
         return bool(missed)

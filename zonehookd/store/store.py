@@ -6,10 +6,11 @@ asks every plugin what on this system bears its mark.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sqlite3
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from zonehookd.errors import ConfigError
@@ -25,6 +26,7 @@ class Store:
     def __init__(self, path: Path) -> None:
         """Opens or creates; raises ConfigError when the folder cannot be used or the schema is newer than we are."""
         self.path = path
+        self.took: Callable[[float], None] = lambda seconds: None  # told how long each change took until it was on disk
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             existed = path.exists()
@@ -92,6 +94,15 @@ class Store:
     def close(self) -> None:
         self._database.close()
 
+    @property
+    def size_bytes(self) -> int:
+        """On disk, with the write-ahead log."""
+        size = 0
+        for each in (self.path, self.path.with_name(f"{self.path.name}-wal")):
+            with contextlib.suppress(OSError):  # the log is not there until something was written
+                size += each.stat().st_size
+        return size
+
     # -- questions
 
     def of(self, owner: Subject) -> Sequence[Record]:
@@ -113,11 +124,15 @@ class Store:
     # -- changes; durable when the call returns
 
     def remember(self, record: Record) -> None:
-        self._database.execute(
+        self._change(
             "INSERT INTO record (kind, name, owner_kind, owner_name, plugin, facts) VALUES (?, ?, ?, ?, ?, ?) "
             "ON CONFLICT (kind, name) DO UPDATE SET owner_kind = excluded.owner_kind, "
             "owner_name = excluded.owner_name, plugin = excluded.plugin, facts = excluded.facts",
-            (record.kind, record.name, *record.owner, record.plugin, json.dumps(dict(record.facts), sort_keys=True)),
+            record.kind,
+            record.name,
+            *record.owner,
+            record.plugin,
+            json.dumps(dict(record.facts), sort_keys=True),
         )
         self._drop(record.kind, record.name)
         self._records[(record.kind, record.name)] = record
@@ -125,8 +140,13 @@ class Store:
 
     def forget(self, kind: str, name: str) -> None:
         """Forgetting what is not there is no error."""
-        self._database.execute("DELETE FROM record WHERE kind = ? AND name = ?", (kind, name))
+        self._change("DELETE FROM record WHERE kind = ? AND name = ?", kind, name)
         self._drop(kind, name)
+
+    def _change(self, statement: str, *values: str) -> None:
+        began = time.monotonic()
+        self._database.execute(statement, values)
+        self.took(time.monotonic() - began)
 
     def _file(self, record: Record) -> None:
         self._of.setdefault(record.owner, {})[(record.kind, record.name)] = record
