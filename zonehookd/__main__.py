@@ -16,6 +16,7 @@ from zonehookd.daemon import Daemon
 from zonehookd.errors import ZonehookError
 
 EXIT_CONFIG = 78  # EX_CONFIG of sysexits(3)
+EXIT_CODES = {0: "told to stop", EXIT_CONFIG: "the configuration or a plugin is wrong"}
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})

@@ -80,7 +80,7 @@ class Dhcpd(GatewayPlugin[Seen]):
             Path("/etc/dhcpd.conf"), description="the file that includes ours; the rest of it is kept as it is"
         )
         leases: PlainPath = Field(Path("/var/db/dhcpd.leases"), description="its lease file")
-        folder: PlainPath = Field(Path("/etc/dhcpd.d"), description="of our files; made where missing")
+        folder: PlainPath = Field(Path("/etc/dhcpd.d"), description="where our files lie; made where missing")
         method: Literal["auto", "restart", "omapi"] = Field(
             "auto",
             description="`restart`: reservations in our file; `omapi`: told to the running server; auto: omapi in the "

@@ -74,7 +74,7 @@ class Dnsmasq(GatewayPlugin[Seen]):
         fmri: str = Field("", description="its service; that of the distribution unless told")
         binary: PlainPath | None = Field(None, description="tests a configuration before it is used")
         main: PlainPath | None = Field(None, description="the file that includes ours; the rest of it is kept as it is")
-        folder: PlainPath = Field(Path("/var/zonehookd/dnsmasq"), description="of our files; made where missing")
+        folder: PlainPath = Field(Path("/var/zonehookd/dnsmasq"), description="where our files lie; made where missing")
         dhcp_on_omnios: bool = Field(False, description="true: you gave OmniOS' service the privileges DHCP needs")
         pace_s: float = Field(0.5, ge=0, le=60, description="pause between two restarts, in seconds")
 

@@ -1,5 +1,7 @@
-"""A declared gateway zone has a NIC on each of its networks and on its outer side, without anybody writing it down;
-and a zone that is being set up has one on its provisioning network, until it is marked as set up.
+"""The NICs that nobody writes down: a gateway zone's on its networks, and a zone's on the network it is set up on.
+
+A declared gateway zone has one on each of its networks and on its outer side. A zone that is being set up has one on
+its provisioning network, until it is marked as set up.
 
 The VNIC is made by plugin vnic; here it becomes part of the zone's configuration, so that the zone boots with it also
 when we are not there, and is lent to a zone that runs already (zones sheet 6.6). An `external` gateway's NICs are its

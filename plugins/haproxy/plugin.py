@@ -75,7 +75,7 @@ class Haproxy(GatewayPlugin[Seen]):
             description="where the socket of the runtime API is made: the user haproxy is started as must be able to, "
             "and nobody else",
         )
-        folder: PlainPath = Field(Path("/var/zonehookd/haproxy"), description="of our files; made where missing")
+        folder: PlainPath = Field(Path("/var/zonehookd/haproxy"), description="where our files lie; made where missing")
         templates: Path = Field(
             Path("/etc/zonehookd/templates"),
             description="your own templates: `NETWORK/haproxy/backends.cfg.j2`, `haproxy/NAME`, then ours",

@@ -97,7 +97,7 @@ class Nginx(GatewayPlugin[Seen]):
         binary: PlainPath | None = Field(None, description="tests a configuration before it is used")
         main: PlainPath | None = Field(None, description="its `http { }` includes our file; the rest of it is kept")
         error_log: PlainPath | None = Field(None, description="where it says why it did not take a configuration")
-        folder: PlainPath = Field(Path("/var/zonehookd/nginx"), description="of our file; made where missing")
+        folder: PlainPath = Field(Path("/var/zonehookd/nginx"), description="where our file lies; made where missing")
         templates: Path = Field(Path("/etc/zonehookd/templates"), description="your own, which come before ours; below")
         status_port: int = Field(9632, ge=1, le=65535, description="of 127.0.0.1: which configuration it has read")
         connect_s: int = Field(2, ge=1, le=75, description="so long a zone may take to accept a connection, in seconds")

@@ -18,6 +18,13 @@ from zonehookd.config import DEFAULT_FILE, PathsSection, paths
 from zonehookd.errors import ZonehookError
 
 EXIT_TROUBLE, EXIT_CHANGES, EXIT_NO_DAEMON, EXIT_USAGE = 1, 2, 3, 64
+EXIT_CODES = {
+    0: "good",
+    EXIT_TROUBLE: "the daemon refused, or something is in trouble",
+    EXIT_CHANGES: "`plan` found changes to make",
+    EXIT_NO_DAEMON: "nobody answered",
+    EXIT_USAGE: "wrong usage",
+}
 
 
 class Settings:

@@ -13,7 +13,7 @@ from zonehookd.config.section import Section
 
 
 class PathsSection(Section):
-    """`[paths]`: where things lie. A change holds from the daemon's next start on."""
+    """`[paths]`: where things lie."""
 
     zones: Path = Field(Path("/etc/zones"), description="where zonecfg keeps the index and the XML files")
     state: Path = Field(Path("/var/lib/zonehookd"), description="our books; mode 0700")
@@ -81,5 +81,5 @@ class PluginsSection(Section):
 class LogSection(Section):
     """`[log]`: what the daemon writes to its standard error."""
 
-    level: str = Field("info", pattern="^(debug|info|warning|error)$", description="the least that is written")
-    format: str = Field("auto", pattern="^(auto|text|json)$", description="auto: text on a terminal, else JSON")
+    level: Literal["debug", "info", "warning", "error"] = Field("info", description="the least that is written")
+    format: Literal["auto", "text", "json"] = Field("auto", description="auto: text on a terminal, else JSON")

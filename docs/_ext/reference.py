@@ -1,0 +1,61 @@
+"""The Sphinx extension: directives whose text is made from the product when the site is built.
+
+```{made} configuration     one of MAKERS
+```{section} README.md      a section of a file of the repository
+What is not there yet
+```
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+from sphinx.application import Sphinx
+from sphinx.util.docutils import SphinxDirective
+
+from docs._ext import command_line, configuration, readme, wire
+
+MAKERS: dict[str, Callable[[], str]] = {
+    "configuration": configuration.sections,
+    "plugin-options": configuration.options,
+    "commands": command_line.commands,
+    "daemon": command_line.of_the_daemon,
+    "exit-codes": command_line.exit_codes,
+    "verbs": wire.verbs,
+    "envelope": wire.envelope,
+    "shapes": wire.shapes,
+}
+
+
+class Made(SphinxDirective):
+    """`{made} NAME`: Markdown, with headings, made from the models."""
+
+    required_arguments = 1
+
+    def run(self) -> list[Any]:
+        return self.parse_text_to_nodes(MAKERS[self.arguments[0]](), allow_section_headings=True)
+
+
+class Section(SphinxDirective):
+    """`{section} FILE`, and its heading below."""
+
+    required_arguments = 1
+    has_content: ClassVar[bool] = True
+
+    def run(self) -> list[Any]:
+        file, heading = self.arguments[0], " ".join(self.content)
+        self.env.note_dependency(str(readme.ROOT / file))
+        return self.parse_text_to_nodes(readme.section(file, heading), allow_section_headings=True)
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    app.add_directive("made", Made)
+    app.add_directive("section", Section)
+    app.connect("env-get-outdated", lambda app, env, added, changed, removed: _made_pages(env))
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
+
+
+def _made_pages(env: Any) -> list[str]:
+    """Pages whose text comes from the product are read anew by each build: nobody knows what they depend on."""
+    return [name for name in env.all_docs if name.startswith("reference/")]
