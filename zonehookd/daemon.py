@@ -57,6 +57,7 @@ from zonehookd.sources.zone_channel import ZoneChannel
 from zonehookd.sources.zone_files import ZoneFiles
 from zonehookd.store.store import Store
 from zonehookd.supervisor import Supervisor
+from zonehookd.tracing.timeline import Timeline
 
 Socket = TypeVar("Socket")
 _HUNG_S = 60.0  # without a beat of the loop: /healthz says no
@@ -93,7 +94,14 @@ class Daemon:
         self._hung_up = False
         self._reloading: asyncio.Future[None] | None = None
         self._lines = Lines(self._log)
-        self._listeners: list[Listener] = [self._lines, self._metrics, self._publisher, self._condition]
+        self._timeline = Timeline()
+        self._listeners: list[Listener] = [
+            self._lines,
+            self._metrics,
+            self._publisher,
+            self._condition,
+            self._timeline,
+        ]
         self._dispatcher = Dispatcher(
             self._look,
             self._store,

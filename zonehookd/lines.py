@@ -24,7 +24,7 @@ class Lines:
             self._log.error("gateway lost: its configuration was deleted", gateway=name, hint=hint)
 
     def hinted(self, event: Event, new: bool) -> None:
-        self._log.debug("hint", source=event.source, kind=event.kind, zone=event.zone)
+        self._log.debug("hint", source=event.source, kind=event.kind, zone=event.zone, change=event.change)
 
     def looked(self, site: Site, seconds: float, full: bool, planned: int, unannounced: int) -> None:
         self._log.debug("look", planned=planned, full=full, seconds=round(seconds, 4))
@@ -44,6 +44,9 @@ class Lines:
             **{outcome.subject.kind: outcome.subject.name},
             steps=sum(done.ok for done in outcome.steps),
             seconds=round(outcome.seconds, 4),
+            waited_s=round(outcome.waited_s, 4),
+            **outcome.correlation.fields(),
+            **({"heard": outcome.correlation.heard} if outcome.correlation.heard else {}),
             **({"error": outcome.error} if outcome.error else {}),
         )
 

@@ -7,9 +7,12 @@ import io
 import logging
 import os
 import sys
+from collections.abc import MutableMapping
 from typing import Any, TextIO, cast
 
 import structlog
+
+from zonehookd.model.correlation import CURRENT
 
 
 class _Forgiving(io.TextIOBase):
@@ -39,6 +42,7 @@ def set_up(level: str, form: str) -> None:
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
+            _correlate,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
@@ -48,6 +52,13 @@ def set_up(level: str, form: str) -> None:
         logger_factory=structlog.WriteLoggerFactory(cast(TextIO, _Forgiving(sys.stderr))),
         cache_logger_on_first_use=False,
     )
+
+
+def _correlate(logger: Any, method: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """What is said while a change is being made, or a look goes on, says which."""
+    for key, value in CURRENT.get().fields().items():
+        line.setdefault(key, value)
+    return line
 
 
 def get() -> Any:

@@ -12,6 +12,7 @@ from zonehookd.engine import views
 from zonehookd.engine.backoff import Backoff
 from zonehookd.engine.site import Site
 from zonehookd.model import subject
+from zonehookd.model.correlation import Correlation
 from zonehookd.model.event import Event
 from zonehookd.model.subject import Subject
 
@@ -21,18 +22,22 @@ POLL = "poll"  # the source that announces nothing: it only makes us look
 @dataclass(slots=True)
 class Heard:
     """Hints that wait for a look, each with when it first came. `anything`: something changed, a survey tells what;
-    `everything`: look at all subjects; `announced`: somebody other than the poll said so."""
+    `everything`: look at all subjects; `announced`: somebody other than the poll said so. `cause` is what was about no
+    zone in particular, first of all; the poll only if there was nothing else."""
 
     zones: dict[str, float] = field(default_factory=dict)
     anything: float | None = None
     everything: float | None = None
     announced: bool = False
+    cause: Correlation | None = None
 
     def __bool__(self) -> bool:
         return bool(self.zones or self.anything or self.everything)
 
-    def hear(self, event: Event, now: float) -> bool:
+    def hear(self, event: Event, now: float, correlation: Correlation) -> bool:
         """False: it only joins others that wait."""
+        if not correlation.change and (self.cause is None or not self.announced):
+            self.cause = correlation
         self.announced = self.announced or event.source != POLL
         if event.everything:
             new = self.everything is None
@@ -50,6 +55,7 @@ class Heard:
         self.zones = {**self.zones, **earlier.zones}
         self.everything = self.everything or earlier.everything
         self.anything = self.anything or earlier.anything
+        self.cause = earlier.cause or self.cause
 
 
 class Agenda:
@@ -60,6 +66,7 @@ class Agenda:
         self._backoffs = backoffs
         self._due_at: dict[Subject, float] = {}
         self._due_since: dict[Subject, float] = {}
+        self._because: dict[Subject, Subject] = {}
 
     def take(self) -> Heard:
         """What was heard until now; from here on it is gathered anew."""
@@ -95,7 +102,9 @@ class Agenda:
         for each in [one for one in due if one.kind == "zone"]:
             for known in (former, site):  # where it was, and where it is
                 for other in views.related(known, each.name) if known else ():
-                    due.setdefault(other, now)
+                    if other not in due:
+                        due[other] = now
+                        self._because[other] = each
                     if other in self._backoffs and other.name != each.name and each.name in news:
                         self._backoffs[other].heard()  # a gateway is not unsettled because zones behind it come and go
         for each, at in due.items():
@@ -117,14 +126,25 @@ class Agenda:
         """Due at that time, whatever was said before."""
         self._due_at[each] = at
 
-    def also(self, each: Subject, at: float) -> None:
+    def also(self, each: Subject, at: float, because: Subject) -> None:
         """Due at that time, unless it is due anyway."""
-        self._due_at.setdefault(each, at)
+        if each not in self._due_at:
+            self._due_at[each] = at
+            self._because[each] = because
 
     def waits_since(self, each: Subject, at: float) -> None:
         self._due_since[each] = at
 
+    def because(self, each: Subject) -> Subject | None:
+        """For whose sake it is looked at; None: for its own, or because everybody is. Asked once for each look."""
+        return self._because.pop(each, None)
+
+    def hinted(self, each: Subject) -> bool:
+        """It was heard of since the last look began."""
+        return each.kind == "zone" and each.name in self.heard.zones
+
     def forget(self, each: Subject) -> None:
+        self._because.pop(each, None)
         self._due_at.pop(each, None)
         self._due_since.pop(each, None)
 

@@ -10,13 +10,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
+from dataclasses import replace
 
 from zonehookd.engine import views
 from zonehookd.engine.agenda import Agenda
 from zonehookd.engine.applier import Applied, Applier
 from zonehookd.engine.backoff import Backoff
 from zonehookd.engine.boots import Boots
+from zonehookd.engine.correlations import Correlations
 from zonehookd.engine.listeners import Listener
 from zonehookd.engine.look import Look
 from zonehookd.engine.reconciler import Reconciler, SubjectPlan
@@ -26,6 +28,7 @@ from zonehookd.engine.timing import Timing
 from zonehookd.engine.waiters import Waiters
 from zonehookd.errors import CannotObserve
 from zonehookd.model import subject
+from zonehookd.model.correlation import CURRENT, NONE
 from zonehookd.model.event import Event
 from zonehookd.model.gateway import Declaration
 from zonehookd.model.outcome import Outcome, Result
@@ -68,6 +71,8 @@ class Dispatcher:
         self._working: dict[Subject, asyncio.Task[None]] = {}
         self._backoffs: dict[Subject, Backoff] = {}
         self._agenda = Agenda(self._backoffs)
+        self._correlations = Correlations()
+        self._begun: dict[Subject, tuple[SubjectPlan, float]] = {}
         self._boots = Boots()
         self._shut: dict[str, str] = {}  # gateway -> why nothing went through it at the last look
         self._confirming: set[Subject] = set()
@@ -87,7 +92,9 @@ class Dispatcher:
         now = time.monotonic()
         if urgent:
             self._urgent.set()
-        new = self._agenda.heard.hear(event, now)
+        correlation = self._correlations.hinted(event)
+        event = replace(event, change=correlation.change or correlation.cause)
+        new = self._agenda.heard.hear(event, now, correlation)
         if event.zone is not None and not event.everything:
             self._boots.heard(event.zone, event.kind, now, at_rest=self._at_rest(event.zone))
         self._wake.set()
@@ -115,6 +122,11 @@ class Dispatcher:
         if not ours:
             await self._waiters.for_one(subject.zone(zone), time.monotonic())
 
+    @property
+    def at_work(self) -> Mapping[Subject, tuple[SubjectPlan, float]]:
+        """Subjects whose steps are being carried out, with their plan and since when, in monotonic seconds."""
+        return self._begun
+
     def boots(self, zone: str) -> bool:
         """Its gate has asked. True: we ourselves boot it, and hold up what we wait for."""
         return self._boots.asked(zone)
@@ -122,6 +134,7 @@ class Dispatcher:
     async def dry_run(self, declared: Declaration | None = None) -> tuple[Site, list[SubjectPlan]]:
         """What a full look would do now, or if this were declared. Raises CannotObserve. Changes nothing."""
         look = self._make_look()
+        CURRENT.set(self._correlations.look(None))
         taken = await self.survey.take(look, declared or self.declared, time.monotonic())
         due = self._all_subjects(taken.site)
         return taken.site, await self.reconciler.plan(look, taken.site, due, self._boots.motion(time.monotonic()))
@@ -196,6 +209,8 @@ class Dispatcher:
             or self._last_full_s + self.timing.full_look_s <= began
         )
         look = self._make_look()
+        cause = self._correlations.look(heard.cause)
+        CURRENT.set(replace(cause, cause=""))
         try:
             taken = await self.survey.take(look, self.declared, began)
             site = taken.site
@@ -224,8 +239,12 @@ class Dispatcher:
         self._confirming.difference_update(due)
         for plan in plans:
             since = since_s[plan.subject]
+            because = self._agenda.because(plan.subject)
+            if self._is_news(plan, taken.changed):
+                self._correlations.planned(plan.subject, cause, because)
             if plan.steps:
                 needs = [self._working[each] for each in plan.needs if each in self._working]
+                self._begun[plan.subject] = (plan, time.monotonic())
                 self._working[plan.subject] = tasks.create_task(self._work(plan, needs, since, began))
             else:
                 self._end(plan, Applied(plan.without_steps, ()), since, began)
@@ -233,6 +252,9 @@ class Dispatcher:
             del self.latest[gone]
             self._backoffs.pop(gone, None)
             self._agenda.forget(gone)
+            self._correlations.close(gone)
+        for name in heard.zones.keys() - site.zones.keys():  # never seen, so nothing will come of it
+            self._correlations.close(subject.zone(name))
         self._waiters.looked(began, lambda each: each in self._working)
         seconds = time.monotonic() - began
         self._tell(lambda listener: listener.looked(site, seconds, full, len(plans), unannounced))
@@ -257,6 +279,7 @@ class Dispatcher:
     async def _work(self, plan: SubjectPlan, needs: Sequence[asyncio.Task[None]], since: float, began: float) -> None:
         """Never raises: whatever happens to one subject is an outcome of that subject."""
         name = plan.subject.name
+        CURRENT.set(self._correlations.of(plan.subject))
         try:
             if needs:
                 await asyncio.wait(needs)
@@ -267,6 +290,7 @@ class Dispatcher:
             applied = Applied(Result.FAILED, (), f"{plan.subject}: {problem!r}")
         finally:
             del self._working[plan.subject]
+            del self._begun[plan.subject]
         if plan.subject.kind == "zone":
             self._boots.made(name, any(done.ok for done in applied.steps))
         self._end(plan, applied, since, began)
@@ -294,12 +318,15 @@ class Dispatcher:
             applied.error or plan.blind or plan.failed or never_done,
             waited_s=max(0.0, began - since),
             seconds=now - began,
+            correlation=self._correlations.of(plan.subject),
         )
         self.latest[plan.subject] = outcome
         for zone in self._touched(plan, result):  # zones at work are confirmed anyway
             if subject.zone(zone) not in self._working:
-                self._agenda.also(subject.zone(zone), now + (pause_s or 0.0))
+                self._agenda.also(subject.zone(zone), now + (pause_s or 0.0), plan.subject)
         self._tell(lambda listener: listener.ended(outcome))
+        if result is Result.NOOP and not self._agenda.hinted(plan.subject):
+            self._correlations.close(plan.subject)
         self._waiters.ended(plan.subject, began)
 
     def _touched(self, plan: SubjectPlan, result: Result) -> set[str]:
@@ -336,6 +363,15 @@ class Dispatcher:
                 what(listener)
             except Exception:
                 self.deaf += 1
+
+    def _is_news(self, plan: SubjectPlan, changed: Collection[str]) -> bool:
+        """It belongs to a change: one that it is in already, or that this look has found."""
+        if self._correlations.of(plan.subject) is not NONE or not plan.quiet:
+            return True
+        last = self.latest.get(plan.subject)
+        said = [note.text for note in plan.notes if note.kind != "nothing"]
+        before = [note.text for note in last.notes if note.kind != "nothing"] if last else []
+        return said != before or (plan.subject.kind == "zone" and plan.subject.name in changed)
 
     def _at_rest(self, zone: str) -> bool:
         last = self.latest.get(subject.zone(zone))

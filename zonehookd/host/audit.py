@@ -7,7 +7,9 @@ import os
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
+from zonehookd.model.correlation import CURRENT
 from zonehookd.model.subject import Subject
 
 _TEXT_MAX = 4096
@@ -47,10 +49,11 @@ class Audit:
         seconds: float,
         error: str,
     ) -> None:
-        """`kind` is look, change, or guard (leave that was given); `status` None: it did not run to its end."""
+        """`kind` is look, change, or guard (leave that was given); `status` None: it did not run to its end. The line
+        says to which change it belongs, or to which look, by what the running task works on."""
         if self._fd < 0:
             return
-        entry = {
+        entry: dict[str, Any] = {
             "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
             "kind": kind,
             "argv": list(argv),
@@ -60,6 +63,8 @@ class Audit:
             "why": why,
             "zone": subject.name if subject and subject.kind == "zone" else None,
             "network": subject.name if subject and subject.kind == "network" else None,
+            "gateway": subject.name if subject and subject.kind == "gateway" else None,
+            **CURRENT.get().fields(),
         }
         if error:
             entry["error"] = error[:_TEXT_MAX]

@@ -14,3 +14,4 @@ class Event:
     zone: str | None = None
     everything: bool = False
     text: str = ""  # of `subscribed`: by which way, for people
+    change: str = ""  # said by the dispatcher: id of the change it is part of, or of the cause that it is

@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
+from zonehookd.model.correlation import NONE, Correlation
 from zonehookd.model.plan import Note, Step
 from zonehookd.model.subject import Subject
 
@@ -37,3 +38,4 @@ class Outcome:
     error: str = ""
     waited_s: float = 0.0  # from the first hint to the start of the look
     seconds: float = 0.0  # from the start of the look to the end of the last step
+    correlation: Correlation = NONE  # none: a look that found nothing new, and that nobody asked for
