@@ -38,7 +38,8 @@ class Publisher:
 
     def hinted(self, event: Event, new: bool) -> None:
         if event.kind not in ("poll", "subscribed"):
-            self.say("event", {"source": event.source, "kind": event.kind, "zone": event.zone})
+            data = {"source": event.source, "kind": event.kind, "zone": event.zone, "change": event.change}
+            self.say("event", data)
 
     def looked(self, site: Site, seconds: float, full: bool, planned: int, unannounced: int) -> None:
         if planned:
@@ -49,7 +50,7 @@ class Publisher:
 
     def ended(self, outcome: Outcome) -> None:
         if outcome.result is not Result.NOOP:
-            row = outcome_row(outcome).model_dump()
+            row = {**outcome_row(outcome).model_dump(), **outcome.correlation.fields()}
             self.say("outcome", {**row, "seconds": round(outcome.seconds, 6), "waited_s": round(outcome.waited_s, 6)})
 
     def queued(self, waiting: int, oldest_s: float, working: int) -> None:
