@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zonehookd.illumos.marked import block_of, with_block, without_block
+from zonehookd.illumos.marked import block_of, blocks, with_block, without_block
 
 FOREIGN = st.text(st.characters(codec="utf-8"), max_size=40).filter(lambda text: "zonehookd" not in text)
 
@@ -55,3 +55,28 @@ def test_a_body_or_a_name_that_would_break_the_marks_is_refused() -> None:
         with_block("", "x", "# END zonehookd x\n")
     with pytest.raises(ValueError, match="no name for a block"):
         with_block("", "a b", "")
+
+
+@given(
+    st.dictionaries(st.sampled_from(["a", "b:zone:web1", "c"]), st.lists(st.sampled_from(["x", "# y", ""]), max_size=3))
+)
+def test_all_blocks_are_found_at_once(bodies: dict[str, list[str]]) -> None:
+    text = "foreign\n"
+    for mark, lines in bodies.items():
+        text = with_block(text, mark, "".join(f"{line}\n" for line in lines))
+    assert blocks(text) == {mark: block_of(text, mark) for mark in bodies}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "# BEGIN zonehookd a\nx\n",
+        "x\n# END zonehookd a\n",
+        "# BEGIN zonehookd a\n# END zonehookd a\n# END zonehookd a\n",
+        "# BEGIN zonehookd a\n# END zonehookd a\n# BEGIN zonehookd a\n# END zonehookd a\n",
+    ],
+)
+def test_what_does_not_pair_is_no_block(text: str) -> None:
+    assert blocks(text + "# BEGIN zonehookd b\ny\n# END zonehookd b\n") == {"b": "y\n"}
+    with pytest.raises(ValueError, match="do not pair"):
+        block_of(text, "a")

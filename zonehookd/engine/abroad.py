@@ -154,8 +154,9 @@ class ForeignPlans:
             now = time.monotonic()
             for each, view in desk.asked.items():
                 answer = answers.get(each, Answer(failed=f"plugin {name} said nothing of {each}"))
-                if each not in desk.wanted:  # else it was asked of what is no longer so
-                    desk.fresh[each] = (view, answer, now)
+                if each in desk.wanted:
+                    continue  # it was asked of what is no longer so, and is asked again
+                desk.fresh[each] = (view, answer, now)
                 if each in desk.left:
                     desk.left.discard(each)
                     if answer != desk.standing.get(each, Answer()):

@@ -10,9 +10,11 @@ A text that had no newline at its end has none after our block either, so that t
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+_LINE = re.compile(r"[^\n]*\n|[^\n]+")  # not splitlines, which knows other ends of a line
 _MARK = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]*", re.ASCII)
 
 
@@ -60,20 +62,19 @@ def block_of(text: str | None, mark: str) -> str | None:
 
 def blocks(text: str) -> Mapping[str, str]:
     """Every block of ours: mark -> body. What does not pair is left out: whoever writes there is told."""
-    found: dict[str, str] = {}
-    unpaired: set[str] = set()
-    mark, body = "", ""
-    for line in re.findall(r"[^\n]*\n|[^\n]+", text):
-        words = line.rstrip().split(" ")
-        if len(words) == 4 and words[0] == "#" and words[2] == "zonehookd" and words[1] in ("BEGIN", "END"):
-            if words[1] == "END" and mark == words[3] and mark not in found:
-                found[mark], mark = body, ""
-                continue
-            unpaired.update({words[3], mark} if mark or words[1] == "END" or words[3] in found else ())
-            mark, body = (words[3], "") if words[1] == "BEGIN" else ("", "")
-        elif mark:
-            body += line
-    return {each: body for each, body in found.items() if each not in unpaired}
+    lines = _LINE.findall(text)
+    begins: dict[str, list[int]] = defaultdict(list)
+    ends: dict[str, list[int]] = defaultdict(list)
+    for number, line in enumerate(lines):
+        for how, found in (("# BEGIN zonehookd ", begins), ("# END zonehookd ", ends)):
+            if line.startswith(how):
+                found[line.removeprefix(how).rstrip()].append(number)
+    pairs = ((mark, begin, ends[mark]) for mark, begin in begins.items())
+    return {
+        mark: "".join(lines[begin[0] + 1 : end[0]])
+        for mark, begin, end in pairs
+        if len(begin) == len(end) == 1 and begin[0] < end[0]
+    }
 
 
 def block(mark: str, body: str) -> str:
@@ -95,7 +96,7 @@ def _lines(mark: str) -> tuple[str, str]:
 
 def _find(text: str, mark: str) -> _Found | None:
     begin, end = _lines(mark)
-    lines = re.findall(r"[^\n]*\n|[^\n]+", text)  # not splitlines, which knows other ends of a line
+    lines = _LINE.findall(text)
     begins = [number for number, line in enumerate(lines) if line.rstrip() == begin]
     ends = [number for number, line in enumerate(lines) if line.rstrip() == end]
     if not begins and not ends:
