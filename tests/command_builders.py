@@ -26,6 +26,7 @@ from zonehookd.illumos import (
     ipadm,
     ipf,
     ipnat,
+    kstat,
     nginx,
     omapi,
     probe,
@@ -82,6 +83,7 @@ def _built() -> Iterator[tuple[str, Command]]:
         yield from _of_services(where, why)
         yield from _of_haproxy(where, why)
         yield from _of_nginx(where, why)
+    yield "kstat.traffic", kstat.traffic()
     yield "zoneadm.zones", zoneadm.zones()
     yield "zoneadm.boot", zoneadm.boot("web1", why=why)
     yield "zoneadm.attach_force", zoneadm.attach_force("web1", why=why)

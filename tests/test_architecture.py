@@ -52,6 +52,10 @@ ALLOWED: dict[str, tuple[set[str], str]] = {
     ),
     "lines": ({"engine", "host", "model"}, "the log listens; nobody asks it"),
     "metrics": ({"__init__", "errors", "model", "engine"}, "metrics listen; nobody asks them"),
+    "traffic": (
+        {"engine", "errors", "host", "illumos"},
+        "counters of links are read beside the engine, and only shown: it knows no metrics",
+    ),
     "supervisor": (set(), "what we tell the supervisor is told by the daemon"),
     "routes": (
         {"bus", "engine", "errors", "model", "plugin", "routes", "store"},

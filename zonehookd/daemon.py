@@ -58,6 +58,8 @@ from zonehookd.sources.zone_files import ZoneFiles
 from zonehookd.store.store import Store
 from zonehookd.supervisor import Supervisor
 from zonehookd.tracing.timeline import Timeline
+from zonehookd.traffic import METRICS as TRAFFIC
+from zonehookd.traffic import Traffic
 
 Socket = TypeVar("Socket")
 _HUNG_S = 60.0  # without a beat of the loop: /healthz says no
@@ -157,11 +159,20 @@ class Daemon:
         self._gate = _bound(lambda: Gate(gate), config.paths.run)
         self._condition.without_gate = self._gate.missing
         self._show_numbers()
+        self._traffic = self._reads_traffic(config)
         asked = (answers, more, guarding, routes, self._gate)
         handlers = {verb: handler for each in asked for verb, handler in each.handlers().items()}
         self._control = _bound(
             lambda: ControlServer(self._context, config.paths.run / "control.sock", handlers), config.paths.run
         )
+
+    def _reads_traffic(self, config: Config) -> Traffic | None:
+        told = config.metrics
+        if not (told.listen and told.traffic):
+            return None
+        traffic = Traffic(self._host, lambda: self._dispatcher.survey.site, told.traffic_s, told.links_max, self._log)
+        self._metrics.ask(TRAFFIC, traffic.answers)
+        return traffic
 
     def _show_numbers(self) -> None:
         ask = self._metrics.ask_number
@@ -208,6 +219,8 @@ class Daemon:
                 self._dispatcher.declare(self._in_force.declared)
                 self._guard.begin()
                 aside += [tasks.create_task(self._gate.run()), tasks.create_task(self._say_ready())]
+                if self._traffic is not None:
+                    aside.append(tasks.create_task(self._traffic.run()))
                 await self._dispatcher.run()
                 await self._late.stop()
                 for task in aside:

@@ -221,6 +221,7 @@ def test_repairs(here: Here) -> None:
     here.daemon.settle()
     until(lambda: here.ask("web1", "10.99.0.1", "A web1") == [WEB1], "it runs again")
     repairs = [line for line in here.metrics().splitlines() if "repairs_total" in line and '"dnsmasq"' in line]
+    repairs = [line for line in repairs if not line.endswith(" 0.0")]
     assert sorted(repairs) == [
         'zonehookd_drift_repairs_total{cause="altered",kind="gateway",plugin="dnsmasq"} 1.0',
         'zonehookd_drift_repairs_total{cause="missing",kind="gateway",plugin="dnsmasq"} 2.0',

@@ -61,6 +61,9 @@ class MetricsSection(Section):
 
     listen: str = Field("127.0.0.1:9631", description="HOST:PORT of /metrics, /healthz, /readyz; empty: off")
     zones_max: int = Field(100, ge=0, description="at most this many zones get a degraded gauge of their own")
+    traffic: bool = Field(False, description="counters of each link on a declared network, read by one `kstat`")
+    traffic_s: float = Field(15.0, ge=0.5, le=3600, description="so often, in seconds: no more than Prometheus scrapes")
+    links_max: int = Field(1000, ge=0, le=100_000, description="traffic of at most this many links is shown")
 
 
 # In this order, as far as their own `after` leaves it open.
