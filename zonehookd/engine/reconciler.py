@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import Any, get_args
+from typing import Any
 
 from zonehookd.engine import abroad, views
 from zonehookd.engine.abroad import Answer, ForeignPlans, ForeignPlugin
@@ -26,10 +26,11 @@ from zonehookd.model import subject
 from zonehookd.model.attachment import Attachment
 from zonehookd.model.gateway import Gateway
 from zonehookd.model.outcome import Result
-from zonehookd.model.plan import GATEWAY_SHUT, Note, Plan, Remember, RemoveFile, Step, WriteBlock, WriteFile, describe
+from zonehookd.model.plan import GATEWAY_SHUT, Note, Plan, Remember, Step, WriteBlock, WriteFile
 from zonehookd.model.subject import Subject
 from zonehookd.model.zone import Zone, ZoneState
 from zonehookd.plugin.contract import AnyPlugin, GatewayView, NetworkView, ZoneView
+from zonehookd.plugin.rules import checked
 
 AnyView = NetworkView | GatewayView | ZoneView
 _FOREIGN_AGAIN_S = 30.0  # an optional plugin that failed for a subject is asked again
@@ -267,7 +268,7 @@ async def _plan_one(
         else:
             async with asyncio.timeout(OBSERVE_MAX_S):
                 seen = await plugin.observe(view, reader)
-        plan = _needed(_checked(plugin.plan(view, seen)), (into.subject, plugin.name), claims, blocks)
+        plan = _needed(checked(plugin.plan(view, seen)), (into.subject, plugin.name), claims, blocks)
     except CannotObserve as problem:
         into.blind = f"{plugin.name}: {problem}"
     except TimeoutError:
@@ -307,7 +308,7 @@ def _add_foreign(
     trouble if the plugin is required, else it is only said."""
     blind, failed, notes = answer.blind, answer.failed, answer.plan.notes
     try:
-        plan = _needed(_checked(answer.plan), (into.subject, plugin.name), claims, blocks)
+        plan = _needed(checked(answer.plan), (into.subject, plugin.name), claims, blocks)
         into.steps += [PlannedStep(plugin.name, step, apart=True, foreign=True) for step in plan.steps]
     except CannotObserve as problem:
         blind = f"{plugin.name}: {problem}"
@@ -333,24 +334,6 @@ def _needed(
     subject_, plugin = who
     left = [s for s in plan.steps if not (isinstance(s, WriteBlock) and blocks.stands(s, plugin, subject_))]
     return replace(plan, steps=tuple(left))
-
-
-def _checked(plan: object) -> Plan:
-    """What came back is a plan, down to its steps; raises PluginFailed with the rule that was broken."""
-    if not isinstance(plan, Plan):
-        raise PluginFailed(f"plan returned {type(plan).__name__}, not a Plan")
-    for name, found, kinds in (("steps", plan.steps, get_args(Step)), ("notes", plan.notes, (Note,))):
-        if not isinstance(found, tuple):
-            raise PluginFailed(f"plan: {name} must be a tuple, found {type(found).__name__}; is a comma missing?")
-        for each in found:
-            if not isinstance(each, kinds):
-                raise PluginFailed(f"plan: {name} may not hold {type(each).__name__}")
-    for step in plan.steps:
-        if not step.why:
-            raise PluginFailed(f"plan: {describe(step)!r} has no why")
-        if isinstance(step, WriteFile | RemoveFile | WriteBlock) and not step.path.is_absolute():
-            raise PluginFailed(f"plan: {step.path} is no absolute path")
-    return plan
 
 
 def _claim(step: Step, who: tuple[Subject, str], claims: dict[tuple[str, str], tuple[Subject, str]]) -> None:
