@@ -19,6 +19,7 @@ from zonehookd.engine import abroad, views
 from zonehookd.engine.abroad import Answer, ForeignPlans, ForeignPlugin
 from zonehookd.engine.blocks import Blocks
 from zonehookd.engine.boots import Motion
+from zonehookd.engine.claims import Claims, needed
 from zonehookd.engine.look import NARROW_MAX, Look, PluginReader
 from zonehookd.engine.site import Site
 from zonehookd.errors import CannotObserve, PluginFailed
@@ -26,7 +27,7 @@ from zonehookd.model import subject
 from zonehookd.model.attachment import Attachment
 from zonehookd.model.gateway import Gateway
 from zonehookd.model.outcome import Result
-from zonehookd.model.plan import GATEWAY_SHUT, Note, Plan, Remember, Step, WriteBlock, WriteFile
+from zonehookd.model.plan import GATEWAY_SHUT, Note, Step
 from zonehookd.model.subject import Subject
 from zonehookd.model.zone import Zone, ZoneState
 from zonehookd.plugin.contract import AnyPlugin, GatewayView, NetworkView, ZoneView
@@ -113,7 +114,7 @@ class Reconciler:
         look.wide = sum(each.kind == "zone" for each in due) > NARROW_MAX
         on_link = {network.link: network.name for network in site.networks.values()}
         readers = {plugin.name: PluginReader(look, plugin.name) for plugin in self.plugins}
-        claims: dict[tuple[str, str], tuple[Subject, str]] = {}
+        claims: Claims = {}
         plans: list[SubjectPlan] = []
         beside = {plugin.name for plugin in self.plugins if plugin.beside}
         trouble: dict[str, str] = {}  # network -> why it cannot be had now
@@ -255,7 +256,7 @@ async def _plan_one(
     view: AnyView,
     reader: PluginReader,
     into: SubjectPlan,
-    claims: dict[tuple[str, str], tuple[Subject, str]],
+    claims: Claims,
     blocks: Blocks,
     seen: object,
 ) -> bool:
@@ -268,7 +269,7 @@ async def _plan_one(
         else:
             async with asyncio.timeout(OBSERVE_MAX_S):
                 seen = await plugin.observe(view, reader)
-        plan = _needed(checked(plugin.plan(view, seen)), (into.subject, plugin.name), claims, blocks)
+        plan = needed(checked(plugin.plan(view, seen)), (into.subject, plugin.name), claims, blocks)
     except CannotObserve as problem:
         into.blind = f"{plugin.name}: {problem}"
     except TimeoutError:
@@ -301,14 +302,14 @@ def _add_foreign(
     plugin: ForeignPlugin,
     answer: Answer,
     into: SubjectPlan,
-    claims: dict[tuple[str, str], tuple[Subject, str]],
+    claims: Claims,
     blocks: Blocks,
 ) -> str:
     """ok, blind or failed. What it wants comes after ours, and stands by itself; without its answer the subject is in
     trouble if the plugin is required, else it is only said."""
     blind, failed, notes = answer.blind, answer.failed, answer.plan.notes
     try:
-        plan = _needed(checked(answer.plan), (into.subject, plugin.name), claims, blocks)
+        plan = needed(checked(answer.plan), (into.subject, plugin.name), claims, blocks)
         into.steps += [PlannedStep(plugin.name, step, apart=True, foreign=True) for step in plan.steps]
     except CannotObserve as problem:
         blind = f"{plugin.name}: {problem}"
@@ -321,29 +322,3 @@ def _add_foreign(
         code = "plugin-blind" if blind else "plugin-failed"
         into.notes.append(Note("waiting", blind or failed, code, plugin.name, again_after_s=_FOREIGN_AGAIN_S))
     return "blind" if blind else "failed" if failed else "ok"
-
-
-def _needed(
-    plan: Plan, who: tuple[Subject, str], claims: dict[tuple[str, str], tuple[Subject, str]], blocks: Blocks
-) -> Plan:
-    """Without blocks that stand already. Raises PluginFailed for what is somebody else's, CannotObserve."""
-    for step in plan.steps:
-        _claim(step, who, claims)
-    if not any(isinstance(step, WriteBlock) for step in plan.steps):
-        return plan
-    subject_, plugin = who
-    left = [s for s in plan.steps if not (isinstance(s, WriteBlock) and blocks.stands(s, plugin, subject_))]
-    return replace(plan, steps=tuple(left))
-
-
-def _claim(step: Step, who: tuple[Subject, str], claims: dict[tuple[str, str], tuple[Subject, str]]) -> None:
-    """One owner for each thing that is made, over all plugins and subjects of a look."""
-    if isinstance(step, Remember):
-        key = (step.record.kind, step.record.name)
-    elif isinstance(step, WriteFile):
-        key = ("file", str(step.path))
-    else:
-        return
-    owner = claims.setdefault(key, who)
-    if owner != who:
-        raise PluginFailed(f"{key[0]} {key[1]} is wanted for {who[0]}, and by plugin {owner[1]} for {owner[0]}")
