@@ -23,6 +23,7 @@ from zonehookd.config.daemon import (
     MetricsSection,
     PathsSection,
     PluginsSection,
+    RunSection,
     TimingSection,
 )
 from zonehookd.config.gateway import (
@@ -58,6 +59,7 @@ __all__ = [
     "ProvisioningSection",
     "ProxySection",
     "RouteSection",
+    "RunSection",
     "Section",
     "StaticSection",
     "TimingSection",

@@ -73,12 +73,28 @@ STANDARD = (
 )  # fmt: skip
 
 
+class RunSection(Section):
+    """`[plugins.run.NAME]`: how the process of one plugin that is not ours is run."""
+
+    required: bool = Field(False, description="without its answer a zone is degraded; else that is only said")
+    deadline_s: float = Field(10.0, ge=0.1, le=600, description="an answer that takes longer is none: it is ended")
+    memory_max_mb: int = Field(256, ge=32, le=65536, description="MiB; its address space, and what it keeps in memory")
+    user: str = Field("", description="as whom it works, its commands and files too; by default as zonehookd itself")
+
+
 class PluginsSection(Section):
     """`[plugins]`: which plugins work, where they are found, and what each is told."""
 
     folders: list[Path] = Field(default_factory=list, description="further folders of plugins; ours are always there")
     enabled: list[str] = Field(default=list(STANDARD), description="which plugins work")
+    also: list[str] = Field(default_factory=list, description="which work beside those that are enabled")
     options: Mapping[str, dict[str, Any]] = Field(default_factory=dict, description="one table per plugin")
+    run: Mapping[str, RunSection] = Field(default_factory=dict, description="by name, for plugins that are not ours")
+
+    @property
+    def working(self) -> list[str]:
+        """Those that are enabled, and those that work beside them; each once."""
+        return list(dict.fromkeys([*self.enabled, *self.also]))
 
 
 class LogSection(Section):

@@ -14,11 +14,12 @@ import shutil
 import signal
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from zonehookd.errors import CommandError, CommandNotFound, CommandTimedOut
+from zonehookd.host.child import Child
 from zonehookd.model.command import Lane, Reply
 
 _UMASK = 0o022  # as of zoneadm itself (zones sheet 3.1): what `route -p` or a zlogin makes is for others to read, too
@@ -115,6 +116,28 @@ class Processes:
                 child._transport.close()  # type: ignore[attr-defined]
                 await asyncio.sleep(0)
         return Finished(Reply(status, out, err), time.monotonic() - began)
+
+    async def spawn(
+        self,
+        argv: Sequence[str],
+        *,
+        environ: Mapping[str, str],
+        user: str,
+        heard: Callable[[bytes], None],
+        bytes_s: int,
+    ) -> Child:
+        """A process that stays, beside all that is run: `argv[0]` is a path. `environ` comes on top of what every
+        command gets. Raises CommandError (no such user), OSError."""
+        _, child = await asyncio.get_running_loop().subprocess_exec(
+            lambda: Child(heard, bytes_s),
+            *argv,
+            env={**self._environ, **environ},
+            cwd="/",
+            start_new_session=True,
+            umask=_UMASK,
+            **(_identity(argv, user) if user else {}),
+        )
+        return child
 
     async def _read(self, stream: asyncio.StreamReader | None, argv: Sequence[str], most: int) -> str:
         assert stream is not None
