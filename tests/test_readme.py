@@ -10,7 +10,7 @@ import pytest
 from zonehookd.cli.main import main
 from zonehookd.config import load
 from zonehookd.declaration import declare
-from zonehookd.plugin import loader
+from zonehookd.plugin import finding, loader
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text()
@@ -49,8 +49,8 @@ def test_links_lead_somewhere(page: str) -> None:
 
 def test_every_option_of_every_plugin_is_in_the_plugins_readme() -> None:
     text = (ROOT / "plugins" / "README.md").read_text()
-    for name, folder in loader.find([]).items():
-        fields = loader.plugin_class(name, folder).Options.model_fields
+    for name, found in finding.bundled().items():
+        fields = loader.plugin_class(found).Options.model_fields
         assert f"| {name} |" in text
         for field in fields:
             assert f"| {name} | {field} |" in text

@@ -10,7 +10,7 @@ from docs._ext import schema
 from docs._ext.schema import Field, Schema
 from zonehookd.config import Config
 from zonehookd.in_force import AT_NEXT_START
-from zonehookd.plugin import loader
+from zonehookd.plugin import finding, loader
 from zonehookd.plugin.contract import AnyPlugin
 
 _HEADS = ("option", "type", "default", "meaning")
@@ -56,10 +56,10 @@ def _row(field: Field) -> tuple[str, ...]:
 
 def plugins() -> dict[str, type[AnyPlugin]]:
     """Ours, by name, in the order in which a configuration lists them by default; others after them."""
-    found = loader.find([])
+    found = finding.bundled()
     order = {name: number for number, name in enumerate(Config().plugins.enabled)}
     names = sorted(found, key=lambda name: (order.get(name, len(order)), name))
-    return {name: loader.plugin_class(name, found[name]) for name in names}
+    return {name: loader.plugin_class(found[name]) for name in names}
 
 
 def about(plugin: type[AnyPlugin]) -> str:

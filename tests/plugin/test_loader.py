@@ -57,11 +57,19 @@ def test_our_own_fit_and_come_in_order() -> None:
         ("async def observe", "async def obsreve", "observe is missing"),
         ("async def observe", "async def obseve", "is 'obseve' it?"),
         ("class Options(PluginOptions)", "class Options", "must be a subclass of PluginOptions"),
-        ('name = "good"', 'name = "good"\n    after = "vnic"', "after must be a tuple (hint: after = ('vnic',))"),
+        (
+            'name = "good"',
+            'name = "good"\n    after = "vnic"',
+            "after must be a tuple of names (hint: after = ('vnic',))",
+        ),
         ("class Good", "raise SystemExit(3)\nclass Good", "cannot be imported: SystemExit(3)"),
         ("async def observe", "def observe", "observe must be async"),
         ("def plan(self, zone, seen)", "async def plan(self, zone, seen)", "plan must not be async"),
-        ("def plan(self, zone, seen)", "def plan(self, zone)", "plan(self, zone) must take two arguments"),
+        (
+            "def plan(self, zone, seen)",
+            "def plan(self, zone)",
+            "plan(self, zone) must take what plan(self, zone, seen) takes, in plugin.py:13",
+        ),
         ("    def plan", "    def on_boot(self): ...\n\n    def plan", "nobody would ever use 'on_boot'"),
         ("    def plan", "    def reclaims(self): ...\n\n    def plan", "did you mean 'reclaim'?"),
         ('name = "good"', 'name = "better"', "its name is 'better' (hint: name it as its folder)"),
@@ -78,7 +86,7 @@ def test_one_that_does_not_fit_is_told_why(tmp_path: Path, old: str, new: str, s
 def test_unknown_names_come_with_the_nearest_known(tmp_path: Path) -> None:
     assert "did you mean 'vnic'?" in refused(tmp_path, GOOD, enabled=["vnci"])
     assert (
-        "plugins.options.good.color: extra inputs are not permitted, found 'blue' (did you mean 'colour'?)"
+        "plugins.options.good.color: no such option, found 'blue' (did you mean 'colour'? there are: colour)"
         in refused(tmp_path, GOOD, options={"good": {"color": "blue"}})
     )
     assert "which is not enabled" in refused(tmp_path, GOOD, options={"vnic": {}})
