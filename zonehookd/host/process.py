@@ -12,6 +12,7 @@ import os
 import pwd
 import shutil
 import signal
+import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
@@ -139,6 +140,52 @@ class Processes:
         )
         return child
 
+    async def call(
+        self, argv: Sequence[str], *, lane: Lane, stdin: str, timeout_s: float, keep_bytes: int = 1 << 14
+    ) -> Finished:
+        """A program that is not of the system, and may leave children behind: done when it has exited, whoever holds
+        its output open then. Of each stream only the first `keep_bytes` are kept. Raises as `run`."""
+        path = self.locate(argv[0])
+        if path is None:
+            raise CommandNotFound(argv, "is not there, or cannot be executed")
+        async with self._slots[lane]:
+            if self._closed:
+                raise CommandError(argv, "was not begun: we are stopping")
+            began = time.monotonic()
+            with contextlib.ExitStack() as open_files:
+                given = open_files.enter_context(tempfile.TemporaryFile())  # who reads none of it holds up nobody
+                given.write(stdin.encode())
+                given.seek(0)
+                out = open_files.enter_context(_Overheard(keep_bytes))
+                err = open_files.enter_context(_Overheard(keep_bytes))
+                try:
+                    child = await asyncio.create_subprocess_exec(
+                        path,
+                        *argv[1:],
+                        stdin=given,
+                        stdout=out.inlet,
+                        stderr=err.inlet,
+                        env=self._environ,
+                        cwd="/",
+                        start_new_session=True,
+                        umask=_UMASK,
+                    )
+                except OSError as problem:  # a script without its first line, a program for another machine
+                    raise CommandError(argv, f"cannot be run: {problem.strerror}") from problem
+                out.begin()
+                err.begin()
+                try:
+                    async with asyncio.timeout(timeout_s):
+                        status = await child.wait()
+                except TimeoutError:
+                    await _stop(child)
+                    raise CommandTimedOut(argv, f"did not finish within {timeout_s:g} s and was stopped") from None
+                except BaseException:
+                    await _stop(child)
+                    raise
+                reply = Reply(status, out.text(), err.text())
+        return Finished(reply, time.monotonic() - began)
+
     async def _read(self, stream: asyncio.StreamReader | None, argv: Sequence[str], most: int) -> str:
         assert stream is not None
         chunks: list[bytes] = []
@@ -149,6 +196,45 @@ class Processes:
                 raise CommandError(argv, f"printed more than {most} bytes and was stopped")
             chunks.append(chunk)
         return b"".join(chunks).decode(errors="replace")
+
+
+class _Overheard:
+    """A pipe that is read as long as it is of interest, and of which only the beginning is kept."""
+
+    def __init__(self, keep_bytes: int) -> None:
+        self._keep_bytes = keep_bytes
+        self._kept = b""
+        self._outlet, self.inlet = os.pipe()
+        os.set_blocking(self._outlet, False)
+
+    def __enter__(self) -> _Overheard:
+        return self
+
+    def begin(self) -> None:
+        """The child has its end."""
+        os.close(self.inlet)
+        self.inlet = -1
+        asyncio.get_running_loop().add_reader(self._outlet, self._hear)
+
+    def text(self) -> str:
+        self._hear()
+        return self._kept.decode(errors="replace")
+
+    def _hear(self) -> None:
+        """Once around, and no more: who floods it waits for us."""
+        try:
+            piece = os.read(self._outlet, _CHUNK_BYTES)
+        except BlockingIOError:
+            return
+        if not piece:
+            asyncio.get_running_loop().remove_reader(self._outlet)
+        self._kept += piece[: self._keep_bytes - len(self._kept)]
+
+    def __exit__(self, *exception: object) -> None:
+        asyncio.get_running_loop().remove_reader(self._outlet)
+        for fd in (self._outlet, self.inlet):
+            if fd >= 0:
+                os.close(fd)
 
 
 def _identity(argv: Sequence[str], user: str) -> dict[str, Any]:
