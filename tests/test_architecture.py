@@ -50,6 +50,10 @@ ALLOWED: dict[str, tuple[set[str], str]] = {
         {"errors", "model", "illumos", "store", "engine", "bus"},
         "the bus shows what the engine knows, and decides nothing",
     ),
+    "hooks": (
+        {"bus", "config", "engine", "errors", "hooks", "host", "log", "model", "plugin", "store", "wire"},
+        "hooks are told what the engine has seen; what they refuse, the gate and the dispatcher are told by the daemon",
+    ),
     "lines": ({"engine", "host", "model"}, "the log listens; nobody asks it"),
     "metrics": ({"__init__", "errors", "model", "engine"}, "metrics listen; nobody asks them"),
     "traffic": (

@@ -34,6 +34,7 @@ from zonehookd.config.gateway import (
     StaticSection,
     TlsSection,
 )
+from zonehookd.config.hooks import HooksSection, OnFailureSection
 from zonehookd.config.network import DhcpSection, NameSection, NetworkSection
 from zonehookd.config.provisioning import ProvisioningSection
 from zonehookd.config.section import NetworkName, Section
@@ -48,11 +49,13 @@ __all__ = [
     "ForwardSection",
     "GatewaySection",
     "GuardSection",
+    "HooksSection",
     "LogSection",
     "MetricsSection",
     "NameSection",
     "NetworkName",
     "NetworkSection",
+    "OnFailureSection",
     "Origins",
     "PathsSection",
     "PluginsSection",
@@ -104,6 +107,7 @@ class Config(Section):
     guard: GuardSection = GuardSection()
     metrics: MetricsSection = MetricsSection()
     plugins: PluginsSection = PluginsSection()
+    hooks: HooksSection = HooksSection()
     log: LogSection = LogSection()
     _origins: Origins = PrivateAttr(default_factory=Origins)
 
