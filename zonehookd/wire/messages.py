@@ -84,10 +84,11 @@ class Result(Frame):
 
 
 class HookAnswer(BaseModel):
-    """`word`: done, later (ask again, perhaps after `again_after_s`) or never (refuse, where the moment may)."""
+    """`word`: done, later (ask again, perhaps after `again_after_s`), never (refuse, where the moment may) or failed.
+    `text`: why."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
-    word: Literal["done", "later", "never"]
+    word: Literal["done", "later", "never", "failed"]
     text: str = ""
     again_after_s: float | None = None
 
