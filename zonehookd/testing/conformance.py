@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -96,9 +97,12 @@ def _cleared(make: Make, views: Sequence[AnyView]) -> Iterator[str]:
         yield f"gone, and never done: {problem}"
         return
     for path, content in harness.host.everything().items():
-        if files.get(path) != content:
+        if files.get(path, "") != content:  # lines taken out of a file that was not there before leave an empty one
             yield f"{path} is {'changed' if path in files else 'left behind'}"
     yield from (f"{path} is lost" for path in files.keys() - harness.host.everything().keys())
+    fresh, now = (host.told(harness.host.questions) for host in (make().host, harness.host))
+    for argv, stdin in (each for each in fresh if fresh[each] != now[each]):
+        yield f"{shlex.join(argv)} answers otherwise than before: {now[argv, stdin]!r}, not {fresh[argv, stdin]!r}"
     left = [f"{each.kind} {each.name}" for each in harness.host.records if each not in records]
     if left:
         yield f"records are left behind: {', '.join(left)}"
@@ -138,8 +142,12 @@ def _same_end(harness: Harness, whole: Harness, when: str) -> Iterator[str]:
     except NotSettled as problem:
         yield f"{when}: {problem}"
         return
-    if harness.host.standing() != whole.host.standing():
+    one, other = harness.host, whole.host
+    if one.standing() != other.standing():
         yield f"{when}: it comes to another end than undisturbed"
+    asked = {**one.questions, **other.questions}
+    if one.told(asked) != other.told(asked):
+        yield f"{when}: commands answer otherwise in the end than undisturbed"
 
 
 def _built(make: Make, views: Sequence[AnyView]) -> Harness:

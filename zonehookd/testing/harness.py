@@ -12,7 +12,7 @@ from zonehookd.engine.applier import Applied, Applier
 from zonehookd.engine.blocks import Blocks
 from zonehookd.engine.claims import Claims, needed
 from zonehookd.engine.reconciler import PlannedStep
-from zonehookd.errors import PluginFailed
+from zonehookd.errors import CannotObserve, PluginFailed
 from zonehookd.model.outcome import StepResult
 from zonehookd.model.plan import Note, Plan, Step, describe
 from zonehookd.model.subject import Subject
@@ -109,7 +109,7 @@ class Harness:
     # -- looks
 
     def plan(self) -> Planned:
-        """One look. A bug of a plugin that is a class is raised as it is; what the contract forbids is PluginFailed."""
+        """One look. An exception of a plugin in Python is raised as it is."""
         return _run(self._plan())
 
     def apply(self, steps_max: int | None = None) -> Done:
@@ -126,16 +126,16 @@ class Harness:
         claims: Claims = {}
         blocks = Blocks(look)
         plans: dict[Subject, Plan] = {}
+        blind = {each: answer.blind for each, answer in answers.items() if answer.blind}
+        failed = {each: answer.failed for each, answer in answers.items() if answer.failed}
         for each, answer in answers.items():
-            if answer.failed and isinstance(self._plugin, type):
-                raise PluginFailed(answer.failed)
-            plans[each] = needed(answer.plan, (each, self.name), claims, blocks)
-        return Planned(
-            plans,
-            {each: answer.plan for each, answer in answers.items()},
-            {each: answer.blind for each, answer in answers.items() if answer.blind},
-            {each: answer.failed for each, answer in answers.items() if answer.failed},
-        )
+            try:
+                plans[each] = needed(answer.plan, (each, self.name), claims, blocks)
+            except CannotObserve as problem:
+                blind[each] = str(problem)
+            except PluginFailed as problem:
+                failed[each] = str(problem)
+        return Planned(plans, {each: answer.plan for each, answer in answers.items()}, blind, failed)
 
     async def _apply(self, steps_max: int | None = None) -> Done:
         planned = await self._plan()

@@ -24,6 +24,7 @@ from zonehookd.store.store import Store
 
 T = TypeVar("T")
 Argv = tuple[str, ...]
+Question = tuple[Argv, str]  # arguments and standard input
 Does = Callable[[Argv, str], Reply | str]  # arguments and standard input -> what it prints, or the whole Reply
 
 
@@ -56,6 +57,7 @@ class Host:
         self.unreadable: set[str] = set()
         self.ran: list[Argv] = []
         self.asked: list[Argv] = []
+        self.questions: dict[Question, None] = {}  # each once
         self.dialect, self.site, self.real = dialect or Dialect(), site, real
         self.store = Store(Path(":memory:"))
         weakref.finalize(self, self.store.close)
@@ -113,19 +115,27 @@ class Host:
 
     async def run(self, query_or_change: Query[T] | Change, *, why: str, subject: Subject | None) -> Finished:
         argv = query_or_change.argv
-        (self.asked if isinstance(query_or_change, Query) else self.ran).append(argv)
+        if isinstance(query_or_change, Query):
+            self.asked.append(argv)
+            self.questions[argv, query_or_change.stdin] = None
+        else:
+            self.ran.append(argv)
         if self.deaf:
             self.unanswered += 1
             raise CommandTimedOut(argv, "did not finish in time and was stopped")
         if isinstance(query_or_change, Change) and self.fail_at == len(self.ran) - 1:
             return Finished(Reply(1, "", "it fails once, for the test"), 0.0)
+        script = self._script(argv)
+        if script.left is not None:
+            script.left -= 1
+        said = script.does(argv, query_or_change.stdin)
+        return Finished(Reply(0, said, "") if isinstance(said, str) else said, 0.0)
+
+    def _script(self, argv: Argv) -> _Script:
         line = " ".join(argv)
         for script in reversed(self._scripts):
             if script.left != 0 and fnmatchcase(line, script.pattern):
-                if script.left is not None:
-                    script.left -= 1
-                said = script.does(argv, query_or_change.stdin)
-                return Finished(Reply(0, said, "") if isinstance(said, str) else said, 0.0)
+                return script
         raise Unscripted(f"nobody says what this command does; host.answer({shlex.join(argv)!r}, …) would")
 
     # -- what a test compares
@@ -133,6 +143,16 @@ class Host:
     def standing(self) -> object:
         """All that plugins can have changed, but for what commands did: files, their modes, records."""
         return self.everything(), dict(self.modes), self.records
+
+    def told(self, questions: Iterable[Question]) -> Mapping[Question, object]:
+        """What each of them is answered now."""
+        answers: dict[Question, object] = {}
+        for argv, stdin in questions:
+            try:
+                answers[argv, stdin] = self._script(argv).does(argv, stdin)
+            except CommandTimedOut as problem:
+                answers[argv, stdin] = str(problem)
+        return answers
 
     def everything(self) -> Mapping[str, str]:
         """All files, the real ones too."""
