@@ -38,6 +38,10 @@ ALLOWED: dict[str, tuple[set[str], str]] = {
         {"errors", "illumos", "model", "plugin", "wire"},
         "what is sent to plugins elsewhere is the contract, as JSON",
     ),
+    "worker": (
+        {"errors", "host", "illumos", "model", "plugin", "wire"},
+        "a plugin's own process has the contract and the wire, and nothing of the daemon",
+    ),
     "engine": (
         {"errors", "model", "illumos", "host", "store", "plugin", "engine"},
         "the heart knows no ZeroMQ, no metrics, no configuration file",

@@ -26,7 +26,7 @@ from zonehookd.errors import PluginRefused
 from zonehookd.plugin.contract import API, AnyPlugin, GatewayPlugin, NetworkPlugin, PluginOptions, ZonePlugin
 from zonehookd.plugin.finding import GROUP, Found, bundled_folder, entry_point, find, missing, nearest, unsafe
 
-__all__ = ["build", "bundled_folder", "complaints", "find", "load", "option_faults", "order", "plugin_class"]
+__all__ = ["build", "built", "bundled_folder", "complaints", "find", "load", "option_faults", "order", "plugin_class"]
 
 _BASES = (ZonePlugin, NetworkPlugin, GatewayPlugin)
 _METHODS = {  # parameters, self included
@@ -60,7 +60,11 @@ def load(
 
 def build(found: Found, options: Mapping[str, Any]) -> AnyPlugin:
     """One plugin written in Python, in this process. Raises PluginRefused with every complaint, one a line."""
-    cls = plugin_class(found)
+    return built(found, plugin_class(found), options)
+
+
+def built(found: Found, cls: type[AnyPlugin], options: Mapping[str, Any]) -> AnyPlugin:
+    """Of a class that keeps the contract. Raises PluginRefused."""
     try:
         plugin = cls(checked_options(found.name, cls.Options, options))
     except PluginRefused:
@@ -83,7 +87,7 @@ def complaints(found: Found, options: Mapping[str, Any]) -> Sequence[str]:
     wrong = list(_faults(found, cls))
     if not wrong:
         try:
-            build(found, options)
+            built(found, cls, options)
         except PluginRefused as problem:
             return str(problem).splitlines()
     elif isinstance(cls.Options, type) and issubclass(cls.Options, PluginOptions):

@@ -39,7 +39,10 @@ class Frame(BaseModel):
 
 class Hello(Frame):
     """`instance` as in the environment. `api`: of the contract, see plugin/contract.py. `kind`: what it works on, None
-    for a hook. `schema_of_options`: JSON schema, for people; the worker itself judges its options. `moments`: a hook's."""
+    for a hook. `schema_of_options`: JSON schema, for people; the worker itself judges its options. `moments`: a hook's.
+
+    What cannot even be loaded says hello with its name and nothing else, and why once it is welcomed: refused.
+    """
 
     type: Literal["hello"] = "hello"
     instance: str
@@ -134,8 +137,9 @@ class Welcome(Frame):
 
 
 class Shown(BaseModel):
-    """A subject. `view` null: as it was shown last time. `records`: what our books say was made for it; `plugin` says
-    by whom. A zone that is gone comes once more, in state ``absent``."""
+    """A subject. `view` null: as it was shown last time; never for what is gone (wire/views.py), which nobody keeps.
+    `records`: what our books say was made for it; `plugin` says by whom. A zone that is gone comes once more, in state
+    ``absent``."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     subject: str

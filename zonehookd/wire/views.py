@@ -42,6 +42,17 @@ def received(kind: str, shown: Mapping[str, Any]) -> AnyView:
     return view
 
 
+def gone(view: AnyView) -> bool:
+    """It may never come again, so neither side keeps its view: shown again, it is shown whole."""
+    match view:
+        case ZoneView():
+            return view.zone.absent
+        case NetworkView():
+            return view.network is None
+        case GatewayView():
+            return view.gateway is None
+
+
 def schema(kind: str) -> dict[str, Any]:
     """JSON schema of a view, for the documentation."""
     return _adapter(kind).json_schema(mode="serialization")
