@@ -34,7 +34,7 @@ class Traffic:
         self._log = logger
         self._found: Mapping[str, kstat.Traffic] = {}
         self._read_s = 0.0  # monotonic
-        self._read_at = 0.0  # wall clock
+        self._read_at = time.time()  # wall clock; until the first reading, when we began to try
         self._trouble = ""
 
     async def run(self) -> None:
@@ -61,9 +61,7 @@ class Traffic:
         """Metric -> (link, zone, network) -> number; on the thread of the scrape."""
         found = self._found if time.monotonic() - self._read_s <= _STALE * self._every_s else {}
         site = self._site()
-        if site is None or not self._read_s:
-            return {}
-        placed = [(labels, found[name]) for labels, name in sorted(_links(site)) if name in found]
+        placed = [(labels, found[name]) for labels, name in sorted(_links(site) if site else ()) if name in found]
         counted = placed[: self._links_max]
         answers: dict[str, dict[tuple[str, ...], float]] = {name: {} for name in (*NAMES, "link_up")}
         for labels, one in counted:

@@ -187,14 +187,21 @@ class Metrics:
             self._set("last_full_reconcile_timestamp_seconds", time.time())
         self._count("missed_changes_total", "zone", by=unannounced)
         if site is not self._site:
+            self._begin(site)
             self._exhausted(site, self._site)
             self._site = site
 
-    def _exhausted(self, site: Site, before: Site | None) -> None:
-        """NICs for which a pool has nothing, since the last look."""
+    def _begin(self, site: Site) -> None:
+        """What is declared begins with 0."""
         for name, network in site.networks.items():
             if network.pool:
                 self._counters["pool_exhausted_total"].labels(name)
+        for name, gateway in site.gateways.items():
+            for method in TABLE["proxy_changes_total"].labels[1].values if gateway.proxy else ():
+                self._counters["proxy_changes_total"].labels(name, method)
+
+    def _exhausted(self, site: Site, before: Site | None) -> None:
+        """NICs for which a pool has nothing, since the last look."""
         known = {each for one in before.attached.values() for each in one.refusals} if before is not None else set()
         for refusal in (each for one in site.attached.values() for each in one.refusals):
             if refusal.code == "pool-exhausted" and refusal not in known:

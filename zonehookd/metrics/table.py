@@ -240,7 +240,8 @@ _LINKS = (
     Row("link_transmit_errors_total", "counter", "Packets that could not be sent", _LINK, True, _TRAFFIC),
     Row("link_up", "gauge", "1 while the link is up, 0 down; left out while it is unknown", _LINK, True, _TRAFFIC),
     Row("links_uncounted", "gauge", "Links beyond `[metrics] links_max`, which are left out", (), True, _TRAFFIC),
-    Row("traffic_last_read_timestamp_seconds", "gauge", "When the counters were last read", (), True, _TRAFFIC),
+    Row("traffic_last_read_timestamp_seconds", "gauge", "When the counters were last read; before that, when the "
+        "daemon started", (), True, _TRAFFIC),
 )  # fmt: skip
 
 GROUPS: dict[str, tuple[Row, ...]] = {
