@@ -29,13 +29,15 @@ _TOGETHER_MAX = 500  # subjects in one call, so that a call has an end, and nobo
 @dataclass(frozen=True, slots=True)
 class ForeignPlugin:
     """`kind` None: it has not said yet what it works on. `down`: why it cannot be asked now; "" when it can.
-    `starting`: it is down because it is just coming up. `required`: without its answer a subject is in trouble."""
+    `starting`: it is down because it is just coming up. `required`: without its answer a subject is in trouble.
+    `user`: as whom what it plans is carried out; "": as ourselves."""
 
     name: str
     kind: Kind | None
     required: bool = False
     down: str = ""
     starting: bool = False
+    user: str = ""
 
     def is_for(self, subject: Subject) -> bool:
         return (self.kind or "zone") == subject.kind

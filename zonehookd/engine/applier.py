@@ -9,13 +9,13 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from zonehookd.engine import blocks
+from zonehookd.engine import as_user, blocks
 from zonehookd.engine.reconciler import PlannedStep
 from zonehookd.errors import CommandError, CommandFailed
 from zonehookd.host.doors import Commands, Files
 from zonehookd.model.command import Change, Verdict
 from zonehookd.model.outcome import Result, StepResult
-from zonehookd.model.plan import Forget, Remember, RemoveFile, WriteBlock, WriteFile
+from zonehookd.model.plan import BLOCK, Forget, Remember, RemoveFile, WriteBlock, WriteFile
 from zonehookd.model.subject import Subject
 from zonehookd.store.store import Store
 
@@ -67,8 +67,11 @@ class Applier:
         try:
             match step:
                 case Change():
-                    change = replace(step, lane=f"plugin {planned.plugin}") if planned.foreign else step
+                    lane = f"plugin {planned.plugin}"
+                    change = replace(step, lane=lane, user=planned.user) if planned.foreign else step
                     return await self._command(change, subject)
+                case WriteFile() | RemoveFile() | WriteBlock() if planned.user:
+                    return await self._as_user(step, planned, subject)
                 case Remember():
                     self._store.remember(step.record)
                 case Forget():
@@ -84,6 +87,16 @@ class Applier:
         except (OSError, ValueError) as problem:
             return _AGAIN, f"{subject}: {planned.plugin}: {step.why}: {problem}"
         return None, ""
+
+    async def _as_user(
+        self, step: WriteFile | RemoveFile | WriteBlock, planned: PlannedStep, subject: Subject
+    ) -> tuple[Verdict | None, str]:
+        if isinstance(step, WriteBlock) and step.body:
+            self._store.remember(blocks.record(step.path, planned.plugin, subject))
+        verdict, error = await self._command(as_user.change(step, planned.plugin, subject, planned.user), subject)
+        if verdict is None and isinstance(step, WriteBlock) and not step.body:
+            self._store.forget(BLOCK, blocks.name(step.path, planned.plugin, subject))
+        return verdict, error
 
     async def _command(self, change: Change, subject: Subject) -> tuple[Verdict | None, str]:
         if change.only_if is not None:

@@ -45,6 +45,11 @@ def name(path: Path, plugin: str, subject: Subject) -> str:
     return f"{path} {mark(plugin, subject)}"
 
 
+def record(path: Path, plugin: str, subject: Subject) -> Record:
+    """Of lines that stand there, or are about to."""
+    return Record(BLOCK, name(path, plugin, subject), subject, plugin, {"path": str(path)})
+
+
 def carry_out(step: WriteBlock, plugin: str, subject: Subject, files: Files, store: Store) -> None:
     """Raises OSError, ValueError (a file whose lines of ours do not pair)."""
     key = name(step.path, plugin, subject)
@@ -54,7 +59,7 @@ def carry_out(step: WriteBlock, plugin: str, subject: Subject, files: Files, sto
         text = ""
     if step.body:
         new = marked.with_block(text, mark(plugin, subject), _body(step))
-        store.remember(Record(BLOCK, key, subject, plugin, {"path": str(step.path)}))
+        store.remember(record(step.path, plugin, subject))
     else:
         new = marked.without_block(text, mark(plugin, subject))
     if new != text:

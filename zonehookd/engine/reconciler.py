@@ -42,12 +42,13 @@ Called = Callable[[str, str, str, int], None]  # plugin, verb, result (ok|blind|
 @dataclass(frozen=True, slots=True)
 class PlannedStep:
     """`apart`: it goes on where another plugin's step has failed, and none waits for it. `foreign`: of a plugin in a
-    process of its own, whose commands take turns among themselves only."""
+    process of its own, whose commands take turns among themselves only; `user`: as whom they and its files go."""
 
     plugin: str
     step: Step
     apart: bool = False
     foreign: bool = False
+    user: str = ""
 
 
 @dataclass(slots=True)
@@ -310,7 +311,7 @@ def _add_foreign(
     blind, failed, notes = answer.blind, answer.failed, answer.plan.notes
     try:
         plan = needed(checked(answer.plan), (into.subject, plugin.name), claims, blocks)
-        into.steps += [PlannedStep(plugin.name, step, apart=True, foreign=True) for step in plan.steps]
+        into.steps += [PlannedStep(plugin.name, step, True, True, plugin.user) for step in plan.steps]
     except CannotObserve as problem:
         blind = f"{plugin.name}: {problem}"
     except PluginFailed as problem:

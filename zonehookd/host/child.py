@@ -1,4 +1,4 @@
-"""A process that stays: what it prints is heard as it comes, and its end is its exit, whoever holds its pipes by then."""
+"""A process that stays: what it prints is heard as it comes; its end is its exit, whoever holds its pipes by then."""
 
 from __future__ import annotations
 
