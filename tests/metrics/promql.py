@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator
 from zonehookd.metrics.table import TABLE
 
 _OURS = {"instance", "job"}  # Prometheus puts them on every sample
-_SELECTOR = re.compile(r"\b(zonehookd[a-z0-9_]*(?::[a-zA-Z0-9_]+)*)(?:\{([^}]*)\})?")
+_SELECTOR = re.compile(r"\b(zonehookd[_:][a-z0-9_]*(?::[a-zA-Z0-9_]+)*)(?:\{([^}]*)\})?")
 _MATCHER = re.compile(r'(\w+)\s*(?:=~|!~|!=|=)\s*"([^"]*)"')
 _GROUPING = re.compile(r"\b(?:by|without|on|ignoring|group_left|group_right)\s*\(([^)]*)\)")
 _SUFFIXES = ("_bucket", "_count", "_sum")
