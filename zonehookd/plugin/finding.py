@@ -48,6 +48,11 @@ class Found:
         return f"the package in {self.path}" if self.shape == "package" else str(self.path)
 
 
+def is_name(name: str) -> bool:
+    """As NAME_RULE says."""
+    return _NAME.fullmatch(name) is not None
+
+
 def bundled_folder() -> Path:
     """Our own plugins: beside the package in a checkout, below share/ when installed."""
     checkout = Path(__file__).resolve().parents[2] / "plugins"
