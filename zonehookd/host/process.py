@@ -17,7 +17,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 from zonehookd.errors import CommandError, CommandNotFound, CommandTimedOut
 from zonehookd.host.child import Child
@@ -47,7 +47,9 @@ class Finished:
 
 
 class Processes:
-    def __init__(self, search_path: str, limits: Limits) -> None:
+    def __init__(self, search_path: str, limits: Limits, *, groups: bool = True) -> None:
+        """`groups` False: what is called stays in our own process group, and is ended with us."""
+        self._groups = groups
         self._environ = {"PATH": search_path, "LC_ALL": "C", "LANG": "C", "TZ": os.environ.get("TZ", "UTC")}
         self._limits = limits
         # Slots of their own, also for each plugin elsewhere: changes that hang never stop us from looking, and so on.
@@ -167,7 +169,7 @@ class Processes:
                         stderr=err.inlet,
                         env=self._environ,
                         cwd="/",
-                        start_new_session=True,
+                        start_new_session=self._groups,
                         umask=_UMASK,
                     )
                 except OSError as problem:  # a script without its first line, a program for another machine
@@ -178,10 +180,10 @@ class Processes:
                     async with asyncio.timeout(timeout_s):
                         status = await child.wait()
                 except TimeoutError:
-                    await _stop(child)
+                    await _stop(child, group=self._groups)
                     raise CommandTimedOut(argv, f"did not finish within {timeout_s:g} s and was stopped") from None
                 except BaseException:
-                    await _stop(child)
+                    await _stop(child, group=self._groups)
                     raise
                 reply = Reply(status, out.text(), err.text())
         return Finished(reply, time.monotonic() - began)
@@ -203,7 +205,7 @@ class _Overheard:
 
     def __init__(self, keep_bytes: int) -> None:
         self._keep_bytes = keep_bytes
-        self._kept = b""
+        self._kept = bytearray()
         self._outlet, self.inlet = os.pipe()
         os.set_blocking(self._outlet, False)
 
@@ -217,18 +219,21 @@ class _Overheard:
         asyncio.get_running_loop().add_reader(self._outlet, self._hear)
 
     def text(self) -> str:
-        self._hear()
+        """What is kept, with what is still in the pipe."""
+        while self._hear() and len(self._kept) < self._keep_bytes:
+            pass
         return self._kept.decode(errors="replace")
 
-    def _hear(self) -> None:
-        """Once around, and no more: who floods it waits for us."""
+    def _hear(self) -> bool:
+        """Once around, and no more: who floods it waits for us. False: there is nothing."""
         try:
             piece = os.read(self._outlet, _CHUNK_BYTES)
         except BlockingIOError:
-            return
+            return False
         if not piece:
             asyncio.get_running_loop().remove_reader(self._outlet)
         self._kept += piece[: self._keep_bytes - len(self._kept)]
+        return bool(piece)
 
     def __exit__(self, *exception: object) -> None:
         asyncio.get_running_loop().remove_reader(self._outlet)
@@ -248,6 +253,11 @@ def _identity(argv: Sequence[str], user: str) -> dict[str, Any]:
     return {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": groups}
 
 
+def become(argv: Sequence[str]) -> NoReturn:
+    """This process goes on as that program, with its environment, open files and limits. Raises OSError."""
+    os.execv(argv[0], list(argv))  # noqa: S606 - an argument list, and no shell
+
+
 async def _feed(stream: asyncio.StreamWriter | None, text: str) -> None:
     if stream is None:
         return
@@ -260,13 +270,13 @@ async def _feed(stream: asyncio.StreamWriter | None, text: str) -> None:
         stream.close()
 
 
-async def _stop(child: asyncio.subprocess.Process) -> None:
-    """Terminate, wait, kill: the whole process group, and never leave a zombie."""
+async def _stop(child: asyncio.subprocess.Process, *, group: bool = True) -> None:
+    """Terminate, wait, kill: the whole process group, if it has one of its own, and never leave a zombie."""
     for number in (signal.SIGTERM, signal.SIGKILL):
         if child.returncode is not None:
             return
         with contextlib.suppress(ProcessLookupError):
-            os.killpg(child.pid, number)
+            (os.killpg if group else os.kill)(child.pid, number)
         try:
             async with asyncio.timeout(_GRACE_S):
                 await child.wait()
