@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from zonehookd.errors import PluginFailed
 from zonehookd.model.command import Change, judge_default
@@ -109,10 +109,38 @@ def own_kind(plugin: str, kind: str) -> str:
 
 
 def sent(plan: Plan) -> tuple[list[AnyFrame], list[NoteFrame]]:
-    """Raises PluginFailed for what cannot be sent."""
-    notes = [NoteFrame(kind=n.kind, text=n.text, code=n.code, object=n.object, hint=n.hint,
-                       again_after_s=n.again_after_s) for n in plan.notes]  # fmt: skip
-    return [_sent(step) for step in plan.steps], notes
+    """Raises PluginFailed for what cannot be sent, with the step or note it is about."""
+    if len(plan.steps) > STEPS_MAX:
+        raise PluginFailed(f"plan: {len(plan.steps)} steps for one subject, and {STEPS_MAX} are the most")
+    return [_framed(step) for step in plan.steps], [_note(note) for note in plan.notes]
+
+
+def _framed(step: Step) -> AnyFrame:
+    try:
+        return _sent(step)
+    except ValidationError as problem:
+        raise PluginFailed(
+            f"plan: {type(step).__name__} of which the why is {step.why!r}: {_fault(problem)}"
+        ) from problem
+
+
+def _note(note: Note) -> NoteFrame:
+    try:
+        return NoteFrame(
+            kind=note.kind,
+            text=note.text,
+            code=note.code,
+            object=note.object,
+            hint=note.hint,
+            again_after_s=note.again_after_s,
+        )
+    except ValidationError as problem:
+        raise PluginFailed(f"plan: the note {note.text!r}: {_fault(problem)}") from problem
+
+
+def _fault(problem: ValidationError) -> str:
+    first = problem.errors(include_url=False)[0]
+    return f"{'.'.join(map(str, first['loc']))}: {first['msg']}, found {first['input']!r:.80}"
 
 
 def _sent(step: Step) -> AnyFrame:
@@ -120,6 +148,9 @@ def _sent(step: Step) -> AnyFrame:
         case Change():
             if step.judge is not judge_default:
                 raise PluginFailed(f"plan: {describe(step)!r}: a judge of one's own cannot be sent")
+            if step.silent or step.user:
+                what = "silent" if step.silent else "user"
+                raise PluginFailed(f"plan: {describe(step)!r}: {what} is not for plugins in a process of their own")
             given = {name: getattr(step, name) for name in ("stdin", "timeout_s", "secret", "cause", "label")}
             only_if = None if step.only_if is None else _record_sent(step.only_if)
             return RunFrame(argv=list(step.argv), why=step.why, shows=list(step.shows), only_if=only_if, **given)

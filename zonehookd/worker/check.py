@@ -13,8 +13,8 @@ from zonehookd.worker import executable, program
 
 
 async def complaints(found: Found, options: Mapping[str, Any]) -> Sequence[str]:
-    """One line each, with its cure; none: it fits. It is loaded here, or run to describe itself: where its code must not
-    run, start `python -m zonehookd.worker --check` instead."""
+    """One line each, with its cure; none: it fits. It is loaded here, or run to describe itself: where its code must
+    not run, start `python -m zonehookd.worker --check` instead."""
     try:
         match found.shape:
             case "folder" | "package":
