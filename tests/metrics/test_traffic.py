@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 import structlog
 from fixtures import Admin, Build
-from lab.faults import Fault
 from lab.world import Link
 from paper import Engine
 
+from zonehookd.errors import CommandTimedOut
+from zonehookd.host.process import Finished
 from zonehookd.metrics.table import TABLE
+from zonehookd.model.command import Query
 from zonehookd.traffic import METRICS, NAMES, Traffic
 
 
@@ -55,12 +58,18 @@ def test_links_beyond_the_cap_are_counted_and_left_out(wired: Engine) -> None:
     assert traffic.answers()["links_uncounted"] == {(): 1.0}
 
 
-def test_a_reading_that_fails_leaves_the_last_one_until_it_is_old(wired: Engine, admin: Admin) -> None:
+def test_a_reading_that_fails_leaves_the_last_one_until_it_is_old(
+    wired: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def times_out(asked: Query[Any], **why: object) -> Finished:
+        raise CommandTimedOut(asked.argv, "did not finish within 30 s and was stopped")
+
     traffic = reader(wired)
     asyncio.run(traffic.read())
     before = traffic.answers()
-    admin.world.faults.add(Fault("kill", "kstat *", times=1))
-    asyncio.run(traffic.read())
+    with monkeypatch.context() as patch:
+        patch.setattr(wired.commands, "run", times_out)
+        asyncio.run(traffic.read())
     assert traffic.answers() == before and before["link_up"]
     old = reader(wired, every_s=0.0)
     asyncio.run(old.read())
