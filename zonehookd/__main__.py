@@ -42,8 +42,8 @@ async def _run(file: Path) -> None:
 
 def _check(file: Path) -> None:
     checked = check(file)
-    networks, plugins = checked.declared.networks, checked.plugins
-    click.echo(f"{file}: {len(networks)} networks, plugins {', '.join(plugin.name for plugin in plugins)}: good")
+    networks = checked.declared.networks
+    click.echo(f"{file}: {len(networks)} networks, plugins {', '.join(checked.names)}: good")
 
 
 if __name__ == "__main__":

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -17,7 +16,6 @@ from zonehookd.bus.messages import (
     LinkRow,
     NetworkRow,
     PlanReply,
-    PluginRow,
     ReloadReply,
     Request,
     SourceRow,
@@ -35,7 +33,6 @@ from zonehookd.model.event import Event
 from zonehookd.model.gateway import Declaration
 from zonehookd.model.outcome import Outcome
 from zonehookd.model.route import DRAIN
-from zonehookd.plugin.contract import AnyPlugin
 from zonehookd.routes.answers import RouteAnswers
 from zonehookd.store.store import Store
 
@@ -55,6 +52,7 @@ class Condition:
         self.last_full_s: float | None = None
         self.sources: dict[str, SourceRow] = {}
         self.waiting = self.working = 0
+        self.plugins: Callable[[], list[str]] = list  # those in workers that are not well, and why
         self.without_gate: Callable[[], list[str]] = list  # brands that should have the gate and have not, and why
 
     def hinted(self, event: Event, new: bool) -> None:
@@ -114,7 +112,6 @@ class Answers:
             "plan": self.plan,
             "apply": self.apply,
             "explain": self.explain,
-            "plugins": self.plugins,
             "reload": self.reload,
         }
 
@@ -152,6 +149,7 @@ class Answers:
             config_error=condition.config_error,
             rebuilt=condition.rebuilt,
             without_gate=condition.without_gate(),
+            plugins=condition.plugins(),
             routes=sum(routes.values()),
             unserved=sum(count for (_, state), count in routes.items() if state == "unserved"),
         )
@@ -219,16 +217,3 @@ class Answers:
             routes=self._routes.of_zone(site, name),
         )
 
-    async def plugins(self, request: Request) -> list[PluginRow]:
-        return [_plugin_row(plugin) for plugin in self._dispatcher.reconciler.plugins]
-
-
-def _plugin_row(plugin: AnyPlugin) -> PluginRow:
-    about = (sys.modules[type(plugin).__module__].__doc__ or "").strip().splitlines()
-    return PluginRow(
-        name=plugin.name,
-        kind=plugin.kind,
-        after=list(plugin.after),
-        options=plugin.options.model_dump(mode="json"),
-        about=about[0] if about else "",
-    )

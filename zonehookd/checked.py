@@ -12,8 +12,9 @@ from pathlib import Path
 from zonehookd.config import Config, load
 from zonehookd.declaration import declare
 from zonehookd.errors import PluginRefused
+from zonehookd.foreign.chosen import choose
+from zonehookd.foreign.spec import Spec
 from zonehookd.model.gateway import Declaration
-from zonehookd.plugin import loader
 from zonehookd.plugin.contract import AnyPlugin
 
 
@@ -22,6 +23,12 @@ class Checked:
     config: Config
     declared: Declaration
     plugins: Sequence[AnyPlugin]
+    foreign: Sequence[Spec]
+
+    @property
+    def names(self) -> list[str]:
+        """Of all plugins, ours first."""
+        return [*(each.name for each in self.plugins), *(each.name for each in self.foreign)]
 
 
 def check(file: Path) -> Checked:
@@ -29,8 +36,8 @@ def check(file: Path) -> Checked:
     config = load(file)
     declared = declare(config)
     try:
-        plugins = loader.load(config.plugins.folders, config.plugins.enabled, config.plugins.options)
+        chosen = choose(config.plugins)
     except PluginRefused as problem:
         lines = (config.origins.located(line) for line in str(problem.args[0]).splitlines())
         raise PluginRefused("\n".join(lines), hint=problem.hint) from problem
-    return Checked(config, declared, plugins)
+    return Checked(config, declared, chosen.ours, chosen.foreign)

@@ -23,6 +23,7 @@ from zonehookd.bus.messages import ReloadReply
 from zonehookd.bus.publisher import Publisher
 from zonehookd.checked import check
 from zonehookd.config import Config
+from zonehookd.engine.abroad import ForeignPlans
 from zonehookd.engine.applier import Applier
 from zonehookd.engine.dispatcher import Dispatcher
 from zonehookd.engine.late import Late
@@ -34,6 +35,9 @@ from zonehookd.engine.site import Site
 from zonehookd.engine.survey import Survey
 from zonehookd.engine.timing import Timing
 from zonehookd.errors import CannotObserve, ConfigError, ZonehookError
+from zonehookd.foreign.answers import PluginAnswers
+from zonehookd.foreign.tools import Tools as WorkerTools
+from zonehookd.foreign.workers import ForeignWorkers
 from zonehookd.gate.gate import Gate
 from zonehookd.gate.gate import Tools as GateTools
 from zonehookd.guard.answers import GuardAnswers
@@ -62,6 +66,7 @@ from zonehookd.traffic import METRICS as TRAFFIC
 from zonehookd.traffic import Traffic
 
 Socket = TypeVar("Socket")
+_PLUGINS_S = 5.0  # that are just starting are waited for, before we say that we are ready
 _HUNG_S = 60.0  # without a beat of the loop: /healthz says no
 
 
@@ -104,11 +109,13 @@ class Daemon:
             self._condition,
             self._timeline,
         ]
+        self._workers = ForeignWorkers(self._tools_of_workers(config), checked.foreign, checked.names)
+        elsewhere = ForeignPlans(self._workers, lambda subject: self._dispatcher.again(subject))
         self._dispatcher = Dispatcher(
             self._look,
             self._store,
             Survey(config.paths.zones, config.timing.absence_s),
-            Reconciler(checked.plugins, self._metrics.called),
+            Reconciler(checked.plugins, self._metrics.called, elsewhere),
             Applier(self._host, self._files, self._store, lambda: self._dispatcher.stopping),
             _timing(config, self._supervisor.watchdog_s),
             self._listeners,
@@ -116,13 +123,17 @@ class Daemon:
         )
         shown = (self._condition, self._metrics)
         self._in_force = InForce(file, checked, self._dispatcher, self._look, self._files, self._store, *shown)
+        self._in_force.elsewhere = elsewhere
+        self._in_force.takes = lambda checked: self._workers.take(checked.foreign, checked.names)
+        self._condition.plugins = self._workers.trouble
+        self._metrics.show_workers(self._workers.counts)
         self._metrics.show_resources(self._store.all, self._dispatcher.latest)
         round_trip = functools.partial(self._metrics.round_trip, ZoneChannel.name)
         channel = ZoneChannel(heartbeat_s=config.timing.heartbeat_s, took=round_trip)
         files, poll = ZoneFiles(config.paths.zones, config.timing.files_s), Poll(config.timing.poll_s)
         self._sources: list[Source] = [channel, files, poll, self._health]
         self._metrics.show_channel(channel.name, lambda: asdict(channel.counts))
-        self._metrics.has((each.name for each in checked.plugins), (each.name for each in self._sources))
+        self._metrics.has(checked.names, (each.name for each in self._sources))
         heart = (self._dispatcher, self._look, self._store)
         leave = functools.partial(given_leave, self._log, self._audit)
         draining = Draining(self._dispatcher, self._store)
@@ -161,10 +172,18 @@ class Daemon:
         self._show_numbers()
         self._traffic = self._reads_traffic(config)
         asked = (answers, more, guarding, routes, self._gate)
-        handlers = {verb: handler for each in asked for verb, handler in each.handlers().items()}
+        plugins = PluginAnswers(lambda: self._dispatcher.reconciler.plugins, self._workers)
+        handlers = {verb: handler for each in (*asked, plugins) for verb, handler in each.handlers().items()}
         self._control = _bound(
             lambda: ControlServer(self._context, config.paths.run / "control.sock", handlers), config.paths.run
         )
+
+    def _tools_of_workers(self, config: Config) -> WorkerTools:
+        def came_up(plugin: str) -> None:
+            self._dispatcher.hint(Event("plugin", "ready", everything=True, text=plugin))
+
+        folder, took = config.paths.run / "plugins", self._metrics.call_took
+        return WorkerTools(self._context, self._processes, folder, self._look, self._log, came_up, took)
 
     def _reads_traffic(self, config: Config) -> Traffic | None:
         told = config.metrics
@@ -217,6 +236,7 @@ class Daemon:
                 await self._patiently(self._reclaim)
                 await self._patiently(self._in_force.hold_on)
                 self._dispatcher.declare(self._in_force.declared)
+                self._workers.begin()
                 self._guard.begin()
                 aside += [tasks.create_task(self._gate.run()), tasks.create_task(self._say_ready())]
                 if self._traffic is not None:
@@ -226,6 +246,7 @@ class Daemon:
                 for task in aside:
                     task.cancel()
         finally:
+            await self._workers.stop()
             if server is not None:
                 server.shutdown()
                 server.server_close()
@@ -280,6 +301,7 @@ class Daemon:
         say("records begun anew", why=self._store.rebuilt, reclaimed=found)
 
     async def _say_ready(self) -> None:
+        await self._workers.decided(_PLUGINS_S)
         await self._patiently(self._dispatcher.settled)
         if self._hung_up:
             await self._quietly()

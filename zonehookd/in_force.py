@@ -11,6 +11,7 @@ from zonehookd import log
 from zonehookd.answers import Condition
 from zonehookd.bus.messages import ReloadReply
 from zonehookd.checked import Checked, check
+from zonehookd.engine.abroad import ForeignPlans
 from zonehookd.engine.dispatcher import Dispatcher
 from zonehookd.engine.look import Look
 from zonehookd.engine.reconciler import Reconciler
@@ -41,6 +42,8 @@ class InForce:
     ) -> None:
         self.config, self.declared = checked.config, checked.declared
         self.changed: Callable[[], None] = lambda: None
+        self.takes: Callable[[Checked], None] = lambda checked: None  # is told of what is taken, before anybody looks
+        self.elsewhere: ForeignPlans | None = None  # who asks plugins in workers
         self._file = file
         self._dispatcher = dispatcher
         self._make_look = make_look
@@ -114,15 +117,14 @@ class InForce:
         self.config = config.model_copy(update={"site": self.config.site})
         self._condition.config_error = ""
         self._metrics.config_taken()
-        self._metrics.has(plugin.name for plugin in plugins)
+        self._metrics.has([*(plugin.name for plugin in plugins), *(spec.name for spec in checked.foreign)])
         self.declared = declared
         self._keep()
         self.changed()
-        self._dispatcher.reconciler = Reconciler(plugins, self._metrics.called)
+        self.takes(checked)
+        self._dispatcher.reconciler = Reconciler(plugins, self._metrics.called, self.elsewhere)
         self._dispatcher.declare(declared)
-        self._log.info(
-            "configuration taken", networks=len(declared.networks), plugins=(names := [p.name for p in plugins])
-        )
+        self._log.info("configuration taken", networks=len(declared.networks), plugins=(names := checked.names))
         return ReloadReply(
             config=str(self._file),
             networks=len(declared.networks),

@@ -12,6 +12,7 @@ Verb = Literal[
     "provisioning-setup", "provisioning-status", "provisioning-teardown",
     "guard-check", "guard-permit", "guard-restore", "guard-status",
     "brand-enable", "brand-disable", "brand-status",
+    "plugin-reload",
     "routes", "drain", "undrain",
 ]  # fmt: skip
 
@@ -32,6 +33,7 @@ class ProvisioningWish(BaseModel):
 
 class Request(Message):
     """`network`: of the provisioning verbs and guard-permit; `wish`: of provisioning-setup; `edited`: of plan;
+    `plugin`: of the plugin verbs;
     `operation`: of guard-check; `for_s`, `reason`: of guard-permit and drain; `brand`: of the brand verbs; `gateway`:
     of routes; `wait`: of drain.
     """
@@ -47,6 +49,7 @@ class Request(Message):
     brand: str | None = None
     gateway: str | None = None
     wait: bool = False
+    plugin: str | None = None
 
 
 class Reply(Message):
@@ -167,7 +170,7 @@ class SourceRow(BaseModel):
 
 class StatusReply(BaseModel):
     """`without_gate`: brands whose hooks should ask us and do not, each with the reason. `unserved`: routes that nobody
-    is behind now."""
+    is behind now. `plugins`: those in workers that are not well, a line each."""
 
     version: str
     ready: bool
@@ -187,14 +190,7 @@ class StatusReply(BaseModel):
     without_gate: list[str]
     routes: int
     unserved: int
-
-
-class PluginRow(BaseModel):
-    name: str
-    kind: str
-    after: list[str]
-    options: dict[str, Any]
-    about: str
+    plugins: list[str] = Field(default_factory=list)
 
 
 class ReloadReply(BaseModel):

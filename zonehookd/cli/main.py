@@ -78,8 +78,8 @@ def status(context: click.Context, as_json: bool) -> None:
     settings = settings_of(context, as_json)
     answer = settings.ask("status")
     settings.show(answer, tables.status)
-    bad = any(answer[each] for each in ("blind", "config_error", "trouble", "without_gate")) or not answer["ready"]
-    sys.exit(EXIT_TROUBLE if bad else 0)
+    troubles = ("blind", "config_error", "trouble", "without_gate", "plugins")
+    sys.exit(EXIT_TROUBLE if any(answer[each] for each in troubles) or not answer["ready"] else 0)
 
 
 @main.command()

@@ -169,8 +169,21 @@ def _ago(seconds: float) -> str:
 
 
 def plugins(out: Console, rows: list[dict[str, Any]]) -> None:
-    shown = ((row["name"], row["kind"], ", ".join(row["after"]) or "-", row["about"]) for row in rows)
-    table(out, ("PLUGIN", "FOR EACH", "AFTER", "WHAT IT DOES"), shown, "no plugins")
+    shown = (
+        (row["name"], row["kind"] or "-", ", ".join(row["after"]) or "-", _runs(row), row["error"] or row["about"])
+        for row in rows
+    )
+    table(out, ("PLUGIN", "FOR EACH", "AFTER", "RUNS", "WHAT IT DOES"), shown, "no plugins")
+
+
+def _runs(row: dict[str, Any]) -> Text:
+    """In the daemon, or how its worker is."""
+    if row["where"] == "daemon":
+        return Text("in the daemon")
+    words = [row["state"], *(["required"] if row["required"] else []), *([f"as {row['user']}"] if row["user"] else [])]
+    words += [f"process {row['pid']}"] if row["pid"] is not None else []
+    words += [f"{row['restarts']} restarts"] if row["restarts"] else []
+    return Text(", ".join(words), "green" if row["state"] == "ready" else "red")
 
 
 def subjects(out: Console, rows: list[dict[str, Any]], *, all_notes: bool = False) -> None:
@@ -217,6 +230,8 @@ def status(out: Console, answer: dict[str, Any]) -> None:
             out.print(Text(f"{label}: {answer[key]}", "yellow" if key == "rebuilt" else "red"))
     for text in answer["without_gate"]:
         out.print(Text(f"without its gate: {text}", "red"))
+    for text in answer["plugins"]:
+        out.print(Text(text, "red"))
     subjects(out, answer["trouble"])
 
 

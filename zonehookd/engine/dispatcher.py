@@ -105,6 +105,11 @@ class Dispatcher:
         self.declared = declared
         self.hint(Event("config", "networks", everything=True))
 
+    def again(self, each: Subject) -> None:
+        """It is due now, whatever was said before."""
+        self._agenda.later(each, time.monotonic())
+        self._wake.set()
+
     async def settled(self) -> None:
         """Returns when a full look that began after this call is over, with its steps and the look after them.
 
@@ -137,7 +142,7 @@ class Dispatcher:
         CURRENT.set(self._correlations.look(None))
         taken = await self.survey.take(look, declared or self.declared, time.monotonic())
         due = self._all_subjects(taken.site)
-        return taken.site, await self.reconciler.plan(look, taken.site, due, self._boots.motion(time.monotonic()))
+        return taken.site, await self.reconciler.dry(look, taken.site, due, self._boots.motion(time.monotonic()))
 
     def stop(self) -> None:
         """No further look; steps that run are finished by `run` before it returns."""

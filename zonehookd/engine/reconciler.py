@@ -35,6 +35,7 @@ from zonehookd.plugin.rules import checked
 
 AnyView = NetworkView | GatewayView | ZoneView
 _FOREIGN_AGAIN_S = 30.0  # an optional plugin that failed for a subject is asked again
+_DRY_PATIENCE_S = 20.0  # whoever asks waits for an answer himself
 OBSERVE_MAX_S = 60.0  # the commands it asks for have limits of their own, 30 s each
 Called = Callable[[str, str, str, int], None]  # plugin, verb, result (ok|blind|failed), how often
 
@@ -95,6 +96,15 @@ class Reconciler:
         self.plugins = plugins
         self._called = called
         self._foreign = foreign
+
+    async def dry(self, look: Look, site: Site, due: Collection[Subject], motion: Motion) -> list[SubjectPlan]:
+        """As `plan`, for somebody who asks: plugins elsewhere are waited for, and what they said in looks is kept."""
+        asking = ForeignPlans(self._foreign.workers) if self._foreign is not None else None
+        try:
+            return await self.plan(look, site, due, motion, foreign=asking, patience_s=_DRY_PATIENCE_S)
+        finally:
+            if asking is not None:
+                await asking.stop()
 
     async def plan(
         self,
