@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import get_args
 
 from zonehookd.errors import PluginFailed
+from zonehookd.model.command import Change
 from zonehookd.model.plan import Note, Plan, RemoveFile, Step, WriteBlock, WriteFile, describe
 
 
@@ -19,8 +21,17 @@ def checked(plan: object) -> Plan:
             if not isinstance(each, kinds):
                 raise PluginFailed(f"plan: {name} may not hold {type(each).__name__}")
     for step in plan.steps:
+        if isinstance(step, Change) and not _words(step.argv):
+            raise PluginFailed(f"plan: argv must be a tuple of words, found {step.argv!r:.200}")
         if not step.why:
             raise PluginFailed(f"plan: {describe(step)!r} has no why")
-        if isinstance(step, WriteFile | RemoveFile | WriteBlock) and not step.path.is_absolute():
-            raise PluginFailed(f"plan: {step.path} is no absolute path")
+        if isinstance(step, WriteFile | RemoveFile | WriteBlock):
+            if not isinstance(step.path, Path):
+                raise PluginFailed(f"plan: path must be a Path, found {step.path!r:.200}")
+            if not step.path.is_absolute():
+                raise PluginFailed(f"plan: {step.path} is no absolute path")
     return plan
+
+
+def _words(argv: object) -> bool:
+    return isinstance(argv, tuple) and bool(argv) and all(isinstance(each, str) for each in argv)
