@@ -26,7 +26,7 @@ ALLOWED: dict[str, tuple[set[str], str]] = {
         "what is declared is checked without looking",
     ),
     "checked": (
-        {"config", "declaration", "errors", "foreign", "model", "plugin"},
+        {"bus", "config", "declaration", "errors", "foreign", "model", "plugin"},
         "what a file decides is checked before anything is built from it",
     ),
     "importing": (

@@ -9,9 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from zonehookd.bus import keys
 from zonehookd.config import Config, load
 from zonehookd.declaration import declare
-from zonehookd.errors import PluginRefused
+from zonehookd.errors import ConfigError, PluginRefused
 from zonehookd.foreign.chosen import choose
 from zonehookd.foreign.spec import Spec
 from zonehookd.model.gateway import Declaration
@@ -35,9 +36,20 @@ def check(file: Path) -> Checked:
     """Raises ConfigError or PluginRefused; each line of it begins with the file it is about."""
     config = load(file)
     declared = declare(config)
+    _check_keys(config)
     try:
         chosen = choose(config.plugins)
     except PluginRefused as problem:
         lines = (config.origins.located(line) for line in str(problem.args[0]).splitlines())
         raise PluginRefused("\n".join(lines), hint=problem.hint) from problem
     return Checked(config, declared, chosen.ours, chosen.foreign)
+
+
+def _check_keys(config: Config) -> None:
+    """The event stream never goes to other hosts without keys that are in order."""
+    if not config.events.listen:
+        return
+    try:
+        keys.load(config.events.keys)
+    except ConfigError as problem:
+        raise ConfigError(config.origins.located(f"events.keys: {problem.args[0]}"), hint=problem.hint) from problem

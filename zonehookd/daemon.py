@@ -18,9 +18,11 @@ import zmq.asyncio
 
 from zonehookd import log, metrics
 from zonehookd.answers import Answers, Condition
+from zonehookd.bus.announcements import DaemonData
 from zonehookd.bus.control import ControlServer
 from zonehookd.bus.messages import ReloadReply
-from zonehookd.bus.publisher import Publisher
+from zonehookd.bus.publisher import HEARD_BY, Publisher
+from zonehookd.bus.remote import Remote
 from zonehookd.checked import check
 from zonehookd.config import Config
 from zonehookd.engine.abroad import ForeignPlans
@@ -96,7 +98,7 @@ class Daemon:
         self._health = Health(self._host)
         config.paths.run.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._context = zmq.asyncio.Context()
-        self._publisher = _bound(lambda: Publisher(self._context, config.paths.run / "events.sock"), config.paths.run)
+        self._publisher = _bound(lambda: self._publishes(config), config.paths.run)
         self._beat_s = time.monotonic()
         self._hung_up = False
         self._reloading: asyncio.Future[None] | None = None
@@ -152,7 +154,7 @@ class Daemon:
         )
         self._guard = Guard(tools)
         self._listeners += [self._guard, draining]
-        self._in_force.changed = self._guard.refresh
+        self._in_force.changed = self._changed
         guarding = GuardAnswers(self._guard, tools, leave, lambda brand: self._gate.stands_in(brand))
         gate = GateTools(
             self._dispatcher,
@@ -171,7 +173,7 @@ class Daemon:
         self._condition.without_gate = self._gate.missing
         self._show_numbers()
         self._traffic = self._reads_traffic(config)
-        asked = (answers, more, guarding, routes, self._gate)
+        asked = (answers, more, guarding, routes, self._publisher, self._gate)
         plugins = PluginAnswers(lambda: self._dispatcher.reconciler.plugins, self._workers)
         handlers = {verb: handler for each in (*asked, plugins) for verb, handler in each.handlers().items()}
         self._control = _bound(
@@ -193,12 +195,28 @@ class Daemon:
         self._metrics.ask(TRAFFIC, traffic.answers)
         return traffic
 
+    def _publishes(self, config: Config) -> Publisher:
+        told = config.events
+        remote = Remote(told.listen, told.keys, told.queue, self._let_in) if told.listen else None
+        path = config.paths.run / "events.sock"
+        return Publisher(self._context, path, queue=told.queue, pulse_s=told.pulse_s, remote=remote)
+
+    def _let_in(self, name: str) -> None:
+        self._log.info("subscriber let in", key=name)
+
+    def _changed(self) -> None:
+        """The configuration was taken; with it the keys, which were good a moment ago."""
+        self._guard.refresh()
+        with contextlib.suppress(ConfigError):
+            self._publisher.take_keys()
+
     def _show_numbers(self) -> None:
         ask = self._metrics.ask_number
         ask("books_size_bytes", lambda: self._store.size_bytes)
         ask("audit_lines_lost_total", lambda: self._audit.lost)
         ask("listener_failures_total", lambda: self._dispatcher.deaf)
         ask("brands_without_gate", lambda: self._gate.without)
+        self._metrics.ask(HEARD_BY, self._publisher.numbers)
 
     def _look(self) -> Look:
         own = (self._dialect, self._in_force.config.site, self._late, self._health)
@@ -229,7 +247,8 @@ class Daemon:
             )
         try:
             async with asyncio.TaskGroup() as tasks:
-                aside = [tasks.create_task(self._control.run()), tasks.create_task(self._guard.run())]
+                aside = [tasks.create_task(self._control.run()), tasks.create_task(self._publisher.run())]
+                aside += [tasks.create_task(self._guard.run())]
                 await self._patiently(self._learn_dialect)
                 aside += [tasks.create_task(self._source(source)) for source in self._sources]
                 await self._subscribed()
@@ -310,7 +329,7 @@ class Daemon:
         self._metrics.is_ready()
         self._supervisor.ready()
         self._log.info("ready", subjects=len(self._dispatcher.latest))
-        self._publisher.say("daemon", {"ready": True})
+        self._publisher.say(DaemonData(ready=True))
 
     # -- SourceListener, for all of ours
 

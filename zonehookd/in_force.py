@@ -23,7 +23,7 @@ from zonehookd.metrics import Metrics
 from zonehookd.model.gateway import Declaration
 from zonehookd.store.store import Store
 
-AT_NEXT_START = ("paths", "commands", "timing", "metrics", "site")  # a reload leaves them as they are
+AT_NEXT_START = ("paths", "commands", "timing", "metrics", "events", "site")  # a reload leaves them as they are
 
 
 class InForce:

@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
-from docs._ext import command_line, configuration, readme, wire
+from docs._ext import command_line, configuration, events, readme, wire
 
 MAKERS: dict[str, Callable[[], str]] = {
     "configuration": configuration.sections,
@@ -25,6 +25,9 @@ MAKERS: dict[str, Callable[[], str]] = {
     "verbs": wire.verbs,
     "envelope": wire.envelope,
     "shapes": wire.shapes,
+    "announcement": events.envelope,
+    "topics": events.topics,
+    "lost": events.lost,
 }
 
 
@@ -58,4 +61,4 @@ def setup(app: Sphinx) -> dict[str, Any]:
 
 def _made_pages(env: Any) -> list[str]:
     """Pages whose text comes from the product are read anew by each build: nobody knows what they depend on."""
-    return [name for name in env.all_docs if name.startswith("reference/")]
+    return [name for name in env.all_docs if name.startswith("reference/") or name == "events"]

@@ -1,16 +1,14 @@
-"""How others speak to the daemon: one question, one answer; or the stream of what happens."""
+"""How others ask the daemon: one question, one answer."""
 
 from __future__ import annotations
 
-import json
 import socket as socketlib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import zmq
 
-from zonehookd.bus.messages import Announcement, Reply, Request, Verb
+from zonehookd.bus.messages import Reply, Request, Verb
 from zonehookd.errors import ZonehookError
 
 
@@ -54,15 +52,3 @@ def _answered(path: Path) -> bool:
         except OSError:
             return True  # busy, or not ours to judge
     return True
-
-
-def follow(run: Path, topics: tuple[str, ...] = ("",), silence_s: float | None = None) -> Iterator[Announcement]:
-    """Whatever is announced from now on: for ever, or until nothing came for `silence_s` seconds."""
-    with zmq.Context() as context, context.socket(zmq.SUB) as socket:
-        socket.setsockopt(zmq.LINGER, 0)
-        for topic in topics:
-            socket.subscribe(topic)
-        socket.connect(f"ipc://{run / 'events.sock'}")
-        while socket.poll(None if silence_s is None else int(silence_s * 1000)):
-            _, body = socket.recv_multipart()
-            yield Announcement.model_validate(json.loads(body))

@@ -13,7 +13,7 @@ Verb = Literal[
     "guard-check", "guard-permit", "guard-restore", "guard-status",
     "brand-enable", "brand-disable", "brand-status",
     "plugin-reload",
-    "routes", "drain", "undrain",
+    "routes", "drain", "undrain", "keys",
 ]  # fmt: skip
 
 
@@ -61,41 +61,39 @@ class Reply(Message):
     hint: str = ""
 
 
-class Announcement(Message):
-    """One message of the event socket; the topic frame before it is `topic`. `time` is RFC 3339, UTC."""
-
-    topic: Literal["event", "look", "blind", "outcome", "source", "daemon"]
-    time: str
-    data: dict[str, Any]
-
-
 class NoteRow(BaseModel):
-    kind: str
-    text: str
-    code: str = ""
-    object: str = ""
-    hint: str = ""
+    """Why something is not done."""
+
+    kind: str = Field(description="nothing, waiting (it resolves by itself), refused (somebody is needed) or failed")
+    text: str = Field(description="for people")
+    code: str = Field("", description="for programs; stable")
+    object: str = Field("", description="what it is about: a link, an address, a route")
+    hint: str = Field("", description="the way out, where one is known")
 
 
 class StepRow(BaseModel):
-    plugin: str
-    step: str
-    why: str
-    shows: list[str] = Field(default_factory=list)
-    ok: bool | None = None
-    seconds: float | None = None
-    error: str = ""
+    """One step of a plan, or what became of it."""
+
+    plugin: str = Field(description="who planned it")
+    step: str = Field(description="what is done, on one line; pasteable where it is a command")
+    why: str = Field(description="for people")
+    shows: list[str] = Field(default_factory=list, description="what it means for others, such as a way in that opens")
+    ok: bool | None = Field(None, description="whether it was done; null: it is only planned")
+    seconds: float | None = Field(None, description="how long it took; null: it is only planned")
+    error: str = Field("", description="why it failed, for people")
 
 
 class SubjectRow(BaseModel):
     """A plan, or what became of one."""
 
-    kind: str
-    name: str
-    result: str = ""
-    steps: list[StepRow] = Field(default_factory=list)
-    notes: list[NoteRow] = Field(default_factory=list)
-    error: str = ""
+    kind: str = Field(description="zone, network or gateway")
+    name: str = Field(description="whose it is")
+    result: str = Field(
+        "", description="noop, changed, busy, failed, stuck, blind or unsettled; empty: nothing has been done"
+    )
+    steps: list[StepRow] = Field(default_factory=list, description="in their order")
+    notes: list[NoteRow] = Field(default_factory=list, description="what is not done, and why")
+    error: str = Field("", description="what went wrong, for people")
 
 
 class ZoneRow(BaseModel):

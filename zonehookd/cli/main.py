@@ -11,12 +11,13 @@ from typing import Any
 import click
 
 from zonehookd import __version__
-from zonehookd.bus.client import follow
 from zonehookd.bus.messages import Verb
 from zonehookd.cli import tables
 from zonehookd.cli.brand import brand
+from zonehookd.cli.events import events
 from zonehookd.cli.guard import guard
 from zonehookd.cli.imports import imports
+from zonehookd.cli.keys import keys
 from zonehookd.cli.provisioning import provisioning
 from zonehookd.cli.routes import drain, routes, undrain
 from zonehookd.cli.settings import EXIT_CHANGES, EXIT_TROUBLE, EXIT_USAGE, Settings, json_option, settings_of
@@ -43,8 +44,10 @@ def main(context: click.Context, file: Path | None, run: Path | None, as_json: b
 
 
 main.add_command(brand)
+main.add_command(events)
 main.add_command(guard)
 main.add_command(imports)
+main.add_command(keys)
 main.add_command(provisioning)
 main.add_command(routes)
 main.add_command(drain)
@@ -142,32 +145,6 @@ def explain(context: click.Context, zone: str, as_json: bool) -> None:
     """Why ZONE is as it is: its links, our records, the last look, and what a look now would find."""
     settings = settings_of(context, as_json)
     settings.show(settings.ask("explain", zone), tables.explain)
-
-
-@main.command()
-@click.option("--follow", "-f", is_flag=True, help="Go on for ever; without it, stop at the first silence of a second.")
-@json_option
-@click.pass_context
-def events(context: click.Context, follow: bool, as_json: bool) -> None:
-    """What the daemon hears and does, as it happens."""
-    settings = settings_of(context, as_json)
-    settings.ask("status")  # says plainly when there is no daemon
-    _print_events(settings, None if follow else 1.0)
-
-
-def _print_events(settings: Settings, silence_s: float | None) -> None:
-    try:
-        for each in follow(settings.run, silence_s=silence_s):
-            if settings.as_json:
-                click.echo(each.model_dump_json())
-                continue
-            words = " ".join(f"{key}={value}" for key, value in each.data.items() if value not in ("", None, []))
-            if each.topic == "outcome":
-                steps = "; ".join(step["step"] for step in each.data["steps"])
-                words = f"{each.data['kind']} {each.data['name']}: {each.data['result']}: {steps or each.data['error']}"
-            click.echo(f"{each.time} {each.topic:8} {words}")
-    except KeyboardInterrupt:
-        pass
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ import click
 from zonehookd.bus.client import NoDaemon, ask
 from zonehookd.bus.messages import Verb
 from zonehookd.cli import tables
-from zonehookd.config import DEFAULT_FILE, PathsSection, paths
+from zonehookd.config import DEFAULT_FILE, EventsSection, PathsSection, events, paths
 from zonehookd.errors import ZonehookError
 
 EXIT_TROUBLE, EXIT_CHANGES, EXIT_NO_DAEMON, EXIT_USAGE = 1, 2, 3, 64
@@ -54,6 +54,12 @@ class Settings:
     def state(self) -> Path:
         """The folder of the daemon's books."""
         return self._paths.state
+
+    @property
+    def events(self) -> EventsSection:
+        """The [events] of the configuration. Raises ConfigError: nothing is written into a folder that was guessed."""
+        chosen = self._file or (DEFAULT_FILE if DEFAULT_FILE.exists() else None)
+        return events(chosen) if chosen else EventsSection()
 
     def ask(self, verb: Verb, zone: str | None = None, **about: Any) -> Any:
         try:

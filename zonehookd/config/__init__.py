@@ -11,13 +11,14 @@ import os
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, Field, PrivateAttr, ValidationError
 
 from zonehookd.config.daemon import (
     STANDARD,
     CommandsSection,
+    EventsSection,
     GuardSection,
     LogSection,
     MetricsSection,
@@ -46,6 +47,7 @@ __all__ = [
     "CommandsSection",
     "Config",
     "DhcpSection",
+    "EventsSection",
     "ForwardSection",
     "GatewaySection",
     "GuardSection",
@@ -68,12 +70,14 @@ __all__ = [
     "TimingSection",
     "TlsSection",
     "drop_ins",
+    "events",
     "explain",
     "load",
     "paths",
 ]
 
 DEFAULT_FILE = Path("/etc/zonehookd/zonehookd.toml")
+AnySection = TypeVar("AnySection", bound=Section)
 _MERGED = ("network", "gateway", "provisioning")  # what drop-ins may hold
 
 
@@ -106,6 +110,7 @@ class Config(Section):
     timing: TimingSection = TimingSection()
     guard: GuardSection = GuardSection()
     metrics: MetricsSection = MetricsSection()
+    events: EventsSection = EventsSection()
     plugins: PluginsSection = PluginsSection()
     hooks: HooksSection = HooksSection()
     log: LogSection = LogSection()
@@ -148,10 +153,19 @@ def load(path: Path) -> Config:
 
 def paths(path: Path) -> PathsSection:
     """The [paths] of the main file, whatever else is wrong with it: who asks the daemon needs no more."""
+    return _alone(path, "paths", PathsSection)
+
+
+def events(path: Path) -> EventsSection:
+    """The [events] of the main file, in the same way: the keys are there before a daemon can start."""
+    return _alone(path, "events", EventsSection)
+
+
+def _alone(path: Path, name: str, section: type[AnySection]) -> AnySection:
     try:
-        return PathsSection.model_validate(_read(path).get("paths", {}))
+        return section.model_validate(_read(path).get(name, {}))
     except ValidationError as problem:
-        faults = (f"{path}: paths.{fault}" for fault in explain(problem, Origins(), PathsSection))
+        faults = (f"{path}: {name}.{fault}" for fault in explain(problem, Origins(), section))
         raise ConfigError("\n".join(faults)) from problem
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from zonehookd.config.section import Section
 
@@ -64,6 +65,31 @@ class MetricsSection(Section):
     traffic: bool = Field(False, description="counters of each link on a declared network, read by one `kstat`")
     traffic_s: float = Field(15.0, ge=0.5, le=3600, description="so often, in seconds: no more than Prometheus scrapes")
     links_max: int = Field(1000, ge=0, le=100_000, description="traffic of at most this many links is shown")
+
+
+class EventsSection(Section):
+    """`[events]`: the event stream. On this host it is always there for its owner; over TCP, by CURVE keys alone."""
+
+    listen: str = Field("", description="ADDRESS:PORT for subscribers on other hosts; empty: none")
+    keys: Path = Field(Path("/etc/zonehookd/keys"), description="who they may be; made by `zonehookctl keys`")
+    queue: int = Field(10_000, ge=100, le=1_000_000, description="so many announcements wait for a slow subscriber")
+    pulse_s: float = Field(5.0, ge=0.05, le=3600, description="seconds between two pulses, which say what was lost")
+
+    @field_validator("listen")
+    @classmethod
+    def _literal(cls, value: str) -> str:
+        host, _, port = value.rpartition(":")
+        literal = host[1:-1] if host.startswith("[") and host.endswith("]") else host
+        if value and not (_is_address(literal, literal != host) and port.isdecimal() and 1 <= int(port) <= 65535):
+            raise ValueError("expected ADDRESS:PORT, an IPv6 address in brackets")
+        return value
+
+
+def _is_address(text: str, bracketed: bool) -> bool:
+    try:
+        return (ip_address(text).version == 6) is bracketed
+    except ValueError:
+        return False
 
 
 # In this order, as far as their own `after` leaves it open.

@@ -121,6 +121,9 @@ _EVENTS = (
         (Label("source", values=("zone-channel",)),)),
     Row("zone_channel_total", "counter", "Of the zone channel: events heard, crowded out, failed; heartbeats, and "
         "those that missed some", (Label("what", "five words, as the help has them"),), asked=True),
+    Row("event_subscribers", "gauge", "Who hears the event stream", (Label("transport", values=("ipc", "tcp")),),
+        asked=True),
+    Row("event_subscribers_refused_total", "counter", "Times somebody was not let in, for want of a key", asked=True),
     Row("missed_changes_total", "counter", "Changes found by polling that no source announced",
         (Label("kind", values=("zone",)),)),
 )  # fmt: skip
