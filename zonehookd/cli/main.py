@@ -15,12 +15,16 @@ from zonehookd.bus.messages import Verb
 from zonehookd.cli import tables
 from zonehookd.cli.brand import brand
 from zonehookd.cli.events import events
+from zonehookd.cli.explain import explain
 from zonehookd.cli.guard import guard
 from zonehookd.cli.imports import imports
 from zonehookd.cli.keys import keys
+from zonehookd.cli.plugin import plugin
 from zonehookd.cli.provisioning import provisioning
 from zonehookd.cli.routes import drain, routes, undrain
 from zonehookd.cli.settings import EXIT_CHANGES, EXIT_TROUBLE, EXIT_USAGE, Settings, json_option, settings_of
+from zonehookd.cli.timeline import timeline
+from zonehookd.cli.trace import check, trace
 
 click.UsageError.exit_code = EXIT_USAGE
 
@@ -44,14 +48,19 @@ def main(context: click.Context, file: Path | None, run: Path | None, as_json: b
 
 
 main.add_command(brand)
+main.add_command(check)
 main.add_command(events)
+main.add_command(explain)
 main.add_command(guard)
 main.add_command(imports)
 main.add_command(keys)
+main.add_command(plugin)
 main.add_command(provisioning)
 main.add_command(routes)
 main.add_command(drain)
 main.add_command(undrain)
+main.add_command(timeline)
+main.add_command(trace)
 
 
 def _listing(name: Verb, shown: Callable[[Any, Any], None], about: str) -> None:
@@ -135,16 +144,6 @@ def reload(context: click.Context, as_json: bool) -> None:
     """Read the configuration and its drop-ins anew, as SIGHUP does. Exit 1 if it is refused: the old one stays."""
     settings = settings_of(context, as_json)
     settings.show(settings.ask("reload"), tables.reloaded)
-
-
-@main.command()
-@click.argument("zone")
-@json_option
-@click.pass_context
-def explain(context: click.Context, zone: str, as_json: bool) -> None:
-    """Why ZONE is as it is: its links, our records, the last look, and what a look now would find."""
-    settings = settings_of(context, as_json)
-    settings.show(settings.ask("explain", zone), tables.explain)
 
 
 if __name__ == "__main__":

@@ -129,6 +129,8 @@ def _failing(make: Make, views: Sequence[AnyView]) -> Iterator[str]:
         whole = _played(make, views, play)
         if whole is None:
             return
+        if not whole.host.ran:
+            continue
         begun = play(make, views)
         for number in range(len(begun.host.ran), len(whole.host.ran)):
             harness = play(make, views)
