@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
@@ -29,14 +29,15 @@ class Page:
 
 
 def record(zone: str, page: Page) -> Record | None:
-    """None: there is nothing to remember."""
-    if page.told is None and not page.owed:
+    """None: there is nothing to remember. What is told at each start anew is not."""
+    owed = [each for each in page.owed if each.moment != "reconnect"]
+    if page.told is None and not owed:
         return None
     facts = {
         "there": "yes" if page.told is not None else "",
         "made": "yes" if page.told is not None and page.told.made else "",
         "run": page.told.run if page.told is not None else "",
-        "owed": _owed.dump_json(list(page.owed)).decode(),
+        "owed": _owed.dump_json(owed).decode(),
         "about": json.dumps(dict(page.about)),
     }
     return Record(HOOK, zone, subject.zone(zone), PLUGIN, facts)
@@ -49,9 +50,14 @@ def pages(records: Iterable[Record]) -> Mapping[str, Page]:
         facts = each.facts
         told = Stage(bool(facts.get("made")), facts.get("run", "")) if facts.get("there") else None
         try:
-            owed = tuple(_owed.validate_json(facts.get("owed", "[]")))
+            owed = tuple(_maybe_tried(each) for each in _owed.validate_json(facts.get("owed", "[]")))
             about = json.loads(facts.get("about", "{}"))
         except (ValidationError, ValueError):
             owed, about = (), {}
         found[each.name] = Page(told, owed, about)
     return found
+
+
+def _maybe_tried(owed: Owed) -> Owed:
+    """Whoever wrote it may have been killed while a hook ran."""
+    return replace(owed, hooks={hook: max(1, tries) for hook, tries in owed.hooks.items()})

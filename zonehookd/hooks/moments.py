@@ -6,7 +6,7 @@ which it happened; what undoes something that was never told is not told either.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, get_args
 
@@ -130,13 +130,15 @@ def tried(owed: Sequence[Owed], entry: Owed, hook: str) -> tuple[Owed, ...]:
     )
 
 
-def next_call(owed: Sequence[Owed], ready: Collection[str] | None = None) -> tuple[Owed, str] | None:
-    """The first debt that is not behind another of the same hook; hooks in the order of their names. `ready`: who may
-    be called now."""
+def next_call(
+    owed: Sequence[Owed], ready: Callable[[Owed, str], bool] = lambda entry, hook: True
+) -> tuple[Owed, str] | None:
+    """The first debt that is not behind another of the same hook; hooks in the order of their names. `ready`: whether
+    that hook may be called now."""
     behind: set[str] = set()
     for each in owed:
         for hook in sorted(each.hooks):
-            if hook not in behind and (ready is None or hook in ready):
+            if hook not in behind and ready(each, hook):
                 return each, hook
             behind.add(hook)
     return None

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from zonehookd.engine.site import Site
+from zonehookd.engine.attach import Attached
 from zonehookd.hooks.moments import REFUSING, Moment
 from zonehookd.model.zone import Zone, ZoneState
 from zonehookd.plugin.contract import ZoneView
@@ -17,9 +17,8 @@ VERSION = 1
 _SHOWN = ("zone", "attachments", "refusals", "left_alone")
 
 
-def about(site: Site, zone: Zone) -> Mapping[str, Any]:
+def about(zone: Zone, placed: Attached) -> Mapping[str, Any]:
     """The zone, its NICs on our networks, and in short the names of the networks and its addresses there."""
-    placed = site.of_zone(zone.name)
     view = ZoneView(zone, placed.attachments, placed.refusals, placed.left_alone, {})
     shown = views.sent(view)
     return {
@@ -31,8 +30,12 @@ def about(site: Site, zone: Zone) -> Mapping[str, Any]:
 
 def nothing_known(zone: str) -> Mapping[str, Any]:
     """Of a zone that no look has seen yet."""
-    bare = views.sent(ZoneView(Zone(zone, ZoneState.UNKNOWN), (), (), (), {}))
-    return {**{key: bare[key] for key in _SHOWN}, "networks": [], "addresses": []}
+    return about(Zone(zone, ZoneState.UNKNOWN), Attached())
+
+
+def gone(before: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The zone as it was, but for its state."""
+    return {**before, "zone": {**before["zone"], "state": ZoneState.ABSENT.value, "zoneid": None}}
 
 
 def message(
