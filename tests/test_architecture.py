@@ -59,7 +59,7 @@ ALLOWED: dict[str, tuple[set[str], str]] = {
         "the bus shows what the engine knows, and decides nothing",
     ),
     "hooks": (
-        {"bus", "config", "engine", "errors", "hooks", "host", "log", "model", "plugin", "store", "wire"},
+        {"bus", "config", "engine", "errors", "foreign", "hooks", "host", "log", "model", "plugin", "store", "wire"},
         "hooks are told what the engine has seen; what they refuse, the gate and the dispatcher are told by the daemon",
     ),
     "lines": ({"engine", "host", "model"}, "the log listens; nobody asks it"),

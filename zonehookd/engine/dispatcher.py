@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
 from dataclasses import replace
 
 from zonehookd.engine import views
@@ -39,6 +39,10 @@ _PAUSE_MAX_S = 1.0
 _STOP_HEARD_S = 0.5  # how soon a stop is heard while we wait for sight
 _CONFIRM_S = 0.25  # while others still work, what has worked is confirmed together, this often
 _SOON_S = 0.3  # who is due within this is not settled
+
+
+async def _no_reason(zone: str) -> str:
+    return ""
 
 
 class Dispatcher:
@@ -81,6 +85,7 @@ class Dispatcher:
         self._last_full_s: float | None = None
         self._blindness = Backoff(timing.retry_max_s)
         self._blind_until_s = 0.0
+        self.hold: Callable[[str], Awaitable[str]] = _no_reason  # asked before the steps of a zone: why they must wait
         self.deaf = 0  # times a listener raised
         self.stopping = False
 
@@ -289,8 +294,11 @@ class Dispatcher:
             if needs:
                 await asyncio.wait(needs)
             boots = any(getattr(each.step, "lane", "") == "boot" for each in plan.steps)
-            with self._boots.again(name) if boots else contextlib.nullcontext():
-                applied = await self._applier.apply(plan.subject, plan.steps)
+            if plan.subject.kind == "zone" and (why := await self.hold(name)):
+                applied = Applied(Result.STUCK, (), why)
+            else:
+                with self._boots.again(name) if boots else contextlib.nullcontext():
+                    applied = await self._applier.apply(plan.subject, plan.steps)
         except Exception as problem:
             applied = Applied(Result.FAILED, (), f"{plan.subject}: {problem!r}")
         finally:

@@ -27,6 +27,12 @@ from zonehookd.model.guard import Operation, Verdict
 _CHECK_S = 10.0  # a few stats; without its program the gate lets nothing through
 _DRAIN_MAX_S = 1.5  # of the two seconds that the gate has, the guard's answer included
 _FIRST_LOOK_S, _FIRST_LOOK_TRIES = 0.1, 50
+_HOOKS_MAX_S = 1.6  # of the same two seconds, for the admin's hooks
+Hooks = Callable[[str, Literal["before-start", "before-stop", "before-delete"], float], Awaitable[Word | None]]
+
+
+async def _nobody(zone: str, moment: str, limit_s: float) -> Word | None:
+    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +40,7 @@ class Tools:
     """What of the daemon the gate needs. `state`, `run`: [paths]; `boot`: [guard] boot; `judge`: the guard;
     `drain`: before a zone is halted, within seconds: the code of what came of it, nothing for a zone without routes;
     `answered`: what was said to the gate; `alone`: word and answer of each decision it took without us; `deaf`: the
-    kernel's channel is not to be had, so what hooks tell is news."""
+    kernel's channel is not to be had, so what hooks tell is news; `hooks`: what those in hooks.d say, within seconds."""
 
     dispatcher: Dispatcher
     make_look: Callable[[], Look]
@@ -48,6 +54,7 @@ class Tools:
     alone: Callable[[str, bool], None]
     deaf: Callable[[], bool]
     brands: Path = BRANDS
+    hooks: Hooks = _nobody
 
 
 class Gate:
@@ -93,18 +100,23 @@ class Gate:
 
     async def before_ready(self, zone: str) -> Word:
         self._keeper.heard(zone)
-        return await self._ready.before_ready(zone)
+        asked = self._tools.hooks(zone, "before-start", _HOOKS_MAX_S)
+        links, hooks = await asyncio.gather(self._ready.before_ready(zone), asked)
+        return _both(links, hooks)
 
     async def may(self, zone: str, operation: Operation) -> Word:
         began = time.monotonic()
         verdict = await self._tools.judge(zone, operation)
-        drained = ""
-        if operation == "halt" and verdict.allowed:
+        drained, hooks = "", None
+        if verdict.allowed:
+            moment: Literal["before-stop", "before-delete"] = "before-stop" if operation == "halt" else "before-delete"
+            hooks = await self._tools.hooks(zone, moment, _HOOKS_MAX_S - (time.monotonic() - began))
+        if operation == "halt" and verdict.allowed and (hooks is None or hooks.allowed):
             drained = await self._drained(zone, _DRAIN_MAX_S - (time.monotonic() - began))
         if verdict.code in ("not-guarded", "no-dependents"):  # nothing to say: zoneadm would say it in the zone's name
-            return Word(verdict.allowed, drained or verdict.code)
+            return _both(Word(verdict.allowed, drained or verdict.code), hooks)
         first, *more = verdict.lines()
-        return Word(verdict.allowed, verdict.code, (f"zonehookd: {first}", *more))
+        return _both(Word(verdict.allowed, verdict.code, (f"zonehookd: {first}", *more)), hooks)
 
     async def _drained(self, zone: str, limit_s: float) -> str:
         """A halt goes on whatever comes of this."""
@@ -210,3 +222,10 @@ class Gate:
                 )
             )
         return BrandReply(brands=rows, text=text)
+
+
+def _both(ours: Word, hooks: Word | None) -> Word:
+    """What hooks refuse is refused; our own reason comes first."""
+    if hooks is None or not ours.allowed:
+        return ours
+    return Word(hooks.allowed, ours.code if hooks.allowed else hooks.code, (*ours.lines, *hooks.lines))
