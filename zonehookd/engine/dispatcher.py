@@ -41,10 +41,6 @@ _CONFIRM_S = 0.25  # while others still work, what has worked is confirmed toget
 _SOON_S = 0.3  # who is due within this is not settled
 
 
-async def _no_reason(zone: str) -> str:
-    return ""
-
-
 class Dispatcher:
     """`run` is the loop that does the work; `beat` is called each time round, for the watchdog."""
 
@@ -85,7 +81,7 @@ class Dispatcher:
         self._last_full_s: float | None = None
         self._blindness = Backoff(timing.retry_max_s)
         self._blind_until_s = 0.0
-        self.hold: Callable[[str], Awaitable[str]] = _no_reason  # asked before the steps of a zone: why they must wait
+        self.hold: Callable[[str], Awaitable[str]] | None = None  # asked before a zone's steps: why they must wait
         self.deaf = 0  # times a listener raised
         self.stopping = False
 
@@ -293,12 +289,10 @@ class Dispatcher:
         try:
             if needs:
                 await asyncio.wait(needs)
-            boots = any(getattr(each.step, "lane", "") == "boot" for each in plan.steps)
-            if plan.subject.kind == "zone" and (why := await self.hold(name)):
-                applied = Applied(Result.STUCK, (), why)
-            else:
-                with self._boots.again(name) if boots else contextlib.nullcontext():
-                    applied = await self._applier.apply(plan.subject, plan.steps)
+            why = await self.hold(name) if self.hold and plan.subject.kind == "zone" else ""
+            boots = any(getattr(each.step, "lane", "") == "boot" for each in plan.steps) and not why
+            with self._boots.again(name) if boots else contextlib.nullcontext():
+                applied = Applied(Result.STUCK, (), why) if why else await self._applier.apply(plan.subject, plan.steps)
         except Exception as problem:
             applied = Applied(Result.FAILED, (), f"{plan.subject}: {problem!r}")
         finally:

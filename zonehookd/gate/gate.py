@@ -40,7 +40,7 @@ class Tools:
     """What of the daemon the gate needs. `state`, `run`: [paths]; `boot`: [guard] boot; `judge`: the guard;
     `drain`: before a zone is halted, within seconds: the code of what came of it, nothing for a zone without routes;
     `answered`: what was said to the gate; `alone`: word and answer of each decision it took without us; `deaf`: the
-    kernel's channel is not to be had, so what hooks tell is news; `hooks`: what those in hooks.d say, within seconds."""
+    kernel's channel is not to be had, so what hooks tell is news; `hooks`: what hooks.d says, within seconds."""
 
     dispatcher: Dispatcher
     make_look: Callable[[], Look]
