@@ -1,5 +1,5 @@
 # Two commands matter: `make demo` shows the main job, `make test` proves it. Both set up what they need.
-.PHONY: demo test bench shell setup lock clean install uninstall gate package-ips package-svr4
+.PHONY: demo test bench shell docs setup lock clean install uninstall gate package-ips package-svr4
 PYTHON := .venv/bin/python
 
 demo: setup
@@ -14,6 +14,10 @@ bench: setup
 # A shell on a throw-away illumos host with zonehookd at hand.
 shell: setup
 	@tests/lab/zonelab run -- env PATH="$(CURDIR)/.venv/bin:$$PATH" bash
+
+# The documentation, into build/docs; what does not fit is an error.
+docs: setup
+	@$(PYTHON) -m sphinx -W --keep-going -q -b html docs build/docs
 
 setup:
 	@sh tests/setup.sh
