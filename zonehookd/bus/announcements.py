@@ -103,6 +103,18 @@ class DaemonData(Data):
     ready: bool = Field(description="true: every subject was looked at since the start, and what was due is done")
 
 
+class HookData(Data):
+    """A hook in hooks.d was called, and its call is over."""
+
+    topic = "hook"
+    hook: str = Field(description="its file's name")
+    zone: str = Field(description="the zone it was told of")
+    moment: str = Field(description="before-create, after-start, reconnect, …")
+    result: str = Field(description="ok, later, never, failed or timeout")
+    text: str = Field("", description="its reason, or what it failed by")
+    seconds: float = Field(description="how long the call took")
+
+
 class PulseData(Data):
     """Every `every_s` seconds, and at once when somebody subscribes to it. Whoever has less than `seq` says has lost
     the rest."""
@@ -113,5 +125,6 @@ class PulseData(Data):
 
 
 TOPICS: dict[str, type[Data]] = {
-    each.topic: each for each in (EventData, LookData, OutcomeData, BlindData, SourceData, DaemonData, PulseData)
+    each.topic: each
+    for each in (EventData, LookData, OutcomeData, BlindData, HookData, SourceData, DaemonData, PulseData)
 }
