@@ -119,6 +119,10 @@ ALLOWED: dict[str, tuple[set[str], str]] = {
         {"answers", "bus", "checked", "engine", "errors", "guard", "host", "log", "metrics", "model", "store"},
         "which configuration holds is decided by who is attached, and told to whoever shows it",
     ),
+    "hooked": (
+        {"bus", "config", "engine", "foreign", "gate", "hooks", "host", "metrics", "model", "store", "tracing"},
+        "hooks know neither who listens to them nor whom they hold up: here they are joined",
+    ),
     "daemon": ({"*"}, "the one place where parts are joined"),
     "__main__": ({"*"}, "starts the daemon"),
     "__init__": (set(), "tells the story, imports nothing"),

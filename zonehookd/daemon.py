@@ -44,6 +44,7 @@ from zonehookd.gate.gate import Gate
 from zonehookd.gate.gate import Tools as GateTools
 from zonehookd.guard.answers import GuardAnswers
 from zonehookd.guard.guard import Guard, Tools
+from zonehookd.hooked import Hooked
 from zonehookd.host.audit import Audit
 from zonehookd.host.local import LocalFiles, LocalHost
 from zonehookd.host.process import Limits, Processes
@@ -104,13 +105,7 @@ class Daemon:
         self._reloading: asyncio.Future[None] | None = None
         self._lines = Lines(self._log)
         self._timeline = Timeline()
-        self._listeners: list[Listener] = [
-            self._lines,
-            self._metrics,
-            self._publisher,
-            self._condition,
-            self._timeline,
-        ]
+        self._listeners: list[Listener] = [self._lines, self._metrics, self._publisher, self._condition, self._timeline]
         self._workers = ForeignWorkers(self._tools_of_workers(config), checked.foreign, checked.names)
         elsewhere = ForeignPlans(self._workers, lambda subject: self._dispatcher.again(subject))
         self._dispatcher = Dispatcher(
@@ -156,26 +151,23 @@ class Daemon:
         self._listeners += [self._guard, draining]
         self._in_force.changed = self._changed
         guarding = GuardAnswers(self._guard, tools, leave, lambda brand: self._gate.stands_in(brand))
+        own = (self._dispatcher, self._processes, self._audit, self._store, self._workers)
+        told = (self._metrics, self._timeline, self._publisher)
+        self._hooked = Hooked(*own, told, lambda: self._in_force.config)
+        self._listeners.append(self._hooked.hooks)
         gate = GateTools(
-            self._dispatcher,
-            self._look,
-            self._host,
-            config.paths.state,
-            config.paths.run,
-            lambda: self._in_force.config.guard.boot,
-            self._guard.check,
-            draining.before_halt,
-            self._metrics.gate_answered,
-            self._metrics.gate_alone,
-            lambda: not self._condition.hears(ZoneChannel.name),
-        )
+            self._dispatcher, self._look, self._host, config.paths.state, config.paths.run,
+            lambda: self._in_force.config.guard.boot, self._guard.check, draining.before_halt,
+            self._metrics.gate_answered, self._metrics.gate_alone,
+            lambda: not self._condition.hears(ZoneChannel.name), hooks=self._hooked.asked,
+        )  # fmt: skip
         self._gate = _bound(lambda: Gate(gate), config.paths.run)
         self._condition.without_gate = self._gate.missing
         self._show_numbers()
         self._traffic = self._reads_traffic(config)
         asked = (answers, more, guarding, routes, self._publisher, self._gate)
         plugins = PluginAnswers(lambda: self._dispatcher.reconciler.plugins, self._workers)
-        handlers = {verb: handler for each in (*asked, plugins) for verb, handler in each.handlers().items()}
+        handlers = {verb: handler for each in (*asked, plugins, self._hooked) for verb, handler in each.handlers().items()}
         self._control = _bound(
             lambda: ControlServer(self._context, config.paths.run / "control.sock", handlers), config.paths.run
         )
@@ -257,11 +249,14 @@ class Daemon:
                 self._dispatcher.declare(self._in_force.declared)
                 self._workers.begin()
                 self._guard.begin()
+                self._hooked.hooks.begin()
+                aside.append(tasks.create_task(self._hooked.hooks.run()))
                 aside += [tasks.create_task(self._gate.run()), tasks.create_task(self._say_ready())]
                 if self._traffic is not None:
                     aside.append(tasks.create_task(self._traffic.run()))
                 await self._dispatcher.run()
                 await self._late.stop()
+                await self._hooked.hooks.stop()
                 for task in aside:
                     task.cancel()
         finally:

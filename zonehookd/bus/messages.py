@@ -11,7 +11,7 @@ Verb = Literal[
     "status", "zones", "networks", "gateways", "addresses", "links", "plan", "apply", "explain", "plugins", "reload",
     "provisioning-setup", "provisioning-status", "provisioning-teardown",
     "guard-check", "guard-permit", "guard-restore", "guard-status",
-    "brand-enable", "brand-disable", "brand-status",
+    "brand-enable", "brand-disable", "brand-status", "hooks",
     "plugin-reload",
     "routes", "drain", "undrain", "keys",
 ]  # fmt: skip

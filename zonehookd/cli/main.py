@@ -17,6 +17,7 @@ from zonehookd.cli.brand import brand
 from zonehookd.cli.events import events
 from zonehookd.cli.explain import explain
 from zonehookd.cli.guard import guard
+from zonehookd.cli.hooks import hooks
 from zonehookd.cli.imports import imports
 from zonehookd.cli.keys import keys
 from zonehookd.cli.plugin import plugin
@@ -52,6 +53,7 @@ main.add_command(check)
 main.add_command(events)
 main.add_command(explain)
 main.add_command(guard)
+main.add_command(hooks)
 main.add_command(imports)
 main.add_command(keys)
 main.add_command(plugin)

@@ -19,6 +19,7 @@ from zonehookd.plugin.contract import (
     ZonePlugin,
     ZoneView,
 )
+from zonehookd.plugin.hooking import Later, Never, on
 from zonehookd.plugin.nics import expected_macs
 from zonehookd.plugin.templates import overridden, templates
 
@@ -39,10 +40,12 @@ __all__ = [
     "GatewayView",
     "HostReader",
     "Ip",
+    "Later",
     "Match",
     "Network",
     "NetworkPlugin",
     "NetworkView",
+    "Never",
     "Nic",
     "Note",
     "Plan",
@@ -67,6 +70,7 @@ __all__ = [
     "ZoneView",
     "expected_macs",
     "nothing",
+    "on",
     "overridden",
     "templates",
 ]
