@@ -30,7 +30,11 @@ def answers() -> list[tuple[str, tuple[type[BaseModel], bool]]]:
     """verb -> (the shape of its answer, whether it is a list of them), from the signatures of who answers."""
     found = {}
     for answering in _answering():
-        for verb, method in answering.handlers(object.__new__(answering)).items():
+        try:
+            handlers = answering.handlers(object.__new__(answering))
+        except AttributeError:  # it passes on what others answer, who are found, too
+            continue
+        for verb, method in handlers.items():
             said = typing.get_type_hints(method)["return"]
             many = typing.get_origin(said) is list
             found[verb] = (typing.get_args(said)[0] if many else said, many)
