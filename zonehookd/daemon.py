@@ -165,9 +165,9 @@ class Daemon:
         self._condition.without_gate = self._gate.missing
         self._show_numbers()
         self._traffic = self._reads_traffic(config)
-        asked = (answers, more, guarding, routes, self._publisher, self._gate)
+        asked = (answers, more, guarding, routes, self._publisher, self._gate, self._hooked)
         plugins = PluginAnswers(lambda: self._dispatcher.reconciler.plugins, self._workers)
-        handlers = {verb: handler for each in (*asked, plugins, self._hooked) for verb, handler in each.handlers().items()}
+        handlers = {verb: handler for each in (*asked, plugins) for verb, handler in each.handlers().items()}
         self._control = _bound(
             lambda: ControlServer(self._context, config.paths.run / "control.sock", handlers), config.paths.run
         )
