@@ -52,11 +52,11 @@ def zone_view(name: str = "web1", state: str = "running") -> dict[str, Any]:
 
 
 def shown(name: str = "web1", state: str = "running", **more: Any) -> dict[str, Any]:
-    return {"subject": f"zone:{name}", "view": zone_view(name, state), **more}
+    return {"subject": f"zone:{name}", "view": zone_view(name, state)} | more
 
 
 class Driven:
-    """Started when made; `with` ends it. `said` collects nothing: what it prints is read by `printed`."""
+    """Started when made, and ended by `with`."""
 
     def __init__(
         self,
@@ -92,7 +92,9 @@ class Driven:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, problem: BaseException | None, at: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, problem: BaseException | None, at: TracebackType | None
+    ) -> None:
         assert self.process.stdin is not None
         self.process.stdin.close()
         self.process.kill()
@@ -101,6 +103,13 @@ class Driven:
 
     def printed(self) -> str:
         return self._printed.read_text()
+
+    def wait_printed(self, text: str) -> None:
+        deadline = time.monotonic() + PATIENCE_S
+        while text not in self.printed():
+            assert self.process.poll() is None, f"it ended: {self.process.returncode}\n{self.printed()}"
+            assert time.monotonic() < deadline, f"it never printed {text!r}\n{self.printed()}"
+            time.sleep(0.01)
 
     def read(self) -> dict[str, Any]:
         """The next frame; fails when none comes, or it is no longer there."""
