@@ -22,17 +22,14 @@ from zonehookd.bus.messages import (
     StatusReply,
     ZoneRow,
 )
-from zonehookd.bus.route_messages import ExplainReply
 from zonehookd.engine.dispatcher import Dispatcher
 from zonehookd.engine.look import Look
 from zonehookd.engine.site import Site
 from zonehookd.errors import CannotObserve, ZonehookError
 from zonehookd.illumos import dladm
-from zonehookd.model import subject
 from zonehookd.model.event import Event
 from zonehookd.model.gateway import Declaration
 from zonehookd.model.outcome import Outcome
-from zonehookd.model.route import DRAIN
 from zonehookd.routes.answers import RouteAnswers
 from zonehookd.store.store import Store
 
@@ -111,7 +108,6 @@ class Answers:
             "links": self.links,
             "plan": self.plan,
             "apply": self.apply,
-            "explain": self.explain,
             "reload": self.reload,
         }
 
@@ -189,31 +185,3 @@ class Answers:
 
     async def reload(self, request: Request) -> ReloadReply:
         return await self._reload()
-
-    async def explain(self, request: Request) -> ExplainReply:
-        name = request.zone or ""
-        site, plans = await self._dispatcher.dry_run()
-        zone = site.zones.get(name)
-        if zone is None:
-            raise ZonehookError(
-                f"there is no zone {name!r}", hint=f"there are: {', '.join(sorted(site.zones)) or 'none'}"
-            )
-        this = subject.zone(name)
-        attached = site.of_zone(name)
-        placed = {each.link: views.attachment_row(each) for each in attached.attachments}
-        nics = [
-            placed.get(nic.link, {"link": nic.link, "network": None, "addresses": [str(a) for a in nic.addresses]})
-            for nic in (zone.config.nics if zone.config else ())
-        ]
-        last = self._dispatcher.latest.get(this)
-        return ExplainReply(
-            zone=name,
-            state=zone.state.value,
-            zonepath=zone.zonepath,
-            nics=nics,
-            records=[views.record_row(record) for record in self._store.of(this) if record.kind != DRAIN],
-            last=views.outcome_row(last) if last else None,
-            now=next((views.plan_row(plan) for plan in plans if plan.subject == this), None),
-            routes=self._routes.of_zone(site, name),
-        )
-

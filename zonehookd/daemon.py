@@ -64,6 +64,7 @@ from zonehookd.sources.zone_channel import ZoneChannel
 from zonehookd.sources.zone_files import ZoneFiles
 from zonehookd.store.store import Store
 from zonehookd.supervisor import Supervisor
+from zonehookd.tracing.answers import TraceAnswers
 from zonehookd.tracing.timeline import Timeline
 from zonehookd.traffic import METRICS as TRAFFIC
 from zonehookd.traffic import Traffic
@@ -137,6 +138,7 @@ class Daemon:
         routes = RouteAnswers(self._dispatcher, self._store, draining, leave)
         self._metrics.show_routes(routes.counted)
         answers = Answers(*heart, self._condition, self._reload_now, self._in_force.edited, routes)
+        tracing = TraceAnswers(*heart, self._timeline, routes.of_zone)
         us = provisioning.Daemon(file, lambda: self._in_force.config, self.reload)
         more = provisioning.Provisioning(us, self._dispatcher, self._look, self._files, self._store)
         tools = Tools(
@@ -165,7 +167,7 @@ class Daemon:
         self._condition.without_gate = self._gate.missing
         self._show_numbers()
         self._traffic = self._reads_traffic(config)
-        asked = (answers, more, guarding, routes, self._publisher, self._gate, self._hooked)
+        asked = (answers, tracing, more, guarding, routes, self._publisher, self._gate, self._hooked)
         plugins = PluginAnswers(lambda: self._dispatcher.reconciler.plugins, self._workers)
         handlers = {verb: handler for each in (*asked, plugins) for verb, handler in each.handlers().items()}
         self._control = _bound(

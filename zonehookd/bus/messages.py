@@ -12,8 +12,9 @@ Verb = Literal[
     "provisioning-setup", "provisioning-status", "provisioning-teardown",
     "guard-check", "guard-permit", "guard-restore", "guard-status",
     "brand-enable", "brand-disable", "brand-status", "hooks",
-    "plugin-reload",
+    "plugin-reload", "plugin-try",
     "routes", "drain", "undrain", "keys",
+    "timeline", "check", "trace",
 ]  # fmt: skip
 
 
@@ -31,11 +32,22 @@ class ProvisioningWish(BaseModel):
     upstream: list[str] = Field(default_factory=list)
 
 
+class TrialWish(BaseModel):
+    """What `plugin-try` is told. `path`: the plugin's folder, wherever it lies; "": that of this name. `kind`, `name`:
+    the subject to plan for. `options`: over those of the configuration."""
+
+    model_config = ConfigDict(extra="forbid")
+    path: str = ""
+    kind: Literal["network", "gateway", "zone"]
+    name: str
+    options: dict[str, Any] = Field(default_factory=dict)
+
+
 class Request(Message):
     """`network`: of the provisioning verbs and guard-permit; `wish`: of provisioning-setup; `edited`: of plan;
-    `plugin`: of the plugin verbs;
+    `plugin`: of the plugin verbs; `trial`: of plugin-try;
     `operation`: of guard-check; `for_s`, `reason`: of guard-permit and drain; `brand`: of the brand verbs; `gateway`:
-    of routes; `wait`: of drain.
+    of routes; `wait`: of drain; `target`, `port` (0: none, ping), `udp`: of trace.
     """
 
     verb: Verb
@@ -50,6 +62,10 @@ class Request(Message):
     gateway: str | None = None
     wait: bool = False
     plugin: str | None = None
+    trial: TrialWish | None = None
+    target: str = ""
+    port: int = Field(0, ge=0, le=65535)
+    udp: bool = False
 
 
 class Reply(Message):

@@ -1,12 +1,12 @@
-"""The wire, of routes: who is behind each, what is refused, who is drained; and one zone explained, with its routes."""
+"""The wire, of routes: who is behind each, what is refused, who is drained."""
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import BaseModel
 
-from zonehookd.bus.messages import NoteRow, SubjectRow
+from zonehookd.bus.messages import NoteRow
 
 
 class ProxyRow(BaseModel):
@@ -88,14 +88,3 @@ class DrainReply(BaseModel):
     still: list[str]
     limit_s: float = 0.0
     text: str
-
-
-class ExplainReply(BaseModel):
-    zone: str
-    state: str
-    zonepath: str
-    nics: list[dict[str, Any]]
-    records: list[dict[str, Any]]
-    last: SubjectRow | None
-    now: SubjectRow | None
-    routes: RoutesReply

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-_STATES = {"running": "green", "installed": "cyan", "configured": "dim", "absent": "dim", "unknown": "red"}
+STATES = {"running": "green", "installed": "cyan", "configured": "dim", "absent": "dim", "unknown": "red"}
 _RESULTS = {"noop": "green", "changed": "green", "busy": "yellow", "failed": "red", "stuck": "red", "blind": "red"}
 _NOTES = {"nothing": "dim", "waiting": "yellow", "refused": "red", "failed": "red"}
 
@@ -46,7 +46,7 @@ def zones(out: Console, rows: list[dict[str, Any]]) -> None:
         places = row["attachments"] or [None]
         for number, place in enumerate(places):
             head = (
-                (row["name"], Text(row["state"], _STATES.get(row["state"], "")), row["brand"])
+                (row["name"], Text(row["state"], STATES.get(row["state"], "")), row["brand"])
                 if not number
                 else ("",) * 3
             )
@@ -124,7 +124,7 @@ def routes(out: Console, answer: dict[str, Any]) -> None:
     rows = (cells for row in answer["routes"] for cells in _route_cells(row))
     if answer["routes"] or not answer["text"]:
         table(out, columns, rows, "no routes")
-    _not_routed(out, answer)
+    not_routed(out, answer)
 
 
 def _proxies(out: Console, answer: dict[str, Any]) -> None:
@@ -135,7 +135,7 @@ def _proxies(out: Console, answer: dict[str, Any]) -> None:
             out.print(Text(f"{proxy['program']} of gateway {proxy['gateway']}: {note['text']}{hint}", "red"))
 
 
-def _not_routed(out: Console, answer: dict[str, Any]) -> None:
+def not_routed(out: Console, answer: dict[str, Any]) -> None:
     for row in answer["refused"]:
         line = Text(f"refused: zone {row['zone']}: {row['text']}", "red")
         line.append(f" (hint: {row['hint']})" if row["hint"] else "")
@@ -240,28 +240,6 @@ def reloaded(out: Console, answer: dict[str, Any]) -> None:
     out.print(f"{answer['config']}: {answer['networks']} networks, {answer['gateways']} gateways, plugins {plugins}")
     if answer["at_next_start"]:
         out.print(Text(f"at the next start: {', '.join(answer['at_next_start'])}", "yellow"))
-
-
-def explain(out: Console, answer: dict[str, Any]) -> None:
-    out.print(Text.assemble((answer["zone"], "bold"), " is ", (answer["state"], _STATES.get(answer["state"], ""))))
-    for nic in answer["nics"]:
-        where = (
-            f"on network {nic['network']} over {nic['over']} (by {nic['found_by']})" if nic["network"] else "not placed"
-        )
-        out.print(f"  {nic['link']}: {where}{', ' + ', '.join(nic['addresses']) if nic['addresses'] else ''}")
-    for record in answer["records"]:
-        facts = ", ".join(f"{key} {value}" for key, value in record.items() if key not in ("kind", "name", "plugin"))
-        out.print(f"  we made {record['kind']} {record['name']}: {facts}")
-    if answer["routes"]["routes"]:
-        routes(out, answer["routes"])
-    elif answer["routes"]["refused"] or answer["routes"]["drained"]:
-        _not_routed(out, answer["routes"])
-    if answer["last"]:
-        out.print("last look:")
-        subjects(out, [answer["last"]], all_notes=True)
-    if answer["now"]:
-        out.print("a look now would find:")
-        subjects(out, [answer["now"]], all_notes=True)
 
 
 def _trouble(notes: list[dict[str, Any]]) -> Text:

@@ -137,9 +137,12 @@ class Dispatcher:
         """Its gate has asked. True: we ourselves boot it, and hold up what we wait for."""
         return self._boots.asked(zone)
 
-    async def dry_run(self, declared: Declaration | None = None) -> tuple[Site, list[SubjectPlan]]:
-        """What a full look would do now, or if this were declared. Raises CannotObserve. Changes nothing."""
-        look = self._make_look()
+    async def dry_run(
+        self, declared: Declaration | None = None, look: Look | None = None
+    ) -> tuple[Site, list[SubjectPlan]]:
+        """What a full look would do now, or if this were declared. Raises CannotObserve. Changes nothing. `look`: of
+        whoever has more to ask at the same moment."""
+        look = look or self._make_look()
         CURRENT.set(self._correlations.look(None))
         taken = await self.survey.take(look, declared or self.declared, time.monotonic())
         due = self._all_subjects(taken.site)
