@@ -6,12 +6,17 @@ import runpy
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from prometheus_client import generate_latest
 from prometheus_client.metrics_core import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
+from zonehookd.foreign.faults import Reason
+from zonehookd.gate.server import Asked
+from zonehookd.hooks.calls import Outcome as HookOutcome
+from zonehookd.hooks.moments import MOMENTS
 from zonehookd.metrics import Metrics
 from zonehookd.metrics.table import CALL_RESULTS, PREFIX, TABLE, Row
 from zonehookd.model import subject
@@ -31,7 +36,7 @@ class Worker:
     name: str = "hosts"
     inflight: int = 2
     longest_s: float = 1.5
-    restarts: Mapping[str, int] = field(default_factory=lambda: {"died": 3})
+    restarts: Mapping[str, int] = field(default_factory=lambda: {"exited": 3})
     circuit_open: bool = True
     rss_bytes: int | None = None
     calls: Mapping[tuple[str, str], int] = field(default_factory=lambda: {("apply", "timeout"): 4})
@@ -94,6 +99,16 @@ def test_the_page_is_the_table() -> None:
     page = script["PAGE"].read_text()
     assert script["page"](page) == page, "run: python docs/monitoring/write_table.py"
     assert all(f"| `{row.full_name}` |" in page for row in TABLE.values())
+
+
+def test_words_that_the_table_knows_are_those_of_their_parts() -> None:
+    def values(name: str, label: str) -> set[str]:
+        return next(set(each.values) for each in TABLE[name].labels if each.name == label)
+
+    assert values("hook_calls_total", "moment") == values("hook_duration_seconds", "moment") == set(MOMENTS)
+    assert values("hook_calls_total", "result") == set(get_args(HookOutcome))
+    assert values("plugin_worker_restarts_total", "reason") == set(get_args(Reason))
+    assert values("gate_answers_total", "word") == set(get_args(Asked))
 
 
 # -- what is counted ---------------------------------------------------------------------------------------------------
@@ -184,7 +199,7 @@ def test_workers_stand_beside_our_own_plugins(metrics: Metrics) -> None:
     metrics.show_workers(lambda: [Worker()])
     found = samples(metrics)
     assert found['plugin_calls_total{plugin="hosts",result="timeout",verb="apply"}'] == 5
-    assert found['plugin_worker_restarts_total{plugin="hosts",reason="died"}'] == 3
+    assert found['plugin_worker_restarts_total{plugin="hosts",reason="exited"}'] == 3
     assert found['plugin_circuit_open{plugin="hosts"}'] == 1 and found['plugin_degraded{plugin="hosts"}'] == 0
     assert (
         found['plugin_inflight{plugin="hosts"}'] == 2 and found['plugin_longest_running_seconds{plugin="hosts"}'] == 1.5
@@ -246,7 +261,7 @@ def test_hints_make_due_or_join(metrics: Metrics) -> None:
 
 
 def test_hooks(metrics: Metrics) -> None:
-    metrics.hooked("10-notify", "start-after", "ok", 0.2)
+    metrics.hooked("10-notify", "after-start", "ok", 0.2)
     found = samples(metrics)
-    assert found['hook_calls_total{hook="10-notify",moment="start-after",result="ok"}'] == 1
-    assert found['hook_duration_seconds_sum{moment="start-after"}'] == 0.2
+    assert found['hook_calls_total{hook="10-notify",moment="after-start",result="ok"}'] == 1
+    assert found['hook_duration_seconds_sum{moment="after-start"}'] == 0.2

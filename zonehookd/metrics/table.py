@@ -72,9 +72,13 @@ _EVENT_SOURCE = Label("source", "`zone-channel`, `zone-files`, `poll`, `health`"
 _QUEUE = Label("queue", values=("subjects",))
 _KIND = Label("kind", values=KINDS)
 _PLUGIN = Label("plugin", "the plugins that work here")
-_FOREIGN = Label("plugin", "the plugins that run in a worker of their own")
+_FOREIGN = Label("plugin", "the plugins and hooks that run in a worker of their own")
 _RESULT = Label("result", values=CALL_RESULTS)
-_VERB = Label("verb", "`plan`, `apply`, and the calls a worker takes")
+_VERB = Label("verb", values=("plan", "apply", "call", "moment"))
+_MOMENT = Label("moment", values=(
+    "before-create", "after-create", "before-start", "after-start", "before-stop", "after-stop", "before-delete",
+    "after-delete", "reconnect",
+))  # fmt: skip
 _RECORD = Label("kind", "the kinds of things our books hold")
 _GATEWAY = Label("gateway", "the declared gateways")
 _NETWORK = Label("network", "the declared networks")
@@ -88,7 +92,6 @@ _LINK = (
     Label("zone", "of a link that is counted"),
     Label("network", "of a link that is counted"),
 )
-_WORKERS = "while a plugin runs in a worker"
 _TRAFFIC = "with `[metrics] traffic = true`"
 
 _DAEMON = (
@@ -151,25 +154,24 @@ _ENGINE = (
 )  # fmt: skip
 
 _PLUGINS = (
-    Row("plugin_calls_total", "counter", "Plans made and steps carried out. `retry`: could not look, or a step failed "
-        "and is tried again; `permanent`: a step failed in a way only a change can mend; `failed`: the plugin broke",
+    Row("plugin_calls_total", "counter", "Plans made and steps carried out; of a worker, calls and moments. `retry`: "
+        "could not look, or a step failed and is tried again; `permanent`: a step failed in a way only a change can "
+        "mend; `failed`: the plugin broke",
         (_PLUGIN, _VERB, _RESULT), asked=True),
     Row("plugin_call_duration_seconds", "histogram", "One step carried out, or one call of a worker",
         (_PLUGIN, _VERB)),
-    Row("plugin_inflight", "gauge", "Calls that have not returned", (_FOREIGN,), asked=True, where=_WORKERS),
-    Row("plugin_longest_running_seconds", "gauge", "How long the oldest of them runs", (_FOREIGN,), asked=True,
-        where=_WORKERS),
+    Row("plugin_inflight", "gauge", "Calls that have not returned", (_FOREIGN,), asked=True),
+    Row("plugin_longest_running_seconds", "gauge", "How long the oldest of them runs", (_FOREIGN,), asked=True),
     Row("plugin_worker_restarts_total", "counter", "Times its worker was started again",
-        (_FOREIGN, Label("reason", "the words of the workers' supervisor")), asked=True, where=_WORKERS),
+        (_FOREIGN, Label("reason", values=("exited", "timeout", "protocol", "memory", "start"))), asked=True),
     Row("plugin_circuit_open", "gauge", "1 while it is not called, because it failed again and again", (_FOREIGN,),
-        asked=True, where=_WORKERS),
-    Row("plugin_degraded", "gauge", "1 while it is required and cannot be called", (_FOREIGN,), asked=True,
-        where=_WORKERS),
-    Row("plugin_resident_memory_bytes", "gauge", "Memory of its worker", (_FOREIGN,), asked=True, where=_WORKERS),
-    Row("hook_calls_total", "counter", "Hooks that were run",
-        (Label("hook", "the files in hooks.d"), Label("moment", "the moments hooks have"),
-         Label("result", "`ok` and the words for not ok"))),
-    Row("hook_duration_seconds", "histogram", "One hook", (Label("moment", "the moments hooks have"),)),
+        asked=True),
+    Row("plugin_degraded", "gauge", "1 while it is required and cannot be called", (_FOREIGN,), asked=True),
+    Row("plugin_resident_memory_bytes", "gauge", "Memory of its worker", (_FOREIGN,), asked=True),
+    Row("hook_calls_total", "counter", "Hooks that were run. `later`, `never`: the hook said so",
+        (Label("hook", "the hooks of this host"), _MOMENT,
+         Label("result", values=("ok", "later", "never", "failed", "timeout")))),
+    Row("hook_duration_seconds", "histogram", "One hook", (_MOMENT,)),
     Row("resources", "gauge", "Things our books say we made, by how their owner is", (_PLUGIN, _RECORD,
         Label("state", values=("ok", "pending", "busy", "failed", "orphan"))), asked=True),
     Row("drift_repairs_total", "counter", "Things put right that were right before; the kind is the subject's",
