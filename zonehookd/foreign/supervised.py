@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -56,6 +56,7 @@ class Supervised:
         self._replacing = asyncio.Lock()
         self._probe: AnyView | None = None  # what its last call that failed began with
         self._task: asyncio.Task[None] | None = None
+        self._leaving: set[asyncio.Task[None]] = set()  # whoever is being ended, also when nobody waits for it any more
 
     # -- what is seen
 
@@ -101,7 +102,15 @@ class Supervised:
             await asyncio.wait([self._task])
         up, self._up = self._up, None
         if up is not None:
-            await up.worker.dismiss()
+            self._leaves(up.worker.dismiss())
+        if self._leaving:
+            await asyncio.wait(self._leaving)
+
+    def _leaves(self, ending: Coroutine[None, None, None]) -> asyncio.Task[None]:
+        task = asyncio.ensure_future(ending)
+        self._leaving.add(task)
+        task.add_done_callback(self._leaving.discard)
+        return task
 
     async def _live(self) -> None:
         while True:
@@ -111,7 +120,7 @@ class Supervised:
             elif await self._until_gone(self._up):
                 up, self._up = self._up, None
                 self._fell(up.worker.gone.result())
-                await up.worker.end()
+                await asyncio.shield(self._leaves(up.worker.end()))
 
     async def _until_gone(self, up: _Up) -> bool:
         """False: another has taken its place, or something else changed."""
@@ -217,7 +226,7 @@ class Supervised:
                 self._circuit = Circuit()
                 self._ready(up)
         if old is not None:
-            await old.worker.dismiss()
+            await asyncio.shield(self._leaves(old.worker.dismiss()))
 
     def _not_replaced(self, spec: Spec, problem: Fault | PluginRefused) -> None:
         self.decided.set()

@@ -108,25 +108,29 @@ class Worker:
         self._tasks = [asyncio.ensure_future(self._read(self._line)), asyncio.ensure_future(self._watch(self._child))]
 
     async def _agree(self) -> None:
-        name = self.spec.name
         hello = await self._next()
         assert isinstance(hello, Hello)
         if hello.instance != self._instance:
             raise Fault("protocol", "is of another start: what it says of its instance is not what it was told")
+        look = self._tools.make_look()
+        told = Welcome(options=dict(self.spec.options), site=look.site, dialect=views.dialect_sent(look.dialect))
+        self._state = "welcomed"
+        self.hello = hello
+        answer = await self._next(lambda: self._sent(told))
+        if isinstance(answer, Refused):
+            raise PluginRefused("\n".join(answer.lines) or f"plugin {self.spec.name}: refuses, without a word")
+        self._judge(hello)
+
+    def _judge(self, hello: Hello) -> None:
+        """Raises PluginRefused."""
+        name = self.spec.name
         if hello.name != name:
             raise PluginRefused(f"plugin {name}: says that its name is {hello.name!r}")
         if hello.api != API:
             raise PluginRefused(f"plugin {name}: made for contract {hello.api}, and this is {API}")
         if (hello.kind is None) != (self.spec.found.shape == "hook"):
             raise PluginRefused(f"plugin {name}: does not say whether it is for zones, networks or gateways")
-        self.hello = hello
         self._fits(hello)
-        look = self._tools.make_look()
-        told = Welcome(options=dict(self.spec.options), site=look.site, dialect=views.dialect_sent(look.dialect))
-        self._state = "welcomed"
-        answer = await self._next(lambda: self._sent(told))
-        if isinstance(answer, Refused):
-            raise PluginRefused("\n".join(answer.lines) or f"plugin {name}: refuses, without a word")
 
     async def _sent(self, welcome: Welcome) -> None:
         assert self._line is not None

@@ -47,6 +47,7 @@ class ForeignWorkers:
         self._all: dict[str, Supervised] = {each.name: self._supervised(each) for each in specs}
         self._hooks: dict[str, Supervised] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._former: list[Supervised] = []  # which are not wanted any more, and are being ended
         self._running = False
 
     def _supervised(self, spec: Spec) -> Supervised:
@@ -76,10 +77,13 @@ class ForeignWorkers:
                 folder.chmod(open_ if others else closed)
 
     async def stop(self) -> None:
+        """Returns when none of them is left."""
         for task in self._tasks:
             task.cancel()
-        ending = [each.stop() for each in (*self._all.values(), *self._hooks.values())]
-        await asyncio.gather(*ending, *self._tasks, return_exceptions=True)
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+        ending = [each.stop() for each in (*self._all.values(), *self._hooks.values(), *self._former)]
+        await asyncio.gather(*ending)
 
     async def decided(self, patience_s: float) -> None:
         """Until each is ready, refused or has failed for the first time, or the patience is over."""
@@ -95,7 +99,7 @@ class ForeignWorkers:
         self._ours = list(ours)
         wanted = {each.name: each for each in specs}
         for name in [each for each in self._all if each not in wanted]:
-            self._keep(self._all.pop(name).stop())
+            self._dismiss(self._all.pop(name))
         for name, spec in wanted.items():
             one = self._all.get(name)
             if one is None:
@@ -109,6 +113,14 @@ class ForeignWorkers:
         self._all = {name: self._all[name] for name in wanted}
         if self._running:
             self._open_folders()
+
+    def _dismiss(self, one: Supervised) -> None:
+        async def dismiss() -> None:
+            await one.stop()
+            self._former.remove(one)
+
+        self._former.append(one)
+        self._keep(dismiss())
 
     async def _replace(self, one: Supervised, spec: Spec) -> None:
         with contextlib.suppress(ZonehookError):  # it was logged, and status says it
@@ -157,7 +169,7 @@ class ForeignWorkers:
         """As `take`, of workers that are called at moments, and plan nothing. Names are those of the files."""
         wanted = {each.name: each for each in specs}
         for name in [each for each in self._hooks if each not in wanted]:
-            self._keep(self._hooks.pop(name).stop())
+            self._dismiss(self._hooks.pop(name))
         for name, spec in wanted.items():
             one = self._hooks.get(name)
             if one is None:

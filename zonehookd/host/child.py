@@ -93,5 +93,7 @@ class Child(asyncio.SubprocessProtocol):
     def connection_lost(self, problem: Exception | None) -> None:
         if self._resuming is not None:
             self._resuming.cancel()
+        if self._transport is not None:
+            self._transport.close()
         if not self.closed.done():
             self.closed.set_result(None)
