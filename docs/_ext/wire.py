@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import re
 import typing
 from collections.abc import Iterator
 from types import ModuleType
@@ -22,7 +23,10 @@ _ENVELOPE = (messages.Request, messages.Reply)
 
 def verbs() -> str:
     """Each verb, who answers it, and with what."""
-    rows = [(f"`{verb}`", f"list of {shape.__name__}" if many else shape.__name__) for verb, (shape, many) in answers()]
+    rows = [
+        (f"`{verb}`", _linked(f"list of {shape.__name__}" if many else shape.__name__))
+        for verb, (shape, many) in answers()
+    ]
     return schema.table(("verb", "`data` of the reply"), sorted(rows))
 
 
@@ -74,9 +78,15 @@ def _shapes() -> Iterator[type[BaseModel]]:
                 yield each
 
 
+def _linked(kind: str) -> str:
+    """Names of shapes become links to where they are told on the same page."""
+    names = {shape.__name__ for shape in _shapes()}
+    return re.sub(r"\w+", lambda word: f"[{word[0]}](#{word[0].lower()})" if word[0] in names else word[0], kind)
+
+
 def _told(shape: type[BaseModel]) -> str:
     rows = [
-        (f"`{each.name}`", each.type, "always there" if each.required else each.default, each.meaning)
+        (f"`{each.name}`", _linked(each.type), "always there" if each.required else each.default, each.meaning)
         for each in schema.fields(schema.of(shape))
     ]
     said = any(row[-1] for row in rows)
