@@ -91,7 +91,7 @@ class Daemon:
         self._store = Store(config.paths.state / "state.db")
         self._store.took = self._metrics.committed
         self._condition = Condition(file, self._store.rebuilt)
-        commands = config.commands
+        commands, timing = config.commands, config.timing
         self._processes = Processes(commands.search_path, Limits(commands.output_max_bytes, commands.parallel))
         self._host = LocalHost(self._processes, self._audit, self._metrics.ran)
         self._files = LocalFiles()
@@ -115,7 +115,7 @@ class Daemon:
             Survey(config.paths.zones, config.timing.absence_s),
             Reconciler(checked.plugins, self._metrics.called, elsewhere),
             Applier(self._host, self._files, self._store, lambda: self._dispatcher.stopping),
-            _timing(config, self._supervisor.watchdog_s),
+            Timing(timing.full_look_s, timing.pace_s, timing.retry_max_s, self._supervisor.heartbeat_s),
             self._listeners,
             self._beat,
         )
@@ -393,8 +393,3 @@ def _bound(make: Callable[[], Socket], folder: Path) -> Socket:
         return make()
     except (zmq.ZMQError, OSError) as problem:
         raise ConfigError(f"cannot make a socket in {folder}: {problem}", hint="see [paths] run") from problem
-
-
-def _timing(config: Config, watchdog_s: float | None) -> Timing:
-    heartbeat_s = min(5.0, watchdog_s / 2) if watchdog_s else 5.0
-    return Timing(config.timing.full_look_s, config.timing.pace_s, config.timing.retry_max_s, heartbeat_s)

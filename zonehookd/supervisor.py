@@ -41,9 +41,9 @@ class Supervisor:
             loop.add_reader(self._leash, lost)
 
     @property
-    def watchdog_s(self) -> float | None:
-        """How often the watchdog wants to be fed; None when nobody watches."""
-        return self._every_s
+    def heartbeat_s(self) -> float:
+        """So often the loop that works has to beat, whether it has work or not."""
+        return min(5.0, self._every_s / 2) if self._every_s else 5.0
 
     def beat(self) -> None:
         """From the working loop, as often as it likes."""
