@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-PYTHON = ["zonehookd", "plugins", "smf", "tests"]
+PYTHON = ["zonehookd", "plugins", "smf", "docs", "tests"]
 
 
 @pytest.mark.parametrize(
@@ -20,7 +20,7 @@ PYTHON = ["zonehookd", "plugins", "smf", "tests"]
         ["mypy", "-p", "zonehookd"],
         ["mypy", "-p", "lab"],
         ["mypy", "-p", "bench"],
-        ["mypy", "smf/packaging/lists.py"],
+        ["mypy", "smf/packaging/lists.py", "docs/conf.py", *map(str, sorted((ROOT / "docs" / "_ext").glob("*.py")))],
         ["mypy", *(str(each) for each in sorted((ROOT / "plugins").glob("*/plugin.py")))],
     ],
     ids=lambda argv: " ".join(argv[:3]),

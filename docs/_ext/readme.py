@@ -7,6 +7,8 @@ import re
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+# Files that a page shows whole.
+PAGES = {"smf/README.md": "admin/service.md", "zonehookd/illumos/COMMANDS.md": "reference/host_commands.md"}
 _LINK = re.compile(r"\[([^\]]+)\]\((?!https?:)([^)#]+)(#[^)]*)?\)")
 
 
@@ -31,6 +33,7 @@ def _without_code(text: str) -> str:
 
 def _linked(file: str, link: re.Match[str]) -> str:
     target = posixpath.normpath(posixpath.join(posixpath.dirname(file), link[2]))
-    if target.startswith("docs/"):
-        return f"[{link[1]}](/{target.removeprefix('docs/')}{link[3] or ''})"
+    page = PAGES.get(target, target.removeprefix("docs/") if target.startswith("docs/") else "")
+    if page:
+        return f"[{link[1]}](/{page}{link[3] or ''})"
     return f"{link[1]} (`{target}`)" if link[1].strip("`") != target else f"`{target}`"
