@@ -7,7 +7,7 @@ import secrets
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -228,6 +228,7 @@ class Hooks:
         if now is None:
             self._ended.discard(name)
         elif z.baseline:
+            z.now = now = replace(now, made=True)
             z.told, z.about, z.baseline = now, z.shown(), False
             z.dirty = z.at_once = True
             self._unwritten.add(name)

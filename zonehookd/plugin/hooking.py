@@ -32,7 +32,7 @@ ARGUMENTS = {
     "options": "the table [hooks.options.NAME] of the configuration, NAME being the file's without .py",
     "log": "called with a text, writes a line into the daemon's log",
     "deadline_s": "seconds that this call may take",
-    "cause": "look, gate, or missed: it happened while no daemon looked",
+    "cause": "look, gate, start (of the daemon), or missed: it happened while no daemon looked",
     "when": "when it was seen, as text (RFC 3339)",
     "tries": "which try this is, from 1",
 }
