@@ -105,9 +105,17 @@ ALLOWED: dict[str, tuple[set[str], str]] = {
         {"bus", "engine", "errors", "gate", "host", "illumos", "log", "model"},
         "the gate asks the engine about one zone, and is told the rest by whoever joins it",
     ),
+    "authoring": (
+        {"authoring", "config", "errors", "foreign", "host", "model", "plugin", "testing", "wire", "worker"},
+        "plugins are looked at before they work, each in a process of its own, and without a daemon",
+    ),
+    "trial": (
+        {"bus", "config", "engine", "errors", "foreign", "host", "model", "plugin", "trial"},
+        "one plugin is asked as a look asks it, and what it answers is shown and not done",
+    ),
     "scaffold": ({"errors", "model", "plugin", "scaffold"}, "a new plugin is text; who writes it needs no daemon"),
     "cli": (
-        {"__init__", "bus", "cli", "config", "errors", "gate", "guard", "importing", "model", "scaffold"},
+        {"__init__", "bus", "cli", "config", "errors", "gate", "guard", "importing", "model", "scaffold", "authoring"},
         "the command line speaks to the daemon, not for it; alone it reads the guard's record, and undoes the gate",
     ),
     "testing": (

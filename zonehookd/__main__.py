@@ -10,10 +10,11 @@ from pathlib import Path
 import click
 
 from zonehookd import __version__
+from zonehookd.authoring import checking
 from zonehookd.checked import check
 from zonehookd.config import DEFAULT_FILE
 from zonehookd.daemon import Daemon
-from zonehookd.errors import ZonehookError
+from zonehookd.errors import PluginRefused, ZonehookError
 
 EXIT_CONFIG = 78  # EX_CONFIG of sysexits(3)
 EXIT_CODES = {0: "told to stop", EXIT_CONFIG: "the configuration or a plugin is wrong"}
@@ -41,7 +42,12 @@ async def _run(file: Path) -> None:
 
 
 def _check(file: Path) -> None:
+    """Plugins that are not ours are loaded too, each in a process of its own."""
     checked = check(file)
+    config = checked.config
+    verdict = checking.check(config.plugins, config.commands.search_path, None, {})
+    if verdict.faults:
+        raise PluginRefused("\n".join(config.origins.located(fault) for fault in verdict.faults))
     networks = checked.declared.networks
     click.echo(f"{file}: {len(networks)} networks, plugins {', '.join(checked.names)}: good")
 

@@ -68,6 +68,7 @@ from zonehookd.tracing.answers import TraceAnswers
 from zonehookd.tracing.timeline import Timeline
 from zonehookd.traffic import METRICS as TRAFFIC
 from zonehookd.traffic import Traffic
+from zonehookd.trial.answers import TrialAnswers
 
 Socket = TypeVar("Socket")
 _PLUGINS_S = 5.0  # that are just starting are waited for, before we say that we are ready
@@ -167,9 +168,10 @@ class Daemon:
         self._condition.without_gate = self._gate.missing
         self._show_numbers()
         self._traffic = self._reads_traffic(config)
-        asked = (answers, tracing, more, guarding, routes, self._publisher, self._gate, self._hooked)
         plugins = PluginAnswers(lambda: self._dispatcher.reconciler.plugins, self._workers)
-        handlers = {verb: handler for each in (*asked, plugins) for verb, handler in each.handlers().items()}
+        trials = TrialAnswers(self._dispatcher, self._workers, self._look, lambda: self._in_force.config.plugins)
+        asked = (answers, tracing, more, guarding, routes, self._publisher, self._gate, self._hooked, plugins, trials)
+        handlers = {verb: handler for each in asked for verb, handler in each.handlers().items()}
         self._control = _bound(
             lambda: ControlServer(self._context, config.paths.run / "control.sock", handlers), config.paths.run
         )

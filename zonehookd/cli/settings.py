@@ -34,10 +34,15 @@ class Settings:
         self._file, self._run = file, run
         self.as_json, self.timeout_s = as_json, timeout_s
 
+    @property
+    def file(self) -> Path | None:
+        """The configuration; None: no other was said, and the usual one is not there."""
+        return self._file or (DEFAULT_FILE if DEFAULT_FILE.exists() else None)
+
     @functools.cached_property
     def _paths(self) -> PathsSection:
         """Of the configuration; where that cannot be read, the usual ones: the daemon may be well all the same."""
-        chosen = self._file or (DEFAULT_FILE if DEFAULT_FILE.exists() else None)
+        chosen = self.file
         try:
             return paths(chosen) if chosen else PathsSection()
         except ZonehookError as problem:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -58,6 +58,10 @@ class Look:
         self._heard: dict[str, dict[tuple[str, ...], asyncio.Future[object]]] = {}  # by zone
         self._first_s: dict[str, float] = {}  # zone -> when the oldest of what is heard was asked for
         self._first_inside_s: float | None = None
+
+    def listen(self, hear: Callable[[Commands], Commands]) -> None:
+        """From now on its commands go through `hear`: of whoever shows what is asked."""
+        self._commands = hear(self._commands)
 
     async def ask(self, query: Query[T]) -> T:
         """Raises CannotObserve, to everybody who asks the same in this look."""

@@ -17,6 +17,7 @@ from zonehookd.model.outcome import StepResult
 from zonehookd.model.plan import Note, Plan, Step, describe
 from zonehookd.model.subject import Subject
 from zonehookd.plugin.contract import AnyPlugin
+from zonehookd.plugin.finding import Found
 from zonehookd.testing.builders import AnyView, gone
 from zonehookd.testing.host import Host
 from zonehookd.testing.planner import Planner, planner
@@ -71,7 +72,9 @@ class Done:
 class Harness:
     """`plugin`: its class, or the folder of it, of any shape. `options` as in [plugins.options.NAME]."""
 
-    def __init__(self, plugin: type[AnyPlugin] | Path | str, *, host: Host | None = None, **options: Any) -> None:
+    def __init__(
+        self, plugin: type[AnyPlugin] | Found | Path | str, *, host: Host | None = None, **options: Any
+    ) -> None:
         self.host = host or Host()
         self.options = options
         self._plugin = plugin

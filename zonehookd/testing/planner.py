@@ -108,9 +108,9 @@ class _Nobody:
         raise CannotObserve("a program has nobody to ask")
 
 
-def planner(plugin: type[AnyPlugin] | Path | str, options: Mapping[str, Any]) -> Planner:
+def planner(plugin: type[AnyPlugin] | Found | Path | str, options: Mapping[str, Any]) -> Planner:
     """Raises PluginRefused: what does not fit is said as it is when it is loaded."""
     if isinstance(plugin, type):
         return InProcess(plugin, options)
-    found = finding.of_path(Path(plugin))
+    found = plugin if isinstance(plugin, Found) else finding.of_path(Path(plugin))
     return Program(found, options) if found.shape == "executable" else InProcess(loader.plugin_class(found), options)

@@ -1,0 +1,128 @@
+"""`zonehookctl plugin check` and `options`: every complaint at once, each line with its cure; no daemon."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from zonehookd import __main__ as daemon
+from zonehookd import scaffold
+from zonehookd.cli.main import main
+
+BAD = """
+import time
+from pathlib import Path
+from zonehookd.plugin import HostReader, Plan, PluginOptions, WriteFile, ZonePlugin, ZoneView
+
+class Bad(ZonePlugin[None]):
+    name = "bad"
+    class Options(PluginOptions):
+        colour: str = "red"
+    async def observ(self, zone: ZoneView, host: HostReader) -> None: ...
+    async def plan(self, zone: ZoneView) -> Plan:
+        return Plan((WriteFile(Path("/x"), str(time.time()), "now"),))
+"""
+CARDS = """
+from pathlib import Path
+from zonehookd.plugin import HostReader, Plan, WriteFile, ZonePlugin, ZoneView, nothing
+
+class Cards(ZonePlugin[str | None]):
+    name = "{name}"
+    after = {after}
+    async def observe(self, zone: ZoneView, host: HostReader) -> str | None:
+        return host.read_file(Path("/var/card"))
+    def plan(self, zone: ZoneView, seen: str | None) -> Plan:
+        return nothing("as it is") if seen == "card" else Plan((WriteFile(Path("/var/card"), "card", "a card"),))
+"""
+
+
+def check(*words: str, config: Path | None = None) -> Result:
+    return CliRunner().invoke(main, [*(("--config", str(config)) if config else ()), "plugin", *words])
+
+
+def folder(at: Path, name: str, code: str) -> Path:
+    """Others may not write to it, whatever our umask."""
+    (at / name).mkdir(mode=0o755)
+    (at / name / "plugin.py").write_text(code)
+    (at / name / "plugin.py").chmod(0o644)
+    return at / name
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Path:
+    config = tmp_path / "zonehookd.toml"
+    (tmp_path / "plugins").mkdir(mode=0o755)
+    config.write_text(f'[plugins]\nfolders = ["{tmp_path}/plugins"]\nalso = []\n')
+    return config
+
+
+def enable(config: Path, *names: str, more: str = "") -> None:
+    config.write_text(config.read_text().replace("also = []", f"also = {json.dumps(list(names))}\n{more}"))
+
+
+def test_everything_that_is_wrong_is_said_at_once(tmp_path: Path) -> None:
+    done = check("check", str(folder(tmp_path, "bad", BAD)), "-o", "color=blue")
+    assert done.exit_code == 1
+    said = done.output.splitlines()
+    assert [line for line in said if "observe is missing" in line and "is 'observ' it?" in line]
+    assert [line for line in said if "plan(self" in line and "must take" in line]
+    assert [line for line in said if "plan must not be async" in line]
+    assert [line for line in said if "color: no such option" in line and "did you mean 'colour'?" in line]
+    assert [line for line in said if line.startswith("remark: ") and "plan calls time.time" in line]
+
+
+def test_a_good_one_is_good_in_any_shape(tmp_path: Path) -> None:
+    for shape in ("folder", "executable"):
+        scaffold.write(f"my-{shape}", shape, "zone", tmp_path)  # type: ignore[arg-type]
+        done = check("check", f"{tmp_path}/my-{shape}")
+        assert (done.exit_code, done.output) == (0, f"my-{shape}: good\n")
+
+
+def test_its_options_are_documented_from_themselves(tmp_path: Path) -> None:
+    for shape in ("folder", "executable"):
+        scaffold.write(f"my-{shape}", shape, "zone", tmp_path)  # type: ignore[arg-type]
+        done = check("options", f"{tmp_path}/my-{shape}")
+        assert done.exit_code == 0, done.output
+        row = done.output.splitlines()[1].split(maxsplit=3)
+        assert row == ["file", "string", f'"/var/run/zonehookd/my-{shape}.txt"', "where its lines are written"]
+    done = check("options", "dnsmasq")
+    assert "pause between two restarts" in done.output
+
+
+def test_all_that_are_enabled_and_all_of_them_together(site: Path) -> None:
+    assert check("check", config=site).output == "no plugins that are not ours: good\n"
+    plugins = site.parent / "plugins"
+    for name, after in (("one", '("two",)'), ("two", '("one", "vnic")'), ("three", '("for",)'), ("four", "()")):
+        folder(plugins, name, CARDS.format(name=name, after=after))
+    folder(plugins, "bad", BAD)
+    enable(site, "one", "two", "three", "four", "bad")
+    done = check("check", config=site)
+    said = done.output.splitlines()
+    assert done.exit_code == 1
+    assert [line for line in said if line.startswith("plugin bad: observe is missing")]
+    assert [line for line in said if "comes after 'for', which is not enabled (hint: did you mean 'four'?)" in line]
+    assert [line for line in said if "plugins wait for each other: one after two after one" in line] or [
+        line for line in said if "plugins wait for each other: two after one after two" in line
+    ]
+    assert [line for line in said if line.startswith("plugins one and two: both write /var/card (hint: ")]
+    done = CliRunner().invoke(daemon.main, ["--check", "--config", str(site)])
+    assert done.exit_code == daemon.EXIT_CONFIG
+    assert f"{site}: plugin bad: observe is missing" in done.output
+
+
+def test_names_that_are_not_there(site: Path) -> None:
+    folder(site.parent / "plugins", "cards", CARDS.format(name="cards", after="()"))
+    assert check("check", "cards", config=site).output == "cards: good\n"
+    done = check("check", "card", config=site)
+    assert (done.exit_code, "did you mean 'cards'?" in done.output) == (1, True)
+    enable(site, "card")
+    done = check("check", config=site)
+    assert (done.exit_code, "did you mean 'cards'?" in done.output) == (1, True)
+
+
+def test_one_that_does_not_come_to_an_end_of_its_own(tmp_path: Path) -> None:
+    done = check("check", str(folder(tmp_path, "ends", "import os\nos._exit(3)\n")))
+    assert (done.exit_code, done.output) == (1, "plugin ends: it ended while it was loaded, with 3: without a word\n")
