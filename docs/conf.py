@@ -15,6 +15,7 @@ version = release = __version__
 extensions = ["myst_parser", "docs._ext.reference"]
 exclude_patterns = ["_ext", "examples", "**/README.md"]
 myst_heading_anchors = 4
+highlight_language = "text"  # of blocks that do not say their own
 html_theme = "furo"
 html_title = f"zonehookd {version}"
 html_copy_source = False

@@ -22,7 +22,7 @@ def section(file: str, heading: str) -> str:
         raise KeyError(f"{file} has no section {heading!r}")
     rest = text[found.end() :]
     end = re.search(rf"^#{{1,{len(found[1])}}} ", _without_code(rest), re.MULTILINE)
-    return _LINK.sub(lambda link: _linked(file, link), rest[: end.start()] if end else rest).strip() + "\n"
+    return _LINK.sub(lambda link: _linked(file, link), rest[: end.start()] if end else rest).strip("\n") + "\n"
 
 
 def _without_code(text: str) -> str:
