@@ -127,9 +127,10 @@ def unsafe(found: Found) -> Iterator[str]:
     if os.geteuid() != 0:
         return
     ours = {0, Path(__file__).stat().st_uid}
-    files = {found.code, *_files(found)}
-    folders = {folder for file in files for folder in file.parents if folder.is_relative_to(found.path)}
-    for place in sorted({found.path.parent, found.path, *files, *folders}):
+    files = {*_files(found)}
+    roots = {root.parent for root in _roots(found)}  # whoever may write there may put another in its place
+    folders = {folder for file in files for root in roots for folder in file.parents if folder.is_relative_to(root)}
+    for place in sorted(files | folders):
         there = place.stat()
         if there.st_mode & 0o022 or there.st_uid not in ours:
             yield (
@@ -171,8 +172,14 @@ def _packages() -> Iterator[Found]:
 
 
 def _files(found: Found) -> Iterator[Path]:
+    for root in _roots(found):
+        yield from (each for each in (root.rglob("*") if root.is_dir() else (root,)) if each.is_file())
+
+
+def _roots(found: Found) -> Iterator[Path]:
+    """Files and folders that it is made of; of a package, its own top level, and what says that it is installed."""
     if found.shape != "package":
-        yield from _below(found.path)
+        yield found.path
         return
     point = entry_point(found.name)
     if point is None or point.dist is None:
@@ -182,9 +189,7 @@ def _files(found: Found) -> Iterator[Path]:
             yield place
     importlib.invalidate_caches()
     spec = importlib.util.find_spec(point.module.partition(".")[0])  # of a top-level name, it imports nothing
-    for origin in (spec.submodule_search_locations or (spec.origin or "",)) if spec is not None else ():
-        yield from _below(Path(origin))
-
-
-def _below(place: Path) -> Iterator[Path]:
-    yield from (each for each in (place.rglob("*") if place.is_dir() else (place,)) if each.is_file())
+    if spec is not None:
+        yield from map(
+            Path, spec.submodule_search_locations or ([spec.origin] if spec.has_location and spec.origin else [])
+        )
