@@ -80,7 +80,7 @@ def _values(schema: Schema) -> Sequence[Any]:
 
 def _bounds(schema: Schema) -> str:
     low, high = schema.get("minimum"), schema.get("maximum")
-    found = []
+    found = [f"more than {_plain(schema['exclusiveMinimum'])}"] if "exclusiveMinimum" in schema else []
     if low is not None and high is not None:
         found.append(f"{_plain(low)} to {_plain(high)}")
     elif low is not None:
