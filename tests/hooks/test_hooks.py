@@ -136,9 +136,7 @@ def test_what_comes_and_goes_meanwhile_is_not_told_to_a_busy_hook(theatre: Theat
             daemon.look(running("web1", 9))
             (theatre.root / "go").touch()
             await daemon.quiet()
-            assert daemon.moments() == ["reconnect", "after-start"], (
-                "the newest state; what ran was let end"
-            )
+            assert daemon.moments() == ["reconnect", "after-start"], "the newest state; what ran was let end"
 
     asyncio.run(play())
 

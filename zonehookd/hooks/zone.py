@@ -184,7 +184,7 @@ class Desk:
                 self.roll.files[hook],
                 z.name,
                 entry.moment,
-                z.shown() if entry.moment == "reconnect" else entry.about,
+                z.shown() if entry.moment in ("reconnect", "before-create") else entry.about,
                 at=entry.at,
                 cause=cause,
                 tries=tries,
