@@ -15,6 +15,7 @@ from typing import Any, Self
 import zmq
 
 PATIENCE_S = 60.0
+PACKAGE = "cards_of_zones"
 GOOD = '''
 """Writes a card for each zone."""
 from pathlib import Path
@@ -43,6 +44,21 @@ def place(folder: Path, text: str = GOOD, name: str = "good") -> Path:
     (folder / name).mkdir(exist_ok=True)
     (folder / name / "plugin.py").write_text(text)
     return folder / name
+
+
+def package(site: Path, value: str = f"{PACKAGE}.card:Good", text: str = GOOD) -> dict[str, str]:
+    """As pip leaves one behind, with nothing fetched. Returns the environment that finds it."""
+    info = site / f"{PACKAGE}-1.0.dist-info"
+    (site / PACKAGE).mkdir(parents=True)
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {PACKAGE}\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(f"[zonehookd.plugins]\ngood = {value}\n")
+    (info / "RECORD").write_text(f"{PACKAGE}/__init__.py,,\n{PACKAGE}/card.py,,\n")
+    (site / PACKAGE / "__init__.py").touch()
+    (site / PACKAGE / "card.py").write_text(text)
+    for each in (site, *site.rglob("*")):
+        each.chmod(0o755 if each.is_dir() else 0o644)  # whatever the umask
+    return {"PYTHONPATH": str(site)}
 
 
 def zone_view(name: str = "web1", state: str = "running") -> dict[str, Any]:

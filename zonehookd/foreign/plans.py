@@ -37,8 +37,8 @@ class Plans:
             lambda number: Call(id=number, deadline_s=deadline_s, wide=wide, subjects=shown), look, deadline_s
         )
         for view in views:
-            if isinstance(view, ZoneView) and view.zone.absent:
-                self._sent.pop(view.subject, None)  # it may never be shown again
+            if wire.gone(view):
+                self._sent.pop(view.subject, None)
             else:
                 self._sent[view.subject] = view
         return _answers(self._worker, [view.subject for view in views], result)

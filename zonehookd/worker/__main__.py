@@ -1,7 +1,5 @@
 """`python -m zonehookd.worker --shape SHAPE --name NAME --path PATH --memory-mb N`: a plugin's own process.
 
-Or, with `--check`: what is wrong with it, one line each; exit 0 nothing, 1 something.
-
 Started by the daemon, which says in the environment where it is heard, and holds our standard input: when that ends,
 there is no daemon any more. What the plugin prints, on either stream, goes to standard error.
 """
@@ -9,8 +7,6 @@ there is no daemon any more. What the plugin prints, on either stream, goes to s
 from __future__ import annotations
 
 import argparse
-import asyncio
-import json
 import os
 import sys
 from pathlib import Path
@@ -34,8 +30,6 @@ def main() -> None:
     from zonehookd.worker.serve import serve
 
     found = Found(given.name, given.shape, given.path)
-    if given.check:
-        sys.exit(_check(found))
     work = _work(found)
     status = serve(work, given.name, os.environ[ENDPOINT], os.environ[INSTANCE], _streams())
     sys.stdout.flush()
@@ -48,21 +42,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--name", required=True)
     parser.add_argument("--path", type=Path, default=Path("/"))
     parser.add_argument("--memory-mb", type=int, default=256)
-    parser.add_argument("--check", action="store_true", help="options as JSON on standard input; prints what is wrong")
     return parser.parse_args()
-
-
-def _check(found: Found) -> int:
-    """Prints one complaint a line; exit 1 if there is any. What the plugin itself prints goes to standard error."""
-    from zonehookd.worker.check import complaints
-
-    options = json.loads(sys.stdin.read() or "{}")
-    said = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)
-    wrong = asyncio.run(complaints(found, options))
-    with said:
-        said.writelines(f"{line}\n" for line in wrong)
-    return 1 if wrong else 0
 
 
 def _work(found: Found) -> Work:

@@ -1,4 +1,4 @@
-"""All that is wrong with one plugin, at once: what `zonehookctl plugin check` and `zonehookd --check` print."""
+"""All that is wrong with one plugin, at once: for `zonehookctl plugin check` and `zonehookd --check`."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from zonehookd.worker import executable, program
 
 
 async def complaints(found: Found, options: Mapping[str, Any]) -> Sequence[str]:
-    """One line each, with its cure; none: it fits. It is loaded here, or run to describe itself: where its code must
-    not run, start `python -m zonehookd.worker --check` instead."""
+    """One line each, with its cure; none: it fits. It is loaded here, or run to describe itself, so this is for a
+    process of its own, like `zonehookd.authoring`."""
     try:
         match found.shape:
             case "folder" | "package":
