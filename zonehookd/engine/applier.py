@@ -9,10 +9,11 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from zonehookd.engine import as_user, blocks
+from zonehookd.engine import blocks
 from zonehookd.engine.reconciler import PlannedStep
 from zonehookd.errors import CommandError, CommandFailed
 from zonehookd.host.doors import Commands, Files
+from zonehookd.illumos import put
 from zonehookd.model.command import Change, Verdict
 from zonehookd.model.outcome import Result, StepResult
 from zonehookd.model.plan import BLOCK, Forget, Remember, RemoveFile, WriteBlock, WriteFile
@@ -91,9 +92,19 @@ class Applier:
     async def _as_user(
         self, step: WriteFile | RemoveFile | WriteBlock, planned: PlannedStep, subject: Subject
     ) -> tuple[Verdict | None, str]:
-        if isinstance(step, WriteBlock) and step.body:
-            self._store.remember(blocks.record(step.path, planned.plugin, subject))
-        verdict, error = await self._command(as_user.change(step, planned.plugin, subject, planned.user), subject)
+        """What a plugin with a user of its own wants written is written by that user, never by us."""
+        user, lane = planned.user, f"plugin {planned.plugin}"
+        match step:
+            case WriteFile(path, content, why, mode, cause):
+                change = put.write(path, content, mode, user=user, why=why, cause=cause, lane=lane)
+            case RemoveFile(path, why, cause):
+                change = put.remove(path, user=user, why=why, cause=cause, lane=lane)
+            case WriteBlock(path, body, why, cause):
+                mark = blocks.mark(planned.plugin, subject)
+                change = put.block(path, mark, body, user=user, why=why, cause=cause, lane=lane)
+                if body:
+                    self._store.remember(blocks.record(path, planned.plugin, subject))
+        verdict, error = await self._command(change, subject)
         if verdict is None and isinstance(step, WriteBlock) and not step.body:
             self._store.forget(BLOCK, blocks.name(step.path, planned.plugin, subject))
         return verdict, error

@@ -10,17 +10,19 @@ from dataclasses import dataclass
 from zonehookd.engine.abroad import Answer, AnyView, ForeignPlugin
 from zonehookd.engine.look import Look
 from zonehookd.errors import CannotObserve, PluginFailed, ZonehookError
-from zonehookd.foreign import memory
 from zonehookd.foreign.faults import Fault
 from zonehookd.foreign.plans import Plans
 from zonehookd.foreign.spec import Spec
 from zonehookd.foreign.supervised import Supervised
 from zonehookd.foreign.tools import Tools
 from zonehookd.foreign.worker import Worker
+from zonehookd.illumos import ps
 from zonehookd.model.subject import Subject
 from zonehookd.plugin import loader
 from zonehookd.plugin.finding import nearest
 from zonehookd.wire.messages import Hello, HookAnswer, HookMoment
+
+_MEMORY_S = 60.0  # between two looks at the memory of all of them
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,7 +241,7 @@ class ForeignWorkers:
     async def _watch_memory(self) -> None:
         said = ""
         while True:
-            await asyncio.sleep(memory.EACH_S)
+            await asyncio.sleep(_MEMORY_S)
             try:
                 await self.look_at_memory()
                 said = ""
@@ -254,7 +256,7 @@ class ForeignWorkers:
         pids = {pid: each for each in every if (pid := each.pid) is not None}
         if not pids:
             return
-        found = await self._tools.make_look().ask(memory.resident(pids))
+        found = await self._tools.make_look().ask(ps.resident(pids))
         for pid, each in pids.items():
             each.rss_bytes = found.get(pid)
             if pid in found and found[pid] > each.spec.run.memory_max_mb << 20:

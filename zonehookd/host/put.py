@@ -1,7 +1,7 @@
 """`python -m zonehookd.host.put`: writes one file, as whoever runs it. So a plugin with a user of its own changes only
 what that user may change.
 
-    put write PATH MODE     the file is what standard input holds; MODE octal, or - for that of the file that is there
+    put write PATH MODE     the file is what standard input holds; MODE octal, or kept: that of the file that is there
     put remove PATH
     put block PATH MARK     standard input between two lines that bear MARK (see illumos/marked.py)
     put unblock PATH MARK
@@ -23,7 +23,7 @@ def main(argv: Sequence[str], text: str) -> None:
     """Raises OSError, ValueError."""
     match argv:
         case ["write", path, mode]:
-            write_atomically(Path(path), text, None if mode == "-" else int(mode, 8))
+            write_atomically(Path(path), text, None if mode == "kept" else int(mode, 8))
         case ["remove", path]:
             Path(path).unlink(missing_ok=True)
         case ["block", path, mark]:
