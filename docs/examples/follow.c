@@ -162,6 +162,7 @@ int
 main(int argc, char **argv)
 {
 	void *socket = zmq_socket(zmq_ctx_new(), ZMQ_SUB);
+	int ipv6 = 1;	/* too */
 	int every = 10000, dead = 30000;	/* ms: a host that vanished is noticed */
 	int first = 2;
 
@@ -169,9 +170,10 @@ main(int argc, char **argv)
 		fprintf(stderr, "usage: follow ENDPOINT [--key FILE] [TOPIC ...]\n");
 		return (2);
 	}
-	if (zmq_setsockopt(socket, ZMQ_HEARTBEAT_IVL, &every, sizeof (every)) != 0 ||
+	if (zmq_setsockopt(socket, ZMQ_IPV6, &ipv6, sizeof (ipv6)) != 0 ||
+	    zmq_setsockopt(socket, ZMQ_HEARTBEAT_IVL, &every, sizeof (every)) != 0 ||
 	    zmq_setsockopt(socket, ZMQ_HEARTBEAT_TIMEOUT, &dead, sizeof (dead)) != 0)
-		fail("heartbeat");
+		fail("options");
 	if (argc > 3 && strcmp(argv[2], "--key") == 0) {
 		use_key(socket, argv[3], "server-key", ZMQ_CURVE_SERVERKEY);
 		use_key(socket, argv[3], "public-key", ZMQ_CURVE_PUBLICKEY);

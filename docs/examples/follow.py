@@ -73,6 +73,7 @@ def main() -> None:
     arguments.add_argument("topics", nargs="*", metavar="TOPIC")
     chosen = arguments.parse_intermixed_args()
     socket = zmq.Context().socket(zmq.SUB)
+    socket.ipv6 = True  # too
     socket.heartbeat_ivl, socket.heartbeat_timeout = 10_000, 30_000  # ms: a host that vanished is noticed
     if chosen.key:
         use_key(socket, chosen.key)

@@ -80,7 +80,8 @@ class EventsSection(Section):
     def _literal(cls, value: str) -> str:
         host, _, port = value.rpartition(":")
         literal = host[1:-1] if host.startswith("[") and host.endswith("]") else host
-        if value and not (_is_address(literal, literal != host) and port.isdecimal() and 1 <= int(port) <= 65535):
+        good = _is_address(literal, literal != host) and port.isascii() and port.isdigit() and 1 <= int(port) <= 65535
+        if value and not good:
             raise ValueError("expected ADDRESS:PORT, an IPv6 address in brackets")
         return value
 
