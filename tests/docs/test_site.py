@@ -19,7 +19,7 @@ from zonehookd.cli.main import main
 from zonehookd.cli.settings import EXIT_CODES
 from zonehookd.engine import attach, offers
 from zonehookd.model.zone import DEPENDS
-from zonehookd.plugin import loader
+from zonehookd.plugin import finding
 from zonehookd.routes import rows
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -74,7 +74,7 @@ def test_the_site_has_every_section_and_command(site: Path) -> None:
     assert {"network-name", "gateway-name-proxy-tls", "timing"} <= sections
     for name in main.commands:
         assert f"zonehookctl-{name}" in Page(said["commands"]).places
-    for name in loader.find([]):
+    for name in finding.bundled():
         assert name.replace("_", "-") in Page(said["plugins"]).places
 
 

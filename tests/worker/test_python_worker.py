@@ -81,6 +81,12 @@ class Good(ZonePlugin):
                 return Plan((Change("dladm show-link", "arguments that are text"),))
             case "judge":
                 return Plan((Change(("true",), "why", judge=lambda status, stderr: None),))
+            case "patient":
+                return Plan((Change(("true",), "it takes long", timeout_s=500),))
+            case "silent":
+                return Plan((Change(("true",), "why", silent=True),))
+            case "note":
+                return Plan(notes=(Note("maybe", "who knows"),))
             case "many":
                 return Plan(tuple(Change(("true",), f"{each}") for each in range(1001)))
             case "large":
@@ -183,6 +189,13 @@ def test_what_is_gone_is_not_kept(talker: Driven) -> None:
         ("text", "failed", "plan: path must be a Path, found '/etc/x'"),
         ("words", "failed", "plan: argv must be a tuple of words, found 'dladm show-link'"),
         ("judge", "failed", "plan: 'true': a judge of one's own cannot be sent"),
+        (
+            "patient",
+            "failed",
+            "plan: Change of which the why is 'it takes long': timeout_s: .* equal to 120, found 500",
+        ),
+        ("silent", "failed", "plan: 'true': silent is not for plugins in a process of their own"),
+        ("note", "failed", "plan: the note 'who knows': kind: Input should be 'nothing', .*, found 'maybe'"),
         ("many", "failed", "plan: 1001 steps for one subject, and 1000 are the most"),
         ("long", "failed", '"count one": timeout_s: Input should be less than or equal to 60'),
         ("as-root", "failed", r'"count one": as whom a question is asked is for \[plugins.run.good\] user to say'),

@@ -10,6 +10,11 @@ time and never truth, and the dry run is the run that stops before applying.
 Why this and not `desired`/`apply`/`remove` with a generic differ: what is to be done to a VNIC depends on what was seen
 in ways a differ cannot know (in use, foreign, on loan to a zone), and an `apply` written by the author is a second
 place that acts, which a dry run cannot show.
+
+What is not our own runs in a process of its own (`zonehookd.worker`), with the same class. What is different there:
+all its steps are `apart`; what it remembers is kept under kinds of its own; of records it is shown those of the
+subjects it is asked about, and any other by `host.recall_one`; it is not asked to `reclaim`, and `host.answers` is not
+for it.
 """
 
 from __future__ import annotations
@@ -149,8 +154,8 @@ class _Plugin:
     # is needed most when nothing else goes.
     apart: ClassVar[bool] = False
 
-    # Set by the loader. Ours wait for nothing but commands, which have limits; others get one of their own, and at ten
-    # thousand zones a timer each would be a tenth of the look.
+    # Set by the loader. Ours wait for nothing but commands, which have limits; others, where they are loaded beside
+    # them to be tested, get one of their own. At ten thousand zones a timer each would be a tenth of the look.
     bundled: bool = False
 
     def __init__(self, options: Any) -> None:
@@ -164,7 +169,7 @@ class _Plugin:
         return True
 
     async def reclaim(self, links: Mapping[str, str], host: HostReader) -> Sequence[Record]:
-        """Asked once, when our books were lost: what on this system bears this plugin's mark?
+        """Asked once, when our books were lost: what on this system bears this plugin's mark? Of our own plugins only.
 
         `links` maps a link to the zone that names it. A record whose owner is unknown goes to `nobody`.
         """

@@ -24,9 +24,7 @@ from pydantic import BaseModel, ValidationError
 import zonehookd.plugin
 from zonehookd.errors import PluginRefused
 from zonehookd.plugin.contract import API, AnyPlugin, GatewayPlugin, NetworkPlugin, PluginOptions, ZonePlugin
-from zonehookd.plugin.finding import GROUP, Found, bundled_folder, entry_point, find, missing, nearest, unsafe
-
-__all__ = ["build", "built", "bundled_folder", "complaints", "find", "load", "option_faults", "order", "plugin_class"]
+from zonehookd.plugin.finding import GROUP, Found, entry_point, find, missing, nearest, unsafe
 
 _BASES = (ZonePlugin, NetworkPlugin, GatewayPlugin)
 _METHODS = {  # parameters, self included
