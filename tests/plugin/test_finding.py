@@ -138,6 +138,7 @@ def test_root_runs_nothing_that_others_may_write(tmp_path: Path, monkeypatch: py
     (place / "__pycache__").chmod(0o777)
     (place / "plugin.py").chmod(0o666)
     monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(finding, "__file__", str(tmp_path))  # as if we were whose files these are
     assert list(finding.unsafe(found)) == [
         f"plugin cards: {each} could be changed by somebody else than root (hint: chown root {each}; chmod go-w {each})"
         for each in (place / "__pycache__", place / "plugin.py")
@@ -151,6 +152,7 @@ def test_root_imports_no_package_that_others_may_write(tmp_path: Path, monkeypat
     monkeypatch.syspath_prepend(str(tmp_path / "site"))
     found = finding.find([])["cards"]
     monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(finding, "__file__", str(tmp_path))  # as if we were whose files these are
     assert not list(finding.unsafe(found))
     (tmp_path / "site" / "cards_of_zones.py").chmod(0o664)
     (complaint,) = finding.unsafe(found)
