@@ -206,8 +206,12 @@ def _zone(site: Site, name: str) -> Zone:
 def _in_one_line(zone: Zone, links: Sequence[Link]) -> tuple[str, str]:
     broken = first_broken(links)
     if broken is not None:
-        return f"zone {zone.name}: {broken.name} {broken.object}: {broken.text}", broken.cure
-    unknown = [f"{each.name} {each.object}" for each in links if each.state == "unknown"]
+        return f"zone {zone.name}: {_named(broken)}: {broken.text}", broken.cure
+    unknown = [_named(each) for each in links if each.state == "unknown"]
     if unknown:
         return f"zone {zone.name}: nothing is broken as far as can be seen; not seen: {'; '.join(unknown)}", ""
     return f"zone {zone.name}: all {sum(each.state == 'ok' for each in links)} links of the chain are well", ""
+
+
+def _named(link: Link) -> str:
+    return link.name if link.object in link.name.split() else f"{link.name} {link.object}"

@@ -8,13 +8,13 @@ from ipaddress import ip_address
 
 from zonehookd.engine.site import Site
 from zonehookd.errors import ZonehookError
-from zonehookd.model.gateway import GLOBAL
+from zonehookd.model.gateway import GLOBAL, Gateway
 from zonehookd.model.network import Ip
 from zonehookd.model.record import Record
 from zonehookd.plugin.routing.book import RouteBook
 from zonehookd.tracing.facts import Facts
 from zonehookd.tracing.natting import Packet, Protocol
-from zonehookd.tracing.walk import OUTSIDE, End, Hop, Walk
+from zonehookd.tracing.walk import APPLY, OUTSIDE, End, Hop, Walk
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +141,9 @@ async def _proxied(facts: Facts, walk: Walk, routes: Iterable[Record], end: End,
     """`end`, after what a proxy there does with it; None: nobody is behind it."""
     gateway = facts.site.gateways.get(end.at)
     packet = end.packet
-    if gateway is None or packet.protocol != "tcp":
+    if gateway is None or not _as_declared(walk, gateway, packet):
+        return end if gateway is None else None
+    if packet.protocol != "tcp":
         return end
     books = [RouteBook.of(each) for each in routes if each.facts["gateway"] == end.at]
     proxy = gateway.proxy
@@ -179,6 +181,23 @@ async def _proxied(facts: Facts, walk: Walk, routes: Iterable[Record], end: End,
         return None
     walk.say(end.at, "proxy", f"{proxy.program} hands the answer on")
     return end
+
+
+def _as_declared(walk: Walk, gateway: Gateway, packet: Packet) -> bool:
+    """What a gateway got for itself was not meant for somebody behind it."""
+    for static in gateway.statics:
+        if static.public == packet.dst:
+            text = (
+                f"{packet.dst} is declared one to one for {static.inside}, and no rule is loaded: the gateway answers"
+            )
+            walk.say(gateway.name, "nat", text, "unknown", cure=APPLY)
+    for each in gateway.forwards:
+        meant = each.public in (None, packet.dst) and packet.protocol in each.protocol.split("/")
+        if meant and each.first <= packet.port <= each.last:
+            text = f"port {packet.port} is declared for {each.to}, and no rule is loaded"
+            walk.broken(gateway.name, "nat", text, APPLY)
+            return False
+    return True
 
 
 # -- the verdict -------------------------------------------------------------------------------------------------------

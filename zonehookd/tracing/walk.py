@@ -313,7 +313,7 @@ class Walk:
             outer = gateway.outside if gateway is not None else None
         if gateway is None or gateway.nat or outer is None:
             via = f"behind gateway {network.via}" if network.via else "isolated"
-            cure = "a forward, a one-to-one address or a route is the way in" if network.via else ""
+            cure = "a forward, a one-to-one address or a route is the way in" if network.via else "a NIC on it, or via"
             self.broken(OUTSIDE, "outside", f"{packet.dst} on network {network.name} is {via}: nobody outside "
                         "knows the way", cure)  # fmt: skip
             return None
