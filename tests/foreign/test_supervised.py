@@ -232,3 +232,15 @@ def _group(pid: int) -> list[int]:
         except (FileNotFoundError, ProcessLookupError):
             continue
     return found
+
+
+@pytest.mark.parametrize("user", ["nobody", "no-such-user"])
+def test_a_user_who_cannot_run_it_is_refused_with_the_cure(tmp_path: Path, user: str) -> None:
+    """Its folder is the test's alone, so nobody else can come up from it, whatever we may become."""
+
+    async def story() -> None:
+        async with rig(spec(tmp_path, user=user), folder=tmp_path) as one:
+            await one.until(lambda: one.one.decided.is_set())
+            assert one.one.state == "refused" and one.one.error and not one.up
+
+    asyncio.run(story())

@@ -269,26 +269,45 @@ class Supervised:
             return answers
 
     async def moment(self, moment: HookMoment, deadline_s: float) -> HookAnswer:
-        """Raises PluginFailed."""
-        async with self._turn:
-            up = self._up
-            if up is None:
-                raise PluginFailed(f"{self.spec.name} {self.down}")
-            try:
-                result = await up.worker.call(
-                    lambda number: Call(id=number, deadline_s=deadline_s, moment=moment),
-                    self._tools.make_look(),
-                    deadline_s,
-                )
-                if result.moment is None:
-                    up.worker.break_off(fault := Fault("protocol", "gave no answer to a moment"))
-                    raise fault
-            except Fault as fault:
-                self._count("moment", fault)
-                raise PluginFailed(f"{self.spec.name} {fault}") from fault
-            self.calls["moment", "ok"] += 1
-            self._circuit.worked()
-            return result.moment
+        """Raises PluginFailed. The deadline is for all of it, also for calls that came before. One that is given up is
+        still brought to its end."""
+        task = asyncio.ensure_future(self._in_turn(moment, deadline_s))
+        task.add_done_callback(lambda done: done.cancelled() or done.exception())
+        return await asyncio.shield(task)
+
+    async def _in_turn(self, moment: HookMoment, deadline_s: float) -> HookAnswer:
+        ends_s = time.monotonic() + deadline_s
+        try:
+            async with asyncio.timeout(deadline_s):
+                await self._turn.acquire()
+        except TimeoutError:
+            raise PluginFailed(
+                f"{self.spec.name} is at work for others, and had no time within {deadline_s:g} s"
+            ) from None
+        try:
+            return await self._moment(moment, ends_s - time.monotonic())
+        finally:
+            self._turn.release()
+
+    async def _moment(self, moment: HookMoment, deadline_s: float) -> HookAnswer:
+        up = self._up
+        if up is None:
+            raise PluginFailed(f"{self.spec.name} {self.down}")
+        try:
+            result = await up.worker.call(
+                lambda number: Call(id=number, deadline_s=deadline_s, moment=moment),
+                self._tools.make_look(),
+                deadline_s,
+            )
+            if result.moment is None:
+                up.worker.break_off(fault := Fault("protocol", "gave no answer to a moment"))
+                raise fault
+        except Fault as fault:
+            self._count("moment", fault)
+            raise PluginFailed(f"{self.spec.name} {fault}") from fault
+        self.calls["moment", "ok"] += 1
+        self._circuit.worked()
+        return result.moment
 
     def _count(self, verb: str, fault: Fault) -> None:
         self.calls[verb, "timeout" if fault.reason == "timeout" else "failed"] += 1

@@ -101,9 +101,12 @@ class Worker:
             self._child = await self._tools.processes.spawn(
                 argv, environ=environ, user=user, heard=self._said.heard, bytes_s=BYTES_S
             )
-        except (CommandError, PermissionError) as problem:
+        except CommandError as problem:
             raise PluginRefused(f"plugin {name}: {problem}", hint=f"see [plugins.run.{name}] user") from problem
         except OSError as problem:
+            if user:
+                hint = f"user {user} must be able to run {argv[0]}, and we to become that user"
+                raise PluginRefused(f"plugin {name}: could not be started as {user}: {problem}", hint=hint) from problem
             raise Fault("start", f"could not be started: {problem}") from problem
         self._tasks = [asyncio.ensure_future(self._read(self._line)), asyncio.ensure_future(self._watch(self._child))]
 

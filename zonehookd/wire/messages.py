@@ -19,7 +19,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
-from zonehookd.wire.steps import NoteFrame, StepFrame
+from zonehookd.wire.steps import STEPS_MAX, NoteFrame, StepFrame
 
 VERSION = 1
 ENDPOINT = "ZONEHOOKD_ENDPOINT"  # environment of a worker: where it connects to
@@ -71,7 +71,7 @@ class SubjectAnswer(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     subject: str
-    steps: list[StepFrame] = Field(default_factory=list)
+    steps: list[StepFrame] = Field(default_factory=list, max_length=STEPS_MAX)
     notes: list[NoteFrame] = Field(default_factory=list)
     blind: str = ""
     failed: str = ""
