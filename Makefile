@@ -17,7 +17,7 @@ shell: setup
 
 # The documentation, into build/docs; what does not fit is an error.
 docs: setup
-	@$(PYTHON) -m sphinx -W --keep-going -q -b html docs build/docs
+	@$(PYTHON) -m sphinx -E -W --keep-going -q -b html docs build/docs
 
 setup:
 	@sh tests/setup.sh
