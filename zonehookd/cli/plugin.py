@@ -165,7 +165,8 @@ def _values(options: tuple[str, ...]) -> dict[str, Any]:
 
 def _tried(out: Console, said: dict[str, Any], trace: bool) -> None:
     kind, name = said["kind"], said["name"]
-    tables.subjects(out, [{"kind": kind, "name": name, "steps": said["steps"], "notes": said["notes"], "error": ""}])
+    row = {"kind": kind, "name": name, "result": "", "error": "", "steps": said["steps"], "notes": said["notes"]}
+    tables.subjects(out, [row])
     for key, what in (("blind", "could not look"), ("failed", "failed")):
         if said[key]:
             _line(out, f"{what}: {said[key]}")
@@ -177,7 +178,7 @@ def _tried(out: Console, said: dict[str, Any], trace: bool) -> None:
             _line(out, f"  {row['seconds'] * 1000:8.1f} ms  {row['command']}{end}")
         _line(
             out,
-            f"  {said['plan_s'] * 1000:8.1f} ms  all of the plan; its process was ready after {said['start_s']:.2f} s",
+            f"  {said['plan_s'] * 1000:8.1f} ms  the whole plan; its process was ready after {said['start_s']:.2f} s",
         )
     if not (said["steps"] or said["blind"] or said["failed"]):
         _line(out, f"plugin {said['plugin']} has nothing to do for {kind} {name}")
