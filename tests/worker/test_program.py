@@ -148,7 +148,7 @@ def test_what_is_no_answer_costs_the_call(text: str, said: str) -> None:
         ([{**RUN, "timeout_s": 1e9}], "plan: steps.0.run.timeout_s: Input should be less than or equal to 120"),
         ([RUN, {"do": "format"}], "plan: steps.1: Input tag 'format' found"),
         ([{"do": "write", "path": "hosts", "content": "", "why": "x"}], "plan: hosts is no absolute path"),
-        ([RUN] * 1001, "plan: 1001 steps for zone:web1, and 1000 are the most"),
+        ([RUN] * 1001, "plan: steps: List should have at most 1000 items"),
     ],
 )
 def test_what_is_wrong_with_one_plan_costs_its_subject(steps: list[Any], said: str) -> None:

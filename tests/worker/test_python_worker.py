@@ -43,6 +43,10 @@ class Good(ZonePlugin):
             return await host.ask(Query(("count", "one"), parsed, user="root"))
         if name == "blind":
             raise CannotObserve("too dark")
+        if name == "odd-name":
+            raise CannotObserve("cannot read " + os.fsdecode(b"/etc/\\xff"))
+        if name == "long-story":
+            raise RuntimeError("and then " * 100_000)
         if name == "leave":
             sys.exit(3)
         if name == "break":
@@ -116,7 +120,7 @@ def folder(tmp_path: Path) -> Path:
 def talker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Driven]:
     """One that goes on from test to test, whatever it was told."""
     folder = tmp_path_factory.mktemp("talker")
-    with Driven(folder, path=place(folder, TALKER), memory_mb=64) as worker:
+    with Driven(folder, path=place(folder, TALKER)) as worker:
         assert worker.begin() == {"v": 1, "type": "ready"}
         yield worker
 
@@ -181,6 +185,8 @@ def test_what_is_gone_is_not_kept(talker: Driven) -> None:
     ("name", "answer", "why"),
     [
         ("blind", "blind", "too dark"),
+        ("odd-name", "blind", r"cannot read /etc/\\udcff"),
+        ("long-story", "failed", r"broke: RuntimeError\('(and then ){200,250}"),
         ("folder", "blind", "cannot read /: .*Is a directory"),
         ("leave", "failed", r"broke: SystemExit\(3\) \(.*/good/plugin.py:\d+\)"),
         ("break", "failed", r"broke: KeyError\('nothing'\) \(.*/good/plugin.py:\d+\)"),
@@ -210,8 +216,10 @@ def test_what_goes_wrong_with_one_zone_costs_that_zone(talker: Driven, name: str
     assert answers["zone:web1"]["notes"][0]["kind"] == "nothing"
 
 
-def test_an_answer_that_is_too_large_is_no_answer(talker: Driven) -> None:
-    assert re.match(r"\d+ bytes are too many for one message", said(talker, "large"))
+def test_an_answer_that_is_too_large_is_no_answer_and_others_are(talker: Driven) -> None:
+    answers = talker.result(shown("large"), shown("web1"))
+    assert re.match(r"plan: its \d+ bytes do not fit into one message with the others", answers["zone:large"]["failed"])
+    assert answers["zone:web1"]["notes"][0]["text"] == "('here', False)"
 
 
 def test_where_it_broke_is_printed_once_a_call(talker: Driven) -> None:

@@ -54,6 +54,7 @@ class Post:
         """The answer; CannotObserve if there is none."""
         number = next(self._numbers)
         answer: Future[dict[str, Any]] = Future()
+        answer.set_running_or_notify_cancel()  # whoever gives up waiting cannot cancel it under our hands
         self._waiting[number] = answer
         self.send(Ask(id=call, ask=number, question=question))
         return answer
@@ -92,7 +93,7 @@ class Post:
     def _take(self, frame: Welcome | Call | AnswerFrame) -> None:
         if not isinstance(frame, AnswerFrame):
             self._arrived(frame)
-        elif (answer := self._waiting.pop(frame.ask, None)) is not None and not answer.cancelled():
+        elif (answer := self._waiting.pop(frame.ask, None)) is not None:
             if frame.error:
                 answer.set_exception(CannotObserve(frame.error))
             else:

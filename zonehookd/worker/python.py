@@ -21,6 +21,7 @@ from zonehookd.wire.messages import Call, Result, Shown, SubjectAnswer, Welcome
 from zonehookd.worker.reader import WorkerReader
 from zonehookd.worker.work import Desk, Introduction
 
+_SAID_MAX = 2000
 _TOGETHER = 16  # subjects observed at once, where the plugin asks something of its own for each
 
 
@@ -71,14 +72,16 @@ class Python:
             sent, notes = steps.sent(plan)
             return SubjectAnswer(subject=shown.subject, steps=sent, notes=notes)
         except CannotObserve as problem:
-            return SubjectAnswer(subject=shown.subject, blind=str(problem))
+            return SubjectAnswer(subject=shown.subject, blind=_text(str(problem)))
         except PluginFailed as problem:
-            return SubjectAnswer(subject=shown.subject, failed=str(problem))
+            return SubjectAnswer(subject=shown.subject, failed=_text(str(problem)))
         except BaseException as problem:  # SystemExit, too: a plugin does not end because one zone displeases it
             if not broke:
                 traceback.print_exception(problem)
             broke.append(shown.subject)
-            return SubjectAnswer(subject=shown.subject, failed=f"broke: {problem!r} ({self._where(problem)})")
+            return SubjectAnswer(
+                subject=shown.subject, failed=f"broke: {_text(repr(problem))} ({self._where(problem)})"
+            )
 
     def _seen(self, shown: Shown) -> views.AnyView:
         subject = views.subject_of(shown.subject)
@@ -98,3 +101,8 @@ class Python:
         own = str(Path(inspect.getfile(self._class)).parent)
         last = next((each for each in reversed(frames) if each.filename.startswith(own)), frames[-1])
         return f"{last.filename}:{last.lineno}"
+
+
+def _text(said: str) -> str:
+    """What a plugin says, so that it can be sent: not for ever, and names of files that are no UTF-8 in it."""
+    return said[:_SAID_MAX].encode(errors="backslashreplace").decode()

@@ -13,7 +13,7 @@ from concurrent.futures import Future
 from typing import Any
 
 from zonehookd.errors import PluginFailed, PluginRefused
-from zonehookd.wire.messages import Call, Hello, Question, Ready, Refused, Result, SubjectAnswer, Welcome
+from zonehookd.wire.messages import FRAME_MAX_BYTES, Call, Hello, Question, Ready, Refused, SubjectAnswer, Welcome
 from zonehookd.worker.post import Post
 from zonehookd.worker.work import Introduction, Work
 
@@ -84,9 +84,10 @@ class _Worker:
             result = await self._work.work(call, _Desk(self.post, call.id))
             try:
                 self.post.send(result)
-            except PluginFailed as problem:
-                lost = [SubjectAnswer(subject=each.subject, failed=str(problem)) for each in call.subjects]
-                self.post.send(Result(id=call.id, plans=lost))
+            except PluginFailed:
+                fair = FRAME_MAX_BYTES // (len(result.plans) + 1)
+                plans = [_bounded(each, fair) for each in result.plans]
+                self.post.send(result.model_copy(update={"plans": plans}))
         finally:
             self.post.forget()
             faulthandler.cancel_dump_traceback_later()
@@ -105,6 +106,15 @@ class _Desk:
     def ask_now(self, question: Question) -> dict[str, Any]:
         answer: Future[dict[str, Any]] = self._post.ask(self._call, question)
         return answer.result()
+
+
+def _bounded(answer: SubjectAnswer, most: int) -> SubjectAnswer:
+    """All together are more than one message holds: those go that are to blame."""
+    size = len(answer.model_dump_json())
+    if size <= most:
+        return answer
+    failed = f"plan: its {size} bytes do not fit into one message with the others; {most} do"
+    return SubjectAnswer(subject=answer.subject, failed=failed)
 
 
 def _complaints(name: str, problem: BaseException) -> list[str]:
