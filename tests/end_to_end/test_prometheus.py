@@ -68,7 +68,8 @@ class Watched:
         self.daemon = Daemon(machine, NETWORKS, REST)
         self.zone("edge")
         self.zone("web1", "web")
-        machine.do("zoneadm", "-z", "edge", "boot")
+        for name in ("edge", "web1"):
+            machine.do("zoneadm", "-z", name, "boot")
         self.daemon.start()
         until(self.quiet, f"all is well: {self.daemon.ask('status').out}", SET_UP_S)
         self._prometheus()
@@ -146,6 +147,16 @@ def test_what_is_scraped_is_the_table(watched: Watched) -> None:
                 assert not label.values or sample.labels[label.name] in label.values, sample
     (web1,) = watched.asked('zonehookd_link_receive_bytes_total{zone="web1"}')
     assert web1["metric"].items() >= {"link": "web1_0", "network": "web"}.items()
+
+
+def test_packets_of_a_zone_are_counted(watched: Watched) -> None:
+    def sent() -> float:
+        (found,) = watched.asked('zonehookd_link_transmit_packets_total{zone="web1"}')
+        return float(found["value"][1])
+
+    before = sent()
+    until(lambda: watched.machine.inside("web1", "ping", "-c", "20", "-i", "0.01", "10.99.0.1").status == 0, "a ping")
+    until(lambda: sent() >= before + 20, "its packets are counted")
 
 
 def test_no_alert_fires_while_all_is_well(watched: Watched) -> None:

@@ -90,7 +90,7 @@ def test_the_registry_has_what_the_table_says_from_the_start(metrics: Metrics) -
         if known:
             shown = {tuple(sample.labels[name] for name in row.label_names) for sample in family.samples}
             assert shown == set(known), "whose labels are known begins with 0"
-    assert {name for name in found if name.startswith(PREFIX)} == {"zonehookd_plugin_calls"}
+    assert {name for name in found if name.startswith(PREFIX)} == {"zonehookd_plugin_calls", "zonehookd_cpu_seconds"}
     assert {"process_cpu_seconds", "python_gc_collections"} <= found.keys()
 
 

@@ -10,6 +10,7 @@ import time
 from collections import Counter as Counts
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import PurePath
+from typing import TypeVar
 
 from prometheus_client import (
     CollectorRegistry,
@@ -35,6 +36,7 @@ from zonehookd.model.plan import Forget, RemoveFile, WriteFile
 from zonehookd.model.record import ADDRESS, Record
 from zonehookd.model.subject import Subject
 
+Told = TypeVar("Told", Counter, Gauge, Histogram)
 QUEUE = "subjects"
 _RESULTS = {Result.NOOP: "noop", Result.CHANGED: "changed", Result.BUSY: "requeue", Result.UNSETTLED: "requeue"}
 _CALLED = {"blind": "retry", "stuck": "permanent"}  # our words for what became of a plan or a step -> the table's
@@ -65,6 +67,7 @@ class Metrics:
         self._make()
         self._asked = Asked()
         self._asked.add(["plugin_calls_total"], self._calls)
+        self.ask_number("cpu_seconds_total", time.process_time)
         registry.register(self._asked)
         about = (__version__, platform.python_version(), sys.platform)
         self._gauges["build_info"].labels(*about).set(1)
@@ -88,16 +91,13 @@ class Metrics:
                     made.labels(*values)
 
     def _count(self, name: str, *labels: str, by: float = 1.0) -> None:
-        counter = self._counters[name]
-        (counter.labels(*labels) if labels else counter).inc(by)
+        _one(self._counters[name], labels).inc(by)
 
     def _set(self, name: str, number: float, *labels: str) -> None:
-        gauge = self._gauges[name]
-        (gauge.labels(*labels) if labels else gauge).set(number)
+        _one(self._gauges[name], labels).set(number)
 
     def _took(self, name: str, seconds: float, *labels: str) -> None:
-        histogram = self._histograms[name]
-        (histogram.labels(*labels) if labels else histogram).observe(seconds)
+        _one(self._histograms[name], labels).observe(seconds)
 
     # -- the daemon
 
@@ -321,6 +321,10 @@ class Metrics:
         name = PurePath(command).name
         self._count("commands_total", name, result)
         self._took("command_duration_seconds", seconds, name, result)
+
+
+def _one(metric: Told, labels: tuple[str, ...]) -> Told:
+    return metric.labels(*labels) if labels else metric
 
 
 def _guard(word: str) -> str:

@@ -102,6 +102,7 @@ _DAEMON = (
     Row("config_last_reload_successful", "gauge", "1 while the configuration in force is the one in the file, as far "
         "as anybody asked; 0 after one was refused"),
     Row("config_last_reload_success_timestamp_seconds", "gauge", "When a configuration was last taken"),
+    Row("cpu_seconds_total", "counter", "CPU time of the daemon, on any system", asked=True),
     Row("books_size_bytes", "gauge", "Size of our books on disk, write-ahead log included", asked=True),
     Row("books_commit_duration_seconds", "histogram", "One change of our books, until it is on disk"),
     Row("audit_lines_lost_total", "counter", "Lines of the audit log that could not be written", asked=True),
