@@ -177,3 +177,21 @@ def test_every_call_is_seen(host: Machine, hooked: Daemon) -> None:
     done = hooked.ask("hooks")
     assert done.status == 0 and "20-told.py" in done.out and "after-create, before-start" in done.out
     assert json.loads(hooked.ask("--json", "hooks", "--zone", "web1").out)["owed"] == []
+
+
+def test_functions_that_cannot_be_loaded_leave_those_of_before(host: Machine, hooked: Daemon) -> None:
+    host.write(f"{FOLDER}/20-told.py", TOLD + "\ndef broken(:\n")
+    until(lambda: "the one before goes on" in row(hooked, "20-told.py")["trouble"], "the new one is refused")
+    assert "SyntaxError" in row(hooked, "20-told.py")["trouble"] and hooked.ask("hooks").status == 1
+    before = len(told(host))
+    host.do("zoneadm", "-z", "web2", "boot")
+    until(lambda: told(host)[before:] == ["web2 before-start 10.1.0.6/24 gate", "web2 after-start 10.1.0.6/24 look"],
+          f"the one before is told: {told(host)}")  # fmt: skip
+    host.write(f"{FOLDER}/20-told.py", TOLD.replace("zone.name, moment", "zone.name, 'NEW', moment"))
+    until(lambda: not row(hooked, "20-told.py")["trouble"], "it can be loaded again")
+    host.do("zoneadm", "-z", "web2", "halt")
+    until(lambda: told(host)[-1] == "web2 NEW after-stop 10.1.0.6/24 look", f"by the new one: {told(host)}")
+
+
+def row(daemon: Daemon, name: str) -> Any:
+    return next(each for each in hooks(daemon)["hooks"] if each["name"] == name)

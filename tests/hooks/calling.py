@@ -27,8 +27,11 @@ class NoFunctions:
     def moments(self, name: str) -> frozenset[str] | None:
         return None
 
-    def trouble(self, name: str) -> str:
+    def down(self, name: str) -> str:
         return "is not started yet"
+
+    def trouble(self, name: str) -> str:
+        return self.down(name)
 
     async def tell(self, name: str, moment: HookMoment, deadline_s: float) -> HookAnswer:
         raise AssertionError("nobody asks for functions")

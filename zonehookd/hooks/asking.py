@@ -14,6 +14,7 @@ from zonehookd.hooks.roll import Roll
 from zonehookd.hooks.zone import OneZone
 
 _DOES: Mapping[Gated, str] = {"before-start": "boot", "before-stop": "halt", "before-delete": "uninstall"}
+_LEAST_S = 0.05  # a call that cannot end in time is not begun
 Code = Literal["hooks-agree", "hook-refused", "hook-later", "hook-failed"]
 
 
@@ -72,11 +73,11 @@ class Asking:
     async def _in_turn(self, z: OneZone, name: str, moment: Gated, about: Mapping[str, Any], until_s: float) -> Answer:
         """After the call for this zone that may be running: never two at once."""
         async with z.turn:
-            hook, trouble = self._roll.files.get(name), self._roll.trouble(name)
+            hook, down = self._roll.files.get(name), self._roll.down(name)
             left_s = min(self._roll.settings().deadline_s, until_s - time.monotonic())
-            if hook is None or trouble:
-                return Answer("failed", f"cannot be asked: {trouble}")
-            if left_s <= 0:
+            if hook is None or down:
+                return Answer("failed", f"it {down}")
+            if left_s < _LEAST_S:
                 return Answer("timeout", "gave no answer in time")
             when = {"at": time.time(), "cause": "gate", "tries": 1}
             return await self._calls.call(hook, z.name, moment, about, deadline_s=left_s, urgent=True, **when)  # type: ignore[arg-type]

@@ -49,10 +49,6 @@ class Called:
 class Worker(Protocol):
     """Who tells functions: `hooks.functions.Functions`."""
 
-    def starting(self, name: str) -> bool: ...
-
-    def trouble(self, name: str) -> str: ...
-
     async def tell(self, name: str, moment: HookMoment, deadline_s: float) -> HookAnswer: ...
 
 

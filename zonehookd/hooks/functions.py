@@ -37,14 +37,15 @@ class Functions:
         one = self._workers.hook(_worker(name))
         return frozenset(one.hello.moments) if one is not None and one.hello is not None else None
 
-    def trouble(self, name: str) -> str:
-        """Why it cannot be called now, or is not as its file is."""
+    def down(self, name: str) -> str:
+        """Why it cannot be called now."""
         one = self._workers.hook(_worker(name))
-        return (one.down or one.error) if one is not None else "is not started yet"
+        return one.down if one is not None else "is not started yet"
 
-    def starting(self, name: str) -> bool:
+    def trouble(self, name: str) -> str:
+        """The same, or why it is not as its file is."""
         one = self._workers.hook(_worker(name))
-        return one is None or one.state in ("starting", "restarting")
+        return self.down(name) or (one.error if one is not None else "")
 
     async def tell(self, name: str, moment: HookMoment, deadline_s: float) -> HookAnswer:
         """Raises PluginFailed, and TimeoutError when it was ended because it did not answer in time."""

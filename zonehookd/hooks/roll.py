@@ -19,6 +19,10 @@ class Functions(Worker, Protocol):
 
     def moments(self, name: str) -> frozenset[str] | None: ...
 
+    def down(self, name: str) -> str: ...
+
+    def trouble(self, name: str) -> str: ...
+
 
 class Roll:
     """`files`: by name, in order. `fault`: why the folder cannot be read; then the last that could be stands."""
@@ -66,11 +70,16 @@ class Roll:
         known = self._functions.moments(name)
         return (False if hook.refused else None) if known is None else moment in known
 
-    def trouble(self, name: str) -> str:
+    def down(self, name: str) -> str:
         """Why it cannot be called now; "": it can."""
         hook = self.files.get(name)
         if hook is None:
             return "is gone"
+        return hook.refused or (self._functions.down(name) if hook.shape == "functions" else "")
+
+    def trouble(self, name: str) -> str:
+        """The same, or why the one before goes on in its place; for people."""
+        hook = self.files[name]
         return hook.refused or (self._functions.trouble(name) if hook.shape == "functions" else "")
 
     def moments(self, name: str) -> Collection[str] | None:

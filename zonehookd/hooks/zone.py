@@ -168,7 +168,7 @@ class Desk:
         key = (hook, entry.moment, entry.at)
         if z.not_before.get(key, 0.0) > time.monotonic():
             return False
-        if self.roll.trouble(hook):
+        if self.roll.down(hook):
             z.not_before[key] = time.monotonic() + _DOWN_S
             return False
         return True
