@@ -21,18 +21,14 @@ PATIENCE_S = 60.0
 # How it behaves -> what is said of it, at least.
 ILL = {
     "hang": "gave no answer within 2 s",
-    "deaf": "gave no answer within 2 s",
     "holds-the-lock": "gave no answer within 2 s",
     "abort": "was ended by signal 6",
-    "exit": "ended by itself, with status 0",
     "children": "gave no answer within 2 s",
     "leak": "",  # it fails to allocate, or is killed: how is its own business
-    "asks": "asked more than",
 }
 ILL_ON_THE_WIRE = {
     "garbage": "sent what the wire does not know",
     "wrong-id": "when nobody waited for it",
-    "others": "which was not asked",
     "huge": "",  # ZeroMQ itself drops who sends that much
     "silent": "gave no answer within 2 s",
 }
@@ -72,7 +68,7 @@ class Place:
 
     def well_again(self, plugin: str, zone: str) -> None:
         self.behave(plugin, "good")
-        self.daemon.ask("plugin", "reload", plugin)
+        self.machine.control("plugin-reload", plugin=plugin)
         until(lambda: self.row(plugin)["state"] == "ready", f"{plugin} is well: {self.row(plugin)}", PATIENCE_S)
         if plugin == "chameleon":
             until(lambda: self.card(zone) == f"green {zone}\n", f"the card of {zone}", PATIENCE_S)
@@ -109,16 +105,15 @@ def test_others_are_wired_whatever_it_does(place: Place, plugin: str, how: str) 
     print(f"{plugin} {how}: {zone} wired after {seconds:.2f} s; {found['error']}")
     assert said in found["error"] or found["state"] == "open", found
     assert any(line.startswith(f"plugin {plugin}: ") for line in place.machine.control("status")["plugins"])
-    assert place.daemon.ask("status").status == 1, "somebody should look"
     latest = {row["name"]: row for row in place.machine.control("zones")}[zone]
     assert latest["result"] in ("noop", "changed"), "an optional plugin is no trouble of the zone's"
     place.well_again(plugin, zone)
     assert place.row(plugin)["restarts"] > before
-    until(lambda: place.daemon.ask("status").status == 0, f"all is well: {place.machine.control('status')}", PATIENCE_S)
+    until(lambda: not place.machine.control("status")["plugins"], f"all is well: {place.row(plugin)}", PATIENCE_S)
     until(lambda: len(place.workers()) == 2, f"one process each is left: {place.workers()}", PATIENCE_S)
 
 
-@pytest.mark.parametrize("how", ["raises", "no-plan", "theft", "bad-note", "many", "slow-step"])
+@pytest.mark.parametrize("how", ["raises", "theft", "many", "slow-step"])
 def test_a_bad_plan_is_said_of_its_zone_and_ends_no_process(place: Place, how: str) -> None:
     pid = place.row("chameleon")["pid"]
     place.behave("chameleon", how)
@@ -128,13 +123,14 @@ def test_a_bad_plan_is_said_of_its_zone_and_ends_no_process(place: Place, how: s
         row = {each["name"]: each for each in place.machine.control("zones")}[zone]
         return [note["text"] for note in row["trouble"]]
 
+    def step_ended() -> bool:
+        trouble = place.machine.control("status")["trouble"]
+        return any("did not finish within 5 s" in each["error"] for each in trouble)
+
     if how == "slow-step":  # a step that failed is the zone's trouble, whoever planned it
-        until(lambda: any("did not finish within 5 s" in each["error"] for each in place.machine.control("status")["trouble"]),
-              f"the step is ended: {place.machine.control('status')}", PATIENCE_S)  # fmt: skip
+        until(step_ended, f"the step is ended: {place.daemon.tail()}", PATIENCE_S)
     else:
-        until(
-            lambda: any("chameleon" in text for text in trouble()), f"{how} is said: {place.daemon.tail()}", PATIENCE_S
-        )
+        until(lambda: "chameleon" in " ".join(trouble()), f"{how} is said: {place.daemon.tail()}", PATIENCE_S)
     assert f"{zone}_0" in place.machine.links()
     records = place.machine.control("explain", zone=zone)["records"]
     assert [each["plugin"] for each in records if each["kind"] == "vnic"] == ["vnic"], "what is ours stays ours"
@@ -151,6 +147,7 @@ def test_it_heals_by_itself(place: Place) -> None:
     scraped = place.machine.do("curl", "-s", "http://127.0.0.1:9631/metrics")
     assert 'zonehookd_plugin_circuit_open{plugin="chameleon"} 1.0' in scraped
     assert "rests" in "\n".join(place.machine.control("status")["plugins"])
+    assert place.daemon.ask("status").status == 1, "somebody should look"
     place.behave("chameleon", "good")
     until(lambda: place.card(zone) == f"green {zone}\n", f"its card: {place.row('chameleon')}", 90.0)
     assert place.row("chameleon")["error"] == ""
@@ -172,7 +169,9 @@ def test_its_child_that_holds_every_pipe_holds_up_nothing(place: Place) -> None:
     zone, _ = place.wire_one()
     until(lambda: place.card(zone) == f"green {zone}\n", "the card comes all the same", PATIENCE_S)
     place.behave("chameleon", "good")
-    assert place.daemon.ask("plugin", "reload", "chameleon").status == 0, "nobody waits for the end of its output"
+    assert place.machine.control("plugin-reload", plugin="chameleon") is not None, (
+        "nobody waits for the end of its output"
+    )
     place.machine.run("pkill", "-KILL", "-f", "zonehookd.worker.*chameleon")  # its children have sessions of their own
     place.well_again("chameleon", zone)
 
