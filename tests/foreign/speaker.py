@@ -56,6 +56,8 @@ def main() -> None:
             say(type="result", id=number + 7)
         elif MODE == "others":
             say(type="result", id=number, plans=[{"subject": "zone:nobody"}])
+        elif MODE == "big":
+            dealer.send(b" " * (6 << 20))
         elif MODE == "large":
             dealer.send(b" " * (20 << 20))
         elif MODE == "asks":

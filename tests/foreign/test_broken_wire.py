@@ -32,6 +32,7 @@ def speaks(mode: str) -> Callable[[Spec], Sequence[str]]:
         ("asks-late", "asks for call 0, which nobody waits for"),
         ("many-steps", "steps"),
         ("bad-step", "explode"),
+        ("big", "sent 6291456 bytes in one frame, and 4194304 are the most"),
         ("large", "no answer within 2 s"),  # its connection is cut before all of it is read
         ("child-keeps-pipes", "was ended by signal 6"),
     ],

@@ -106,7 +106,7 @@ def test_what_it_is_not_shown_again_it_is_still_told(talker: tuple[Driven, Path]
             "failed",
             "plan answers in plans.0 for 'x', which was not asked about",
         ),
-        ("head -c 20000000 /dev/zero", "failed", "plan printed more than 16777216 bytes"),
+        ("head -c 20000000 /dev/zero", "failed", "plan printed more than 4194304 bytes"),
     ],
 )
 def test_what_goes_wrong_costs_the_call(talker: tuple[Driven, Path], plan: str, key: str, said: str) -> None:

@@ -14,7 +14,7 @@ from zonehookd.wire.steps import own_kind
 from zonehookd.wire.views import record_sent
 
 ASKS_MAX, ASKS_EACH = 1000, 10  # of one call: that many, and so many more for each subject
-_ANSWER_MAX_BYTES = 4 << 20
+_ANSWER_MAX_BYTES = 8 << 20
 _ANSWERS_MAX_BYTES = 64 << 20  # of one call: a worker that asks and does not read shall not fill our memory
 
 

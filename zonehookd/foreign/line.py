@@ -16,6 +16,7 @@ from zonehookd.foreign.faults import Fault
 from zonehookd.wire.messages import FRAME_MAX_BYTES, Frame, FromWorker
 
 _WAITING = 4  # frames that are kept for us; whoever sends more waits
+_CUT_BYTES = 4 * FRAME_MAX_BYTES  # a frame that is larger is not read at all, and its connection is cut
 _SEND_S = 30.0  # for room in the socket, when a worker does not read
 _frame: TypeAdapter[FromWorker] = TypeAdapter(FromWorker)
 
@@ -33,7 +34,7 @@ class Line:
             self._socket.setsockopt(zmq.LINGER, 0)
             self._socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
             self._socket.setsockopt(zmq.RCVHWM, _WAITING)
-            self._socket.setsockopt(zmq.MAXMSGSIZE, FRAME_MAX_BYTES + 1)
+            self._socket.setsockopt(zmq.MAXMSGSIZE, _CUT_BYTES)
             self._socket.bind(self.endpoint)
             path.chmod(0o600)
             if user:

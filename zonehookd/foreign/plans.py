@@ -12,7 +12,7 @@ from zonehookd.foreign.worker import Worker
 from zonehookd.model.subject import Subject
 from zonehookd.plugin.contract import ZoneView
 from zonehookd.wire import views as wire
-from zonehookd.wire.messages import FRAME_MAX_BYTES, Call, Result, Shown, SubjectAnswer
+from zonehookd.wire.messages import CALL_MAX_BYTES, Call, Result, Shown, SubjectAnswer
 from zonehookd.wire.steps import received
 
 
@@ -28,7 +28,7 @@ class Plans:
         which has the deadline."""
         shown = [self._shown(view, look) for view in views]
         sizes = [len(each.model_dump_json()) for each in shown] if _perhaps_large(views) else []
-        if sum(sizes) > FRAME_MAX_BYTES // 2 and len(views) > 1:
+        if sum(sizes) > CALL_MAX_BYTES // 2 and len(views) > 1:
             middle = len(views) // 2
             first = await self.ask(views[:middle], look, deadline_s)
             return {**first, **await self.ask(views[middle:], look, deadline_s)}

@@ -26,7 +26,9 @@ ENDPOINT = "ZONEHOOKD_ENDPOINT"  # environment of a worker: where it connects to
 INSTANCE = (
     "ZONEHOOKD_INSTANCE"  # environment of a worker: what it says of itself, so that an old one is not taken for it
 )
-FRAME_MAX_BYTES = 16 << 20
+FRAME_MAX_BYTES = 4 << 20  # from a worker: whoever reads it, reads what all others say, too
+CALL_MAX_BYTES = 64 << 20  # to a worker; a gateway's view holds all zones behind it
+SUBJECTS_MAX, NOTES_MAX = 2000, 100  # answers of one result, notes of one answer
 Kind = Literal["network", "gateway", "zone"]
 
 
@@ -72,7 +74,7 @@ class SubjectAnswer(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
     subject: str
     steps: list[StepFrame] = Field(default_factory=list, max_length=STEPS_MAX)
-    notes: list[NoteFrame] = Field(default_factory=list)
+    notes: list[NoteFrame] = Field(default_factory=list, max_length=NOTES_MAX)
     blind: str = ""
     failed: str = ""
 
@@ -82,7 +84,7 @@ class Result(Frame):
 
     type: Literal["result"] = "result"
     id: int
-    plans: list[SubjectAnswer] = Field(default_factory=list)
+    plans: list[SubjectAnswer] = Field(default_factory=list, max_length=SUBJECTS_MAX)
     moment: HookAnswer | None = None
 
 

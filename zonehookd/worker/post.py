@@ -18,7 +18,17 @@ import zmq
 from pydantic import BaseModel, ValidationError
 
 from zonehookd.errors import CannotObserve, PluginFailed
-from zonehookd.wire.messages import FRAME_MAX_BYTES, AnswerFrame, Ask, Call, Question, Stop, Welcome, to_worker
+from zonehookd.wire.messages import (
+    CALL_MAX_BYTES,
+    FRAME_MAX_BYTES,
+    AnswerFrame,
+    Ask,
+    Call,
+    Question,
+    Stop,
+    Welcome,
+    to_worker,
+)
 
 _LAST_WORDS_MS = 500
 EXIT_PROTOCOL = 76  # EX_PROTOCOL of sysexits(3)
@@ -38,7 +48,7 @@ class Post:
         self._waiting: dict[int, Future[dict[str, Any]]] = {}
         self._socket = zmq.Context().socket(zmq.DEALER)
         self._socket.setsockopt(zmq.LINGER, _LAST_WORDS_MS)
-        self._socket.setsockopt(zmq.MAXMSGSIZE, FRAME_MAX_BYTES)
+        self._socket.setsockopt(zmq.MAXMSGSIZE, CALL_MAX_BYTES)
         self._socket.connect(endpoint)
 
     def send(self, frame: BaseModel) -> None:
