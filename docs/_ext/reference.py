@@ -1,4 +1,5 @@
-"""The Sphinx extension: directives whose text is made from the product when the site is built.
+"""The Sphinx extension: directives whose text is made from the product when the site is built. Nobody knows what such a
+page depends on, so build with -E: all pages anew.
 
 ```{made} configuration     one of MAKERS
 ```{section} README.md      a section of a file of the repository
@@ -48,17 +49,10 @@ class Section(SphinxDirective):
 
     def run(self) -> list[Any]:
         file, heading = self.arguments[0], " ".join(self.content)
-        self.env.note_dependency(str(readme.ROOT / file))
         return self.parse_text_to_nodes(readme.section(file, heading), allow_section_headings=True)
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
     app.add_directive("made", Made)
     app.add_directive("section", Section)
-    app.connect("env-get-outdated", lambda app, env, added, changed, removed: _made_pages(env))
     return {"parallel_read_safe": True, "parallel_write_safe": True}
-
-
-def _made_pages(env: Any) -> list[str]:
-    """Pages whose text comes from the product are read anew by each build: nobody knows what they depend on."""
-    return [name for name in env.all_docs if name.startswith("reference/") or name == "events"]
