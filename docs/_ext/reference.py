@@ -1,10 +1,8 @@
 """The Sphinx extension: directives whose text is made from the product when the site is built. Nobody knows what such a
 page depends on, so build with -E: all pages anew.
 
-```{made} configuration     one of MAKERS
-```{section} README.md      a section of a file of the repository
-What is not there yet
-```
+    {made} configuration      what one of MAKERS makes
+    {section} README.md       the section of a file of the repository whose heading stands below
 """
 
 from __future__ import annotations
@@ -15,7 +13,7 @@ from typing import Any, ClassVar
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
-from docs._ext import command_line, configuration, events, readme, wire
+from docs._ext import command_line, configuration, events, plugins, readme, wire
 
 MAKERS: dict[str, Callable[[], str]] = {
     "configuration": configuration.sections,
@@ -23,6 +21,9 @@ MAKERS: dict[str, Callable[[], str]] = {
     "commands": command_line.commands,
     "daemon": command_line.of_the_daemon,
     "exit-codes": command_line.exit_codes,
+    "plugin-face": plugins.face,
+    "plugin-kit": plugins.kit,
+    "plugin-rules": plugins.rules,
     "verbs": wire.verbs,
     "envelope": wire.envelope,
     "shapes": wire.shapes,
@@ -30,6 +31,8 @@ MAKERS: dict[str, Callable[[], str]] = {
     "topics": events.topics,
     "lost": events.lost,
 }
+
+_MADE = ("events", "plugins/reference")  # beside those of the reference
 
 
 class Made(SphinxDirective):
