@@ -47,7 +47,7 @@ ALLOWED: dict[str, tuple[set[str], str]] = {
         "the heart knows no ZeroMQ, no metrics, no configuration file",
     ),
     "foreign": (
-        {"bus", "config", "engine", "errors", "foreign", "host", "model", "plugin", "wire"},
+        {"bus", "config", "engine", "errors", "foreign", "host", "illumos", "model", "plugin", "wire"},
         "plugins that are not ours are asked for the engine; their code is another process's",
     ),
     "sources": (
