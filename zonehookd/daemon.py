@@ -177,11 +177,12 @@ class Daemon:
         )
 
     def _tools_of_workers(self, config: Config) -> WorkerTools:
-        def came_up(plugin: str) -> None:
-            self._dispatcher.hint(Event("plugin", "ready", everything=True, text=plugin))
+        def changed(kind: str, plugin: str) -> None:
+            self._dispatcher.hint(Event("plugin", kind, everything=True, text=plugin))
 
+        up, down = functools.partial(changed, "ready"), functools.partial(changed, "down")
         folder, took = config.paths.run / "plugins", self._metrics.call_took
-        return WorkerTools(self._context, self._processes, folder, self._look, self._log, came_up, took)
+        return WorkerTools(self._context, self._processes, folder, self._look, self._log, up, down, took)
 
     def _reads_traffic(self, config: Config) -> Traffic | None:
         told = config.metrics

@@ -110,6 +110,7 @@ class Rig:
     make_look: Callable[[], Look]
     store: Store
     up: list[str] = field(default_factory=list)
+    down: list[str] = field(default_factory=list)
 
     @property
     def one(self) -> Supervised:
@@ -145,7 +146,7 @@ async def rig(
     """Ends all it has started. Sockets lie in a folder with a short name."""
     run = Path(tempfile.mkdtemp(prefix="zh"))
     context = zmq.asyncio.Context()
-    log, up = Lines(), list[str]()
+    log, up, down = Lines(), list[str](), list[str]()
     processes = Processes(os.environ["PATH"], Limits())
     audit = Audit(folder / "audit")
     host = LocalHost(processes, audit, lambda name, result, seconds: None)
@@ -154,11 +155,11 @@ async def rig(
     def make_look() -> Look:
         return Look(host, LocalFiles(), store, Dialect(), "here")
 
-    tools = Tools(context, processes, run / "plugins", make_look, log, up.append, command=told)
+    tools = Tools(context, processes, run / "plugins", make_look, log, up.append, down.append, command=told)
     workers = ForeignWorkers(tools, specs, ours)
     workers.begin()
     try:
-        yield Rig(folder, workers, log, make_look, store, up)
+        yield Rig(folder, workers, log, make_look, store, up, down)
     finally:
         await workers.stop()
         context.term()

@@ -82,7 +82,7 @@ def test_the_circuit_opens_and_closes_by_itself(tmp_path: Path, monkeypatch: pyt
                 await one.ask("web1")
             await one.until(lambda: one.one.state == "open")
             assert "rests" in one.workers.plugins()[0].down and one.workers.counts()[0].circuit_open
-            assert "rests" in said(await one.ask())
+            assert "rests" in said(await one.ask()) and one.down == ["probe"]
             await one.until(lambda: one.one.restarts["exited"] >= 4)  # one small call, and it has failed again
             assert one.one.state == "open"
             one.mode("")

@@ -186,19 +186,28 @@ class Supervised:
         self.state, self.error = "ready", ""
         self._tools.log.info("plugin ready", plugin=self.spec.name, pid=up.worker.pid)
         self._changed.set()
-        self._tools.came_up(self.spec.name)
+        if self.spec.found.shape != "hook":
+            self._tools.came_up(self.spec.name)
 
     def _refused(self, text: str) -> None:
         self.state, self.error = "refused", text
         self._tools.log.error("plugin refused", plugin=self.spec.name, error=text)
+        self._went_down()
 
     def _fell(self, fault: Fault) -> None:
         self._circuit.failed()
         self.restarts[fault.reason] += 1
         self.rss_bytes = None
+        before = self.state
         self.state, self.error = "open" if self._circuit.open else "restarting", str(fault)
         pause_s = self._circuit.pause_s
         self._tools.log.error("plugin failed", plugin=self.spec.name, error=str(fault), again_in_s=pause_s)
+        if self.state == "open" and before != "open":
+            self._went_down()
+
+    def _went_down(self) -> None:
+        if self.spec.run.required:
+            self._tools.went_down(self.spec.name)
 
     # -- another in its place
 

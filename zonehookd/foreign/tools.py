@@ -23,7 +23,8 @@ def _nobody(plugin: str, verb: str, seconds: float) -> None:
 @dataclass(frozen=True, slots=True)
 class Tools:
     """`folder`: where sockets are made, ours alone. `came_up` is told of a plugin that can be asked from now on: it is
-    to see all there is. `command`: how a worker is started."""
+    to see all there is. `went_down`: of one that is required and cannot be asked for a while: what rests on it is in
+    trouble. `command`: how a worker is started."""
 
     context: zmq.asyncio.Context
     processes: Processes
@@ -31,5 +32,6 @@ class Tools:
     make_look: Callable[[], Look]
     log: Any
     came_up: Callable[[str], None]
+    went_down: Callable[[str], None]
     took: Took = _nobody
     command: Callable[[Spec], Sequence[str]] = field(default=command)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import secrets
 import time
 from collections.abc import Callable
@@ -96,6 +97,9 @@ class Worker:
         except (OSError, zmq.ZMQError) as problem:
             raise Fault("start", f"no socket {path} for it: {problem}") from problem
         environ = {ENDPOINT: self._line.endpoint, INSTANCE: self._instance}
+        environ |= {
+            each: os.environ[each] for each in ("PYTHONPATH",) if each in os.environ
+        }  # it imports what we import
         argv = self._tools.command(self.spec)
         try:
             self._child = await self._tools.processes.spawn(

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from zonehookd.engine.abroad import Answer, AnyView, ForeignPlugin
 from zonehookd.engine.look import Look
-from zonehookd.errors import CannotObserve, PluginFailed, ZonehookError
+from zonehookd.errors import CannotObserve, PluginFailed, PluginRefused, ZonehookError
 from zonehookd.foreign.faults import Fault
 from zonehookd.foreign.plans import Plans
 from zonehookd.foreign.spec import Spec
@@ -149,7 +149,10 @@ class ForeignWorkers:
 
     def _order(self) -> Sequence[str]:
         after = {name: self._after(each.hello) for name, each in self._all.items()}
-        return loader.order(after)
+        try:
+            return loader.order(after)
+        except PluginRefused:  # two came up in the same breath, each judged without the other
+            return list(after)
 
     def _after(self, hello: Hello | None) -> list[str]:
         """Those that are not ours: ours come first anyway."""
