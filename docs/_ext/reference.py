@@ -32,8 +32,6 @@ MAKERS: dict[str, Callable[[], str]] = {
     "lost": events.lost,
 }
 
-_MADE = ("events", "plugins/reference")  # beside those of the reference
-
 
 class Made(SphinxDirective):
     """`{made} NAME`: Markdown, with headings, made from the models."""
