@@ -36,6 +36,7 @@ need xmllint libxml2-utils
 need jq jq
 need promtool prometheus
 need /usr/include/zmq.h libzmq3-dev
+need /usr/include/cjson/cJSON.h libcjson-dev
 ls /usr/lib/*/libuid_wrapper.so >/dev/null 2>&1 || missing="$missing libuid-wrapper"
 [ -x .venv/bin/python ] || "$PYTHON" -c 'import ensurepip, venv' 2>/dev/null || missing="$missing python3-venv"
 if [ -n "$missing" ]; then

@@ -6,7 +6,7 @@ import shlex
 import weakref
 import zlib
 from collections.abc import Callable, Iterable, Mapping, MutableMapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TypeVar
@@ -160,14 +160,6 @@ class Host:
         if self.real is not None:
             found.update({str(each): each.read_text() for each in _files_in(self.real)})
         return found
-
-    def copy(self, real: Path | None = None) -> Host:
-        """Another host that is as this one is now, and answers alike."""
-        other = Host(self.files, real=real or self.real, dialect=self.dialect, site=self.site)
-        other.modes, other.unreadable = dict(self.modes), set(self.unreadable)
-        other.remember(*self.records)
-        other._scripts = [replace(each) for each in self._scripts]
-        return other
 
 
 class _Files(LocalFiles):
