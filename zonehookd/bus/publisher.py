@@ -120,7 +120,8 @@ class Publisher:
         return self.take_keys()
 
     def take_keys(self) -> KeysReply:
-        """The folder of keys is read anew; whose key went is cut off. Raises ConfigError: then all stays as it was."""
+        """The folder of keys is read anew; whose key went is cut off. Raises ConfigError: then the keys stay as
+        they were."""
         if self._remote is None:
             return KeysReply(listen="", clients=[], ended=False)
         ended = self._remote.take()

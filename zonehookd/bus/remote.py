@@ -82,8 +82,12 @@ class Remote:
         set_to(zmq.HANDSHAKE_IVL, _HANDSHAKE_MS)
         set_to(zmq.HEARTBEAT_IVL, _HEARTBEAT_MS)
         set_to(zmq.HEARTBEAT_TIMEOUT, _DEAD_MS)
-        set_to(zmq.USE_FD, os.dup(self._port.fileno()))
-        outlet.socket.bind(f"tcp://{self.listen}")
+        try:
+            set_to(zmq.USE_FD, os.dup(self._port.fileno()))
+            outlet.socket.bind(f"tcp://{self.listen}")
+        except (OSError, zmq.ZMQError) as problem:
+            outlet.close(linger_ms=0)
+            raise ConfigError(f"events.listen: cannot serve {self.listen}: {problem}") from problem
         outlet.watch(loop)
         return outlet
 
@@ -93,13 +97,15 @@ class Remote:
 
     def take(self) -> bool:
         """The folder is read anew. True: a key went, so every connection was ended, for ZeroMQ ends no single one; who
-        may, connects again, and sees by the numbers what he missed. Raises ConfigError: then all stays as it was.
+        may, connects again, and sees by the numbers what he missed. Raises ConfigError: then the old keys stay.
         """
         before, self._keys = self._keys, keys.load(self._folder)
         gone = before.clients.keys() - self._keys.clients.keys() or before.public != self._keys.public
-        if not gone or self._outlet is None or self._loop is None:
+        if self._loop is None or (self._outlet is not None and not gone):
             return False
-        self._outlet.close(linger_ms=0)
+        if self._outlet is not None:
+            self._outlet.close(linger_ms=0)
+            self._outlet = None  # if nothing can be opened in its place, it stays shut
         self._outlet = self._serve(self._loop)
         return True
 

@@ -13,7 +13,7 @@ from rich.console import Console
 from zonehookd.bus import keys as certificates
 from zonehookd.bus.client import NoDaemon, ask
 from zonehookd.cli import tables
-from zonehookd.cli.settings import EXIT_TROUBLE, Settings, json_option, settings_of
+from zonehookd.cli.settings import EXIT_NO_DAEMON, EXIT_TROUBLE, Settings, json_option, settings_of
 from zonehookd.errors import ZonehookError
 
 
@@ -57,11 +57,12 @@ def new(context: click.Context, name: str, out: Path | None) -> None:
 @click.pass_context
 def revoke(context: click.Context, name: str) -> None:
     """Let NAME subscribe no more. All connections from other hosts are ended at once; those who still may come again by
-    themselves. Exit 1: a running daemon did not take it, and NAME still hears."""
+    themselves. Exit 1: the daemon did not take it, 3: it did not answer; if it runs, NAME still hears."""
     settings: Settings = context.obj
     with _refusals():
         certificates.revoke(settings.events.keys, name)
-    _take(settings)
+    if not _take(settings):
+        sys.exit(EXIT_NO_DAEMON)
 
 
 @keys.command("list")
@@ -104,12 +105,13 @@ def _write(out: Path, text: str, folder: Path, name: str) -> None:
         raise ZonehookError(f"{out}: cannot write it: {problem}") from problem
 
 
-def _take(settings: Settings) -> None:
-    """A daemon that runs takes the folder anew."""
+def _take(settings: Settings) -> bool:
+    """A daemon that runs takes the folder anew. False: nobody answered."""
     try:
         answer = ask(settings.run, "keys", timeout_s=settings.timeout_s)
-    except NoDaemon:
-        click.echo("zonehookctl: zonehookd does not answer: it takes the keys at its start", err=True)
+    except NoDaemon as problem:
+        click.echo(f"zonehookctl: the keys are taken when zonehookd starts, for now {problem}", err=True)
+        return False
     except ZonehookError as problem:
         click.echo(f"zonehookctl: zonehookd does not take the keys, those before are in force: {problem}", err=True)
         sys.exit(EXIT_TROUBLE)
@@ -117,3 +119,4 @@ def _take(settings: Settings) -> None:
         names = ", ".join(answer["clients"]) or "nobody"
         where = f"{answer['listen']} is open to: {names}" if answer["listen"] else "it does not listen for other hosts"
         click.echo(f"zonehookctl: taken; {where}", err=True)
+    return True
