@@ -49,7 +49,7 @@ class Audit:
         seconds: float,
         error: str,
     ) -> None:
-        """`kind` is look, change, or guard (leave that was given); `status` None: it did not run to its end. The line
+        """`kind` is look, change, hook, or guard (leave that was given); `status` None: it did not run to its end. The line
         says to which change it belongs, or to which look, by what the running task works on."""
         if self._fd < 0:
             return

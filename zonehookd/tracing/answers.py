@@ -28,6 +28,7 @@ from zonehookd.errors import ZonehookError
 from zonehookd.model import subject
 from zonehookd.model.gateway import Declaration
 from zonehookd.model.outcome import Outcome
+from zonehookd.model.record import HOOK
 from zonehookd.model.route import DRAIN, ROUTE
 from zonehookd.model.subject import Subject
 from zonehookd.model.zone import Zone
@@ -138,7 +139,7 @@ class TraceAnswers:
             cure=cure,
             zonepath=zone.zonepath,
             nics=nics,
-            records=[rows.record_row(record) for record in self._store.of(this) if record.kind != DRAIN],
+            records=[rows.record_row(record) for record in self._store.of(this) if record.kind not in (DRAIN, HOOK)],
             last=rows.outcome_row(last) if last else None,
             now=next((rows.plan_row(plan) for plan in plans if plan.subject == this), None),
             routes=self._routes_of(site, name),
