@@ -56,6 +56,7 @@ class Supervised:
         self._replacing = asyncio.Lock()
         self._probe: AnyView | None = None  # what its last call that failed began with
         self._task: asyncio.Task[None] | None = None
+        self._stopped = False
         self._leaving: set[asyncio.Task[None]] = set()  # whoever is being ended, also when nobody waits for it any more
 
     # -- what is seen
@@ -97,6 +98,7 @@ class Supervised:
         self._task = asyncio.ensure_future(self._live())
 
     async def stop(self) -> None:
+        self._stopped = True
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])
@@ -211,8 +213,9 @@ class Supervised:
 
     # -- another in its place
 
-    def changed_on_disk(self) -> bool:
-        return stamps(self.spec.found) != self._stamps
+    def is_as(self, spec: Spec) -> bool:
+        """Its process may go on. One that was refused is tried again whatever changed: it may be something else."""
+        return self.spec.same_process(spec) and stamps(spec.found) == self._stamps and self.state != "refused"
 
     def adjust(self, spec: Spec) -> None:
         """For what needs no new process."""
@@ -230,10 +233,16 @@ class Supervised:
             except (Fault, PluginRefused) as problem:
                 self._not_replaced(spec, problem)
                 raise
-            async with self._turn:
-                old, self.spec, self._stamps = self._up, spec, now
-                self._circuit = Circuit()
-                self._ready(up)
+            old: _Up | None = up
+            try:
+                async with self._turn:
+                    if not self._stopped:
+                        old, self.spec, self._stamps = self._up, spec, now
+                        self._circuit = Circuit()
+                        self._ready(up)
+            except asyncio.CancelledError:
+                self._leaves(up.worker.end())
+                raise
         if old is not None:
             await asyncio.shield(self._leaves(old.worker.dismiss()))
 

@@ -108,7 +108,7 @@ class ForeignWorkers:
                 self._all[name] = self._supervised(spec)
                 if self._running:
                     self._all[name].begin()
-            elif one.spec.same_process(spec) and not one.changed_on_disk():
+            elif one.is_as(spec):
                 one.adjust(spec)
             else:
                 self._keep(self._replace(one, spec))
@@ -181,7 +181,7 @@ class ForeignWorkers:
                 one = self._hooks[name] = Supervised(spec, self._tools, lambda hello: None)
                 if self._running:
                     one.begin()
-            elif one.spec.same_process(spec) and not one.changed_on_disk():
+            elif one.is_as(spec):
                 one.adjust(spec)
             else:
                 self._keep(self._replace(one, spec))
