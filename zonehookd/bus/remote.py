@@ -120,8 +120,9 @@ class Remote:
 
     def close(self) -> None:
         """While the loop that it was opened in still runs."""
-        if self._outlet is not None:
+        if self._loop is not None:
             self._authenticator.stop()
+        if self._outlet is not None:
             self._outlet.close()
             self._outlet = None
         self._port.close()
