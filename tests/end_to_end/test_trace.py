@@ -258,17 +258,18 @@ def test_rules_of_an_inner_gateway_are_flushed(here: Here) -> None:
 
 
 def test_a_link_is_deleted(here: Here) -> None:
+    """Of a zone that is down, for nobody can take the link from one that runs; and nobody can make it again yet."""
     host, daemon = here
-    host.do("zlogin", "web1", "ipadm delete-if web1_0")
-    host.do("dladm", "delete-vnic", "web1_0")
-    traces = agree(here, ["same network", "out", "a forward, from outside", "chained with NAT, to the middle"])
-    assert ends(traces["out"]) == ("there", "web1", "link")
-    assert ends(traces["a forward, from outside"])[1:] == ("web1", "link")
-    checked = daemon.ask("check", "web1")
-    assert checked.status == 1 and "link web1_0: web1_0 does not exist" in checked.out.splitlines()[0], checked.out
-    host.do("zoneadm", "-z", "web1", "reboot")
-    settled(daemon)
-    host.serve("web1", "serve", "tcp", "7000")
+    host.fault("add", "fail", "dladm create-vnic *lone2_0*", "--times", "1000")
+    host.do("zoneadm", "-z", "lone2", "halt")
+    host.do("dladm", "delete-vnic", "lone2_0")
+    traces = agree(here, ["isolated, among themselves"])
+    assert ends(traces["isolated, among themselves"]) == ("there", "lone2", "link")
+    checked = daemon.ask("check", "lone2")
+    assert checked.status == 1 and checked.out.startswith("zone lone2: link lone2_0: lone2_0 does not exist"), checked
+    host.fault("clear")
+    until(lambda: daemon.ask("apply").status == 0 and "lone2_0" in host.links(), "the link is there again", SET_UP_S)
+    host.do("zoneadm", "-z", "lone2", "boot")
 
 
 def test_a_route_is_missing_on_one_way_only(here: Here) -> None:

@@ -246,11 +246,12 @@ class Dispatcher:
         unannounced = len(taken.changed - heard.zones.keys()) if self.latest and not heard.announced else 0
         since_s = {each: self._agenda.begin(each, began) for each in due}  # also those that turned out to be gone
         self._confirming.difference_update(due)
-        for plan in plans:
-            since = since_s[plan.subject]
+        for plan in plans:  # of all, before the first of them has ended
             because = self._agenda.because(plan.subject)
             if self._is_news(plan, taken.changed):
                 self._correlations.planned(plan.subject, cause, because)
+        for plan in plans:
+            since = since_s[plan.subject]
             if plan.steps:
                 needs = [self._working[each] for each in plan.needs if each in self._working]
                 self._begun[plan.subject] = (plan, time.monotonic())

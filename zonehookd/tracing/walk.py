@@ -250,11 +250,6 @@ class Walk:
 
     async def _reaches(self, zone: str, link: str, over: str, hop: Ip, packet: Packet) -> _On | None:
         facts = self.facts
-        known = facts.site.zones.get(zone)
-        if zone != GLOBAL and (known is None or known.state is not ZoneState.RUNNING):
-            text = f"{hop} is zone {zone}'s, which is {known.state if known else 'absent'}"
-            self.broken(zone, "zone", text, f"zoneadm -z {zone} boot")
-            return None
         if not facts.unseen:
             there = facts.vnics.get(link)
             if link not in facts.links:
@@ -263,10 +258,15 @@ class Walk:
             if there is not None and there.over != over:
                 self.broken(zone, "link", f"{link} lies over {there.over}, and not over {over}", APPLY)
                 return None
-            holder = facts.holder(link)
-            if holder not in (None, zone):
-                self.broken(zone, "link", f"{link} is in zone {holder}, and not in {zone}", APPLY)
-                return None
+        known = facts.site.zones.get(zone)
+        if zone != GLOBAL and (known is None or known.state is not ZoneState.RUNNING):
+            text = f"{hop} is zone {zone}'s, which is {known.state if known else 'absent'}"
+            self.broken(zone, "zone", text, f"zoneadm -z {zone} boot")
+            return None
+        holder = facts.holder(link)
+        if not facts.unseen and holder not in (None, zone):
+            self.broken(zone, "link", f"{link} is in zone {holder}, and not in {zone}", APPLY)
+            return None
         stack = await facts.stack(zone)
         if not stack.unseen or stack.routes:
             up = stack.has(hop)
