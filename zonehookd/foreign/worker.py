@@ -90,28 +90,26 @@ class Worker:
     async def _spawn(self) -> None:
         name, user = self.spec.name, self.spec.run.user
         path = self._tools.folder / f"{name}-{self._instance[:8]}.sock"
-        try:
-            self._line = Line(self._tools.context, path, user)
-        except KeyError:
-            raise PluginRefused(f"plugin {name}: there is no user {user!r}", hint=f"see [plugins.run.{name}]") from None
-        except (OSError, zmq.ZMQError) as problem:
-            raise Fault("start", f"no socket {path} for it: {problem}") from problem
-        environ = {ENDPOINT: self._line.endpoint, INSTANCE: self._instance}
-        environ |= {
-            each: os.environ[each] for each in ("PYTHONPATH",) if each in os.environ
-        }  # it imports what we import
         argv = self._tools.command(self.spec)
         try:
+            self._line = Line(self._tools.context, path, user)
+            environ = {ENDPOINT: self._line.endpoint, INSTANCE: self._instance}
+            # It imports what we import.
+            environ |= {each: os.environ[each] for each in ("PYTHONPATH",) if each in os.environ}
             self._child = await self._tools.processes.spawn(
                 argv, environ=environ, user=user, heard=self._said.heard, bytes_s=BYTES_S
             )
-        except CommandError as problem:
-            raise PluginRefused(f"plugin {name}: {problem}", hint=f"see [plugins.run.{name}] user") from problem
+        except (KeyError, CommandError) as problem:
+            raise PluginRefused(
+                f"plugin {name}: there is no user {user!r}", hint=f"see [plugins.run.{name}]"
+            ) from problem
         except OSError as problem:
-            if user:
-                hint = f"user {user} must be able to run {argv[0]}, and we to become that user"
-                raise PluginRefused(f"plugin {name}: could not be started as {user}: {problem}", hint=hint) from problem
-            raise Fault("start", f"could not be started: {problem}") from problem
+            if not user:
+                raise Fault("start", f"could not be started: {problem}") from problem
+            hint = f"{user} must be able to run {argv[0]}, and we to become {user}"
+            raise PluginRefused(f"plugin {name}: could not be started as {user}: {problem}", hint=hint) from problem
+        except zmq.ZMQError as problem:
+            raise Fault("start", f"no socket {path} for it: {problem}") from problem
         self._tasks = [asyncio.ensure_future(self._read(self._line)), asyncio.ensure_future(self._watch(self._child))]
 
     async def _agree(self) -> None:
