@@ -32,7 +32,7 @@ gateway = "192.0.2.1"
 [network.web]
 cidr = "10.99.0.0/24"
 via = "edge"
-pool = ["10.99.0.10-10.99.0.11"]
+pool = ["10.99.0.10-10.99.0.12"]
 [gateway.edge]
 outside = "wan"
 address = "192.0.2.10"
@@ -68,9 +68,11 @@ class Watched:
         self.daemon = Daemon(machine, NETWORKS, REST)
         self.zone("edge")
         self.zone("web1", "web")
-        for name in ("edge", "web1"):
-            machine.do("zoneadm", "-z", name, "boot")
+        self.zone("idle", "web")
+        machine.do("zoneadm", "-z", "edge", "boot")
         self.daemon.start()
+        until(self.quiet, f"all is well: {self.daemon.ask('status').out}", SET_UP_S)
+        machine.do("zoneadm", "-z", "web1", "boot")
         until(self.quiet, f"all is well: {self.daemon.ask('status').out}", SET_UP_S)
         self._prometheus()
 
@@ -126,8 +128,10 @@ class Watched:
 @pytest.fixture(scope="module")
 def watched() -> Iterator[Watched]:
     machine = Machine()
-    yield Watched(machine)
-    machine.close()
+    try:
+        yield Watched(machine)
+    finally:
+        machine.close()
 
 
 def test_what_is_scraped_is_the_table(watched: Watched) -> None:
@@ -183,14 +187,14 @@ def test_a_zone_that_is_refused_and_a_pool_without_an_address(watched: Watched) 
     watched.until_firing("ZoneDegraded", zone="web3")
     watched.until_firing("Refusals", code="pool-exhausted")
     good = watched.machine.read(CONFIG)
-    watched.machine.write(CONFIG, good.replace("10.99.0.11", "10.99.0.99"))
+    watched.machine.write(CONFIG, good.replace("10.99.0.12", "10.99.0.99"))
     assert watched.daemon.ask("reload").status == 0
     watched.until_clear()
 
 
 def test_a_link_that_somebody_deletes_again_and_again(watched: Watched) -> None:
     until(watched.quiet, "at rest")
-    again = "while :; do dladm delete-vnic web1_0; sleep 0.2; done"
+    again = "while :; do dladm delete-vnic idle_0; sleep 0.2; done"
     somebody = watched.machine.start("sh", "-c", again, log="/var/log/somebody")
     watched.until_firing("DriftRepairs", plugin="vnic", cause="missing")
     watched.machine.signal(somebody, signal.SIGKILL)
@@ -213,5 +217,6 @@ def test_a_source_that_goes_deaf_and_a_daemon_that_is_killed(watched: Watched) -
     watched.daemon.stop(signal.SIGKILL)
     watched.until_firing("Down", severity="page")
     watched.machine.do("zonelab", "fault", "clear")
-    watched.daemon.start()
+    watched.daemon.start(wait=False)
+    until(watched.quiet, "it is ready again, and all is well", SET_UP_S)
     watched.until_clear()
