@@ -10,7 +10,7 @@ import pytest
 from calling import put
 from theatre import Theatre, running, until, zone
 
-from zonehookd.hooks import book
+from zonehookd.model.record import HOOK
 from zonehookd.model.zone import ZoneState
 
 
@@ -32,7 +32,7 @@ def test_from_its_creation_to_its_end(theatre: Theatre) -> None:
             assert daemon.moments("old") == ["reconnect"], "it was there before the first hook"
             runs = ["after-start", "after-stop"] * 2
             assert daemon.moments() == ["before-create", "after-create", *runs, "after-delete"]
-            assert [each.name for each in daemon.store.of_kind(book.HOOK)] == ["old"]
+            assert [each.name for each in daemon.store.of_kind(HOOK)] == ["old"]
 
     asyncio.run(play())
 
@@ -218,11 +218,11 @@ def test_without_hooks_nothing_is_remembered(theatre: Theatre) -> None:
         async with theatre.daemon() as daemon:
             daemon.look(zone("web1"))
             await daemon.quiet()
-            assert list(daemon.store.of_kind(book.HOOK))
+            assert list(daemon.store.of_kind(HOOK))
             hook.path.unlink()
             daemon.hooks.look()
             await daemon.quiet()
-            assert not list(daemon.store.of_kind(book.HOOK))
+            assert not list(daemon.store.of_kind(HOOK))
             daemon.look(running("web1"))
             put(theatre.folder, "b", "exit 0")
             daemon.hooks.look()

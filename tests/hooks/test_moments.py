@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from zonehookd.hooks import book
@@ -80,6 +80,7 @@ def owe(*each: tuple[Moment, int]) -> tuple[Owed, ...]:
         ([("after-stop", 1), ("after-start", 1)], "after-start", ["after-stop", "after-start"]),
         ([("before-create", 0), ("after-create", 0), ("after-start", 0)], "after-delete", []),
         ([("before-create", 1)], "after-delete", ["after-delete"]),
+        ([("after-delete", 0), ("before-create", 0), ("after-start", 0)], "after-delete", ["after-delete"]),
         ([("after-create", 3), ("after-stop", 2)], "after-delete", ["after-stop", "after-delete"]),
         ([("after-delete", 4)], "before-create", ["after-delete", "before-create"]),
         ([("after-start", 0)], "reconnect", ["reconnect", "after-start"]),
@@ -126,6 +127,7 @@ NOWS = st.sampled_from([None, MADE, up("b/1"), up("b/2"), up("b/3")])
 DOES = st.sampled_from(["ok", "later", "crash-before", "crash-after"])
 
 
+@settings(derandomize=True, deadline=None, max_examples=1000)
 @given(st.lists(st.tuples(NOWS, st.lists(DOES, max_size=4)), max_size=12))
 def test_whatever_happens_a_hook_ends_up_knowing_how_it_is(story: list[tuple[Stage | None, list[str]]]) -> None:
     """A hook that says later, and a daemon that is killed before or after a call: in the end the last thing it was told

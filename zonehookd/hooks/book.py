@@ -12,9 +12,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from zonehookd.hooks.moments import Owed, Stage
 from zonehookd.model import subject
-from zonehookd.model.record import Record
+from zonehookd.model.record import HOOK, Record
 
-HOOK = "hook"  # name: ZONE; facts: made, run, owed, about
 PLUGIN = "hooks"  # in the books, which want a name for whoever wrote a record
 _owed: TypeAdapter[list[Owed]] = TypeAdapter(list[Owed])
 
@@ -29,7 +28,7 @@ class Page:
 
 
 def record(zone: str, page: Page) -> Record | None:
-    """None: there is nothing to remember. What is told at each start anew is not."""
+    """Facts: there, made, run, owed, about. None: nothing is to be remembered; what each start tells anew is not."""
     owed = [each for each in page.owed if each.moment != "reconnect"]
     if page.told is None and not owed:
         return None

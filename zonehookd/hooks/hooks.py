@@ -26,6 +26,7 @@ from zonehookd.host.process import Processes
 from zonehookd.model.event import Event
 from zonehookd.model.gateway import GLOBAL
 from zonehookd.model.outcome import Outcome, Result
+from zonehookd.model.record import HOOK
 from zonehookd.model.zone import Zone
 from zonehookd.store.store import Store
 
@@ -83,7 +84,7 @@ class Hooks:
 
     def _open(self) -> None:
         """What our books say, if they are complete; else everything begins now."""
-        records = list(self._tools.store.of_kind(book.HOOK))
+        records = list(self._tools.store.of_kind(HOOK))
         known = (self._tools.state / SINCE).exists() and not self._tools.store.rebuilt
         self._first, self._starting = not known, True
         if not self.roll.files or not known:
@@ -229,7 +230,7 @@ class Hooks:
             self._ended.discard(name)
         elif z.baseline:
             z.now = now = replace(now, made=True)
-            z.told, z.about, z.baseline = now, z.shown(), False
+            z.told, z.baseline = now, False
             z.dirty = z.at_once = True
             self._unwritten.add(name)
         if not greeted and now is not None and z.told is not None:

@@ -88,7 +88,13 @@ def merged(owed: Sequence[Owed], new: Owed) -> tuple[Owed, ...]:
             case "after-delete":
                 if _tries(owed, hook, "before-create") == 0:
                     new = replace(new, hooks={each: tries for each, tries in new.hooks.items() if each != hook})
-                    owed = _without(owed, hook, MOMENTS)
+                    born = next(
+                        n for n, each in enumerate(owed) if each.moment == "before-create" and hook in each.hooks
+                    )
+                    owed = [
+                        *owed[:born],
+                        *_without(owed[born:], hook, MOMENTS),
+                    ]  # who was of that name before is gone, too
                 else:
                     owed = _without(owed, hook, [each for each in MOMENTS if each != "after-stop"])
     every = (new, *owed) if new.moment == "reconnect" else (*owed, new)

@@ -16,6 +16,7 @@ from zonehookd.hooks.book import Page
 from zonehookd.hooks.calls import Answer, Calls
 from zonehookd.hooks.moments import Moment, Owed, Stage, done, due, merged, next_call, tried
 from zonehookd.hooks.roll import Roll
+from zonehookd.model.record import HOOK
 from zonehookd.model.zone import Zone
 from zonehookd.store.store import Store
 
@@ -131,6 +132,7 @@ class Desk:
         if z.now == z.told:
             z.missed = False
             if z.at_once:
+                z.about = z.shown()
                 self._write(z)
             return
         now = z.now
@@ -158,7 +160,7 @@ class Desk:
         if record is not None:
             self.store.remember(record)
         else:
-            self.store.forget(book.HOOK, z.name)
+            self.store.forget(HOOK, z.name)
         z.dirty = z.at_once = False
         self.written(z.name)
 
