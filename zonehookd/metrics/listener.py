@@ -10,7 +10,7 @@ import time
 from collections import Counter as Counts
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import PurePath
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from prometheus_client import (
     CollectorRegistry,
@@ -64,6 +64,7 @@ class Metrics:
         self._counters: dict[str, Counter] = {}
         self._gauges: dict[str, Gauge] = {}
         self._histograms: dict[str, Histogram] = {}
+        self._found: dict[tuple[str, tuple[str, ...]], Any] = {}
         self._make()
         self._asked = Asked()
         self._asked.add(["plugin_calls_total"], self._calls)
@@ -91,13 +92,20 @@ class Metrics:
                     made.labels(*values)
 
     def _count(self, name: str, *labels: str, by: float = 1.0) -> None:
-        _one(self._counters[name], labels).inc(by)
+        self._one(self._counters, name, labels).inc(by)
 
     def _set(self, name: str, number: float, *labels: str) -> None:
-        _one(self._gauges[name], labels).set(number)
+        self._one(self._gauges, name, labels).set(number)
 
     def _took(self, name: str, seconds: float, *labels: str) -> None:
-        _one(self._histograms[name], labels).observe(seconds)
+        self._one(self._histograms, name, labels).observe(seconds)
+
+    def _one(self, of: Mapping[str, Told], name: str, labels: tuple[str, ...]) -> Told:
+        """The series with these labels: found once, for a look at ten thousand zones asks for it as often."""
+        found: Told | None = self._found.get((name, labels))
+        if found is None:
+            found = self._found[name, labels] = of[name].labels(*labels) if labels else of[name]
+        return found
 
     # -- the daemon
 
@@ -321,10 +329,6 @@ class Metrics:
         name = PurePath(command).name
         self._count("commands_total", name, result)
         self._took("command_duration_seconds", seconds, name, result)
-
-
-def _one(metric: Told, labels: tuple[str, ...]) -> Told:
-    return metric.labels(*labels) if labels else metric
 
 
 def _guard(word: str) -> str:
