@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import dataclasses
+import enum
 import inspect
 import json
 import re
@@ -61,8 +62,8 @@ def _signature(name: str, it: Any) -> str:
     if fields is not None:
         given = [f"    {each.name}: {each.type}{_default(each)}" for each in fields.values() if each.init]
         return "\n".join([f"{name}(", *(f"{line}," for line in given), ")"]) if given else f"{name}()"
-    if inspect.isclass(it) and issubclass(it, str):  # an enumeration of words
-        return f"{name}: {', '.join(it)}"  # type: ignore[var-annotated]
+    if inspect.isclass(it) and issubclass(it, enum.StrEnum):
+        return f"{name}: {', '.join(each.value for each in it)}"
     if inspect.isclass(it):
         return f"class {name}"
     return f"{name}{_arguments(it)}"
@@ -71,7 +72,9 @@ def _signature(name: str, it: Any) -> str:
 def _default(field: dataclasses.Field[Any]) -> str:
     if field.default is not dataclasses.MISSING:
         return f" = {field.default.__name__ if inspect.isfunction(field.default) else repr(field.default)}"
-    return "" if field.default_factory is dataclasses.MISSING else f" = {field.default_factory.__name__}()"
+    if field.default_factory is dataclasses.MISSING:
+        return ""
+    return f" = {getattr(field.default_factory, '__name__', '…')}()"
 
 
 def _arguments(function: Any) -> str:
