@@ -186,7 +186,7 @@ def test_required_degrades_and_the_last_good_one_goes_on(place: Place) -> None:
     assert done.status == 1 and "ImportError" in done.err, done
     row = place.row("chameleon")
     assert row["state"] == "ready" and "ImportError" in row["error"], "the one before goes on"
-    place.machine.signal(row["pid"], signal.SIGKILL)
+    place.machine.do("kill", "-KILL", str(row["pid"]))
     zone, _ = place.wire_one()
 
     def failed() -> bool:
