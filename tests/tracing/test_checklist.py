@@ -11,8 +11,9 @@ from fixtures import Admin, Build
 from lab.faults import Fault
 from paper_gateway import Site, edge_site, member
 
-from zonehookd.tracing.checklist import Checklist, Link, first_broken
+from zonehookd.tracing.checklist import Checklist
 from zonehookd.tracing.facts import Facts
+from zonehookd.tracing.links import Link, first_broken
 from zonehookd.tracing.trace import Traced, trace
 
 
@@ -97,7 +98,7 @@ def test_a_zone_that_cannot_be_looked_into_is_unknown_not_broken(site: Site) -> 
         (("ipnat", "-CF", "-z", "edge"), "gateway edge NAT", "apply"),
         (("zlogin", "edge", "ipadm set-ifprop -t -p forwarding=off -m ipv4 edge_web0"), "gateway edge forwarding", ""),
         (("zlogin", "edge", "route delete default 192.0.2.1"), "gateway edge way out", "apply"),
-        (("zlogin", "web1", "route delete default 10.99.0.1"), "route", "route -p add default 10.99.0.1"),
+        (("zlogin", "web1", "route delete default 10.99.0.1"), "route", "route add default 10.99.0.1"),
         (("zlogin", "web1", "ipadm delete-addr web1_0/zh4"), "address", "explain"),
         (("zoneadm", "-z", "web1", "halt"), "zone", "zoneadm -z web1 boot"),
         (("zoneadm", "-z", "edge", "halt"), "gateway edge", "zoneadm -z edge boot"),

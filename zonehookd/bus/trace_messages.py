@@ -13,7 +13,7 @@ from zonehookd.bus.route_messages import RoutesReply
 class EntryRow(BaseModel):
     """One entry of a timeline."""
 
-    at: float = Field(description="when it began, unix seconds")
+    at: float = Field(description="when it began, unix seconds; of settled when it ended")
     kind: Literal["zone", "network", "gateway"] = Field(description="whose it is: the zone's, or that of what it needs")
     name: str = Field(description="of that zone, network or gateway")
     what: str = Field(description="event, look, plugin NAME, hook NAME, settled, or work for what is not over")

@@ -33,8 +33,9 @@ from zonehookd.model.route import DRAIN, ROUTE
 from zonehookd.model.subject import Subject
 from zonehookd.model.zone import Zone
 from zonehookd.store.store import Store
-from zonehookd.tracing.checklist import Checklist, Link, first_broken
+from zonehookd.tracing.checklist import Checklist
 from zonehookd.tracing.facts import Facts
+from zonehookd.tracing.links import Link, first_broken
 from zonehookd.tracing.timeline import Entry, Timeline
 from zonehookd.tracing.trace import trace
 

@@ -14,7 +14,7 @@ from ipaddress import ip_network
 from zonehookd.engine.look import Look
 from zonehookd.engine.site import Site
 from zonehookd.errors import CannotObserve
-from zonehookd.illumos import dladm, ipadm, ipnat, route
+from zonehookd.illumos import dladm, ipadm, ipnat, linkname, route
 from zonehookd.model.attachment import Attachment
 from zonehookd.model.gateway import GLOBAL
 from zonehookd.model.network import Cidr, Ip
@@ -102,6 +102,13 @@ class Facts:
         vnic, protection = self.vnics.get(link), self.protections.get(link)
         zone = vnic.zone if vnic is not None and vnic.zone is not None else protection.zone if protection else None
         return None if zone is None else zone or GLOBAL
+
+    def mac(self, each: Attachment) -> str:
+        """The MAC it must have: as asked for, else as our books say; "" where it is not ours to know."""
+        if each.nic.mac:
+            return linkname.normal_mac(each.nic.mac)
+        record = self.look.store.one("vnic", each.link)
+        return record.facts.get("mac", "") if record is not None else ""
 
     def passes(self, where: str) -> bool:
         """Packets of others may go through it, so its NAT and its forwarding matter."""

@@ -27,8 +27,8 @@ How = Literal["heard", "done", "failed", "waiting", "refused", "begun"]
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """`at`: when it began, unix seconds. `what`: ``event``, ``look``, ``plugin NAME``, ``hook NAME``, ``settled``.
-    `seconds` None: a moment, or not over yet."""
+    """`at`: when it began, unix seconds; of ``settled`` when it ended. `what`: ``event``, ``look``, ``plugin NAME``,
+    ``hook NAME``, ``settled``. `seconds` None: a moment, or not over yet."""
 
     at: float
     what: str
@@ -101,7 +101,7 @@ class Timeline:
         settles = ring is not None and ring.began_s is not None and outcome.result is Result.NOOP
         if settles:
             assert ring is not None and ring.began_s is not None
-            self._enter(outcome.subject, tag, "settled", ring.began_s, now - ring.began_s, *_settled(outcome))
+            self._enter(outcome.subject, tag, "settled", now, now - ring.began_s, *_settled(outcome))
             ring.began_s = None
             return
         looked_s = outcome.seconds - sum(done.seconds for done in outcome.steps)

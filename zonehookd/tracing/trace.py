@@ -194,7 +194,9 @@ def _as_declared(walk: Walk, gateway: Gateway, packet: Packet) -> bool:
     for each in gateway.forwards:
         meant = each.public in (None, packet.dst) and packet.protocol in each.protocol.split("/")
         if meant and each.first <= packet.port <= each.last:
-            text = f"port {packet.port} is declared for {each.to}, and no rule is loaded"
+            text = (
+                f"port {packet.port} is declared for {each.to}, and no rule that is loaded takes it from {packet.src}"
+            )
             walk.broken(gateway.name, "nat", text, APPLY)
             return False
     return True

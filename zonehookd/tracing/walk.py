@@ -222,7 +222,8 @@ class Walk:
         mine = self.facts.site.of_zone(at).attachments
         if not mine:
             return f"zone {at} has no NIC on a declared network: zonehookctl explain {at}"
-        if not any(router.version == to.version for each in mine for router in each.network.gateways):
+        served = [each.network for each in mine if each.network.via or not each.network.internal]
+        if not any(router.version == to.version for network in served for router in network.gateways):
             names = ", ".join(dict.fromkeys(each.network.name for each in mine))
             return f"network {names} has no IPv{to.version} gateway: it reaches itself only"
         return f"zonehookctl check {at} says what it lacks"
