@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import secrets
 import time
 from collections import Counter
@@ -31,6 +32,7 @@ from zonehookd.model.zone import Zone
 from zonehookd.store.store import Store
 
 _LOOK_S = 2.0  # until the folder is looked at again
+_STOP_HEARD_S = 0.5  # how soon a stop is heard by a zone whose links wait for leave
 _STOP_S = 5.0  # for calls that run when we are stopped
 SINCE = "hooks.since"  # in [paths] state: from when on hooks are told of what happens
 BOOT = "hooks.boot"  # in [paths] run, which a boot of the host empties: which boot it is
@@ -252,8 +254,12 @@ class Hooks:
         try:
             async with asyncio.timeout(settings.deadline_s):
                 while z.waits_for_leave(self._asks_of_creation()) and z.unasked():
+                    if self._tools.stopping():
+                        return "we are stopping"
                     z.moved.clear()
-                    await z.moved.wait()
+                    with contextlib.suppress(TimeoutError):
+                        async with asyncio.timeout(_STOP_HEARD_S):
+                            await z.moved.wait()
         except TimeoutError:
             if settings.on_failure.before_create == "allow":
                 z.let_go = True

@@ -114,10 +114,10 @@ class Desk:
                         await z.woken.wait()
                 except TimeoutError:
                     pass
-        except Exception as problem:
+            self._write(z)
+        except Exception as problem:  # such as a full disk under the books: the next look at the zone tries again
             log.get().error("hooks not told", zone=z.name, error=repr(problem))
         finally:
-            self._write(z)
             z.task = None
         if z.told is None and z.now is None and not z.owed and self.zones.get(z.name) is z:
             del self.zones[z.name]
@@ -142,7 +142,8 @@ class Desk:
         for moment in due(z.told, now):
             hooks = dict.fromkeys(self.roll.wanting(moment), 0)
             z.owed = merged(z.owed, Owed(moment, at, hooks, z.about, z.missed))
-        z.told, z.missed, z.dirty = now, False, True
+        z.told, z.missed = now, False
+        z.dirty = z.at_once = True
         known = {(hook, each.moment, each.at) for each in z.owed for hook in each.hooks}
         z.not_before = {key: when for key, when in z.not_before.items() if key in known}
         z.failures = {key: times for key, times in z.failures.items() if key in known}
