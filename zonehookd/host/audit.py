@@ -49,8 +49,8 @@ class Audit:
         seconds: float,
         error: str,
     ) -> None:
-        """`kind` is look, change, hook, or guard (leave that was given); `status` None: it did not run to its end. The line
-        says to which change it belongs, or to which look, by what the running task works on."""
+        """`kind` is look, change, hook, or guard (leave that was given); `status` None: it did not run to its end. The
+        line says to which change it belongs, or to which look, by what the running task works on."""
         if self._fd < 0:
             return
         entry: dict[str, Any] = {
