@@ -40,8 +40,15 @@ def test_promtool_takes_the_rules_and_the_configuration() -> None:
     assert f"{len(ALERTS)} rules found" in said and f"{len(RECORDED)} rules found" in said
 
 
-def test_each_alert_fires_and_does_not_fire_when_it_should() -> None:
-    assert "SUCCESS" in promtool("test", "rules", "alerts.test.yml")
+@pytest.mark.parametrize("cases", ["alerts.test.yml", "recording.test.yml"])
+def test_what_known_series_come_to(cases: str) -> None:
+    assert "SUCCESS" in promtool("test", "rules", cases)
+
+
+@pytest.mark.parametrize("name", RECORDED)
+def test_each_recording_has_a_case(name: str) -> None:
+    text = (MONITORING / "recording.test.yml").read_text()
+    assert re.search(rf"expr: .*{re.escape(name)}\b", text)
 
 
 @pytest.mark.parametrize("name", ALERTS)
