@@ -72,7 +72,7 @@ def test_who_is_late_or_dies_is_ended_with_its_group_and_comes_again(tmp_path: P
 
 
 def test_the_circuit_opens_and_closes_by_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("zonehookd.foreign.circuit._REST_S", 1.0)
+    monkeypatch.setattr("zonehookd.foreign.circuit._REST_S", 0.5)
 
     async def story() -> None:
         async with rig(spec(tmp_path, required=True), folder=tmp_path) as one:
