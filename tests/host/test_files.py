@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
-from zonehookd.host.files import write_atomically
+from zonehookd.host.files import read_bounded, write_atomically
 
 
 @pytest.mark.parametrize(("mode", "then"), [(0o600, 0o600), (None, 0o640)])
@@ -30,3 +31,19 @@ def test_what_cannot_be_written_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(OSError):
         write_atomically(tmp_path / "hosts", "new", 0o644)
     assert [each.name for each in tmp_path.iterdir()] == ["hosts"]
+
+
+def test_a_pipe_that_nobody_writes_to_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(ValueError, match="no plain file"):
+        read_bounded(tmp_path / "pipe", 100)
+
+
+def test_what_is_read_is_bounded_and_the_file_behind_a_link(tmp_path: Path) -> None:
+    (tmp_path / "hosts").write_text("12345")
+    (tmp_path / "link").symlink_to("hosts")
+    assert read_bounded(tmp_path / "link", 5) == b"12345"
+    with pytest.raises(ValueError, match="larger than 4"):
+        read_bounded(tmp_path / "hosts", 4)
+    with pytest.raises(IsADirectoryError):
+        read_bounded(tmp_path, 100)

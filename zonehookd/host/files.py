@@ -29,12 +29,19 @@ def stamp(path: Path) -> Stamp | None:
 
 
 def read_bounded(path: Path, max_bytes: int) -> bytes:
-    """The whole file; raises OSError, or ValueError when it is larger than `max_bytes`."""
-    with path.open("rb") as file:
+    """The whole file; raises OSError, or ValueError when it is larger than `max_bytes`, or no plain file: a pipe would
+    keep us until somebody writes."""
+    with open(path, "rb", opener=_at_once) as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise ValueError(f"{path} is no plain file")
         content = file.read(max_bytes + 1)
     if len(content) > max_bytes:
         raise ValueError(f"{path} is larger than {max_bytes} bytes")
     return content
+
+
+def _at_once(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def write_atomically(path: Path, content: str, mode: int | None) -> None:
