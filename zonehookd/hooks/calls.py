@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 import time
 from collections import defaultdict
@@ -83,13 +84,12 @@ class Calls:
         try:
             if hook.shape == "program":
                 lane = "plugin hooks, asked" if urgent else "plugin hooks"
-                finished = await self._processes.call(
-                    argv, lane=lane, stdin=telling.text(told), timeout_s=deadline_s
-                )  # fmt: skip
+                stdin = telling.text(told)
+                finished = await self._processes.call(argv, lane=lane, stdin=stdin, timeout_s=deadline_s)
                 status, began = finished.reply.status, time.monotonic() - finished.seconds  # its turn is not its time
                 answer = judged(status, finished.reply.stdout, finished.reply.stderr)
             else:
-                async with asyncio.Semaphore(1) if urgent else self._one_by_one[hook.name]:
+                async with contextlib.nullcontext() if urgent else self._one_by_one[hook.name]:
                     began = time.monotonic()
                     said = await self._worker.tell(
                         hook.name, HookMoment(moment=moment, zone=zone, about=told), deadline_s
