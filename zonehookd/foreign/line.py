@@ -55,6 +55,7 @@ class Line:
                 self._peer = peer
             if peer == self._peer:
                 take(_received(frames))
+            await asyncio.sleep(0)  # a message that is there already is read without a pause, and so is a flood of them
 
     async def send(self, frame: Frame) -> int:
         """Its size in bytes. Raises Fault."""
