@@ -34,6 +34,7 @@ need haproxy haproxy
 need nc.openbsd netcat-openbsd
 need xmllint libxml2-utils
 need jq jq
+need curl curl
 need promtool prometheus
 need /usr/include/zmq.h libzmq3-dev
 need /usr/include/cjson/cJSON.h libcjson-dev
