@@ -20,6 +20,7 @@ from zonehookd.errors import CannotObserve
 from zonehookd.host.process import Finished
 from zonehookd.illumos import dladm, ipadm, route
 from zonehookd.model import subject
+from zonehookd.model.command import Query
 from zonehookd.model.event import Event
 from zonehookd.model.outcome import Result
 from zonehookd.model.subject import Subject
@@ -188,5 +189,25 @@ def test_who_waits_for_the_same_answer_is_not_cancelled_with_the_one_who_asked(s
             await waits
         with pytest.raises(CannotObserve, match="given up"):
             await look.ask(dladm.links())
+
+    asyncio.run(scene())
+
+
+def test_a_question_of_a_plugin_elsewhere_makes_no_zone_late_for_ours(site: Site) -> None:
+    """It hangs in web1 until its own deadline; ours ask in there as ever, in this look and in the next."""
+    ours = site.ours
+
+    async def scene() -> None:
+        gate, asked = Gate(ours.commands, "hang"), Late()
+        look = Look(gate, ours.files, ours.store, ours.dialect, "paper", asked)
+        theirs = Query(("zlogin", "-n", "web1", "hang"), lambda reply: reply, raw=True, lane="plugin other")
+        hanging = asyncio.ensure_future(look.ask(theirs))
+        while not gate.waiting:
+            await asyncio.sleep(0.01)
+        for each in (look, Look(gate, ours.files, ours.store, ours.dialect, "paper", asked)):
+            assert await each.ask(route.default_routes("web1")) == ()
+        assert not hanging.done()
+        hanging.cancel()
+        await asyncio.wait([hanging])
 
     asyncio.run(scene())

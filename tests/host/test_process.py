@@ -117,6 +117,8 @@ def test_a_zone_may_say_less_than_the_host(folder: Path) -> None:
     assert asyncio.run(go("look")) == 17_000_000
     with pytest.raises(CommandError, match="printed more than 16777216 bytes"):
         asyncio.run(go("inside"))
+    with pytest.raises(CommandError, match="printed more than 16777216 bytes"):
+        asyncio.run(go("plugin other"))
 
 
 def test_no_descriptor_stays_open_with_us(folder: Path) -> None:
@@ -166,6 +168,27 @@ def test_zones_that_hang_hold_up_no_command_outside(folder: Path) -> None:
         await asyncio.sleep(0.3)
         began = (folder / "began").read_text().split()
         assert max(began.count(f"z{number}") for number in range(5)) <= 2, "one zone has two turns at most"
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    asyncio.run(go())
+
+
+def test_who_is_not_ours_holds_up_nobody_in_a_zone(folder: Path) -> None:
+    """Commands of a plugin elsewhere that hang in a zone use up turns of that plugin only."""
+    script(folder, "zlogin", f"case $2 in *slow*) echo $2 >> {folder}/began; exec sleep 30 ;; *) echo here ;; esac")
+
+    async def go() -> None:
+        processes = Processes(f"{folder}:/usr/bin:/bin", Limits(parallel=2))
+        host = LocalHost(processes, Audit(folder / "audit"), lambda name, result, seconds: None)
+        hangs = [Change(("zlogin", "web1", f"slow{each}"), "a test", lane="plugin other") for each in range(20)]
+        tasks = [asyncio.create_task(host.run(each, why="", subject=None)) for each in hangs]
+        async with asyncio.timeout(30):
+            while not (folder / "began").exists():
+                await asyncio.sleep(0.02)
+            for each in (Query(("zlogin", "web1", "x"), lambda reply: None), Change(("zlogin", "web1", "x"), "a test")):
+                assert (await host.run(each, why="", subject=None)).reply.stdout == "here\n"
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

@@ -69,7 +69,7 @@ class Look:
             assert query.pick is not None
             picked: T = query.pick(await self.ask(query.wide))
             return picked
-        zone = zlogin.zone_of(query.argv)
+        zone = "" if query.raw else zlogin.zone_of(query.argv)  # raw: its asker has a deadline, and waits alone
         if zone:
             return await self._ask_inside(zone, query)
         answer = self._answers.get(query.key)

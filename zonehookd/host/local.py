@@ -15,7 +15,7 @@ from zonehookd.host.audit import Audit
 from zonehookd.host.files import Stamp, read_bounded, stamp, write_atomically
 from zonehookd.host.process import Finished, Processes
 from zonehookd.illumos.zlogin import zone_of
-from zonehookd.model.command import Change, Lane, Query
+from zonehookd.model.command import ELSEWHERE, Change, Lane, Query
 from zonehookd.model.subject import Subject
 
 T = TypeVar("T")
@@ -39,7 +39,8 @@ class LocalHost:
         error = ""
         seconds = 0.0  # of the command itself, not of waiting for its turn
         try:
-            zone = zone_of(asked.argv)
+            others = asked.lane.startswith(ELSEWHERE)  # they wait for each other alone, and nobody of ours for them
+            zone = "" if others else zone_of(asked.argv)
             lane: Lane = "inside" if zone else asked.lane
             async with self._turn(zone):
                 finished = await self._processes.run(

@@ -21,12 +21,12 @@ from typing import Any, NoReturn
 
 from zonehookd.errors import CommandError, CommandNotFound, CommandTimedOut
 from zonehookd.host.child import Child
-from zonehookd.model.command import Lane, Reply
+from zonehookd.model.command import ELSEWHERE, Lane, Reply
 
 _UMASK = 0o022  # as of zoneadm itself (zones sheet 3.1): what `route -p` or a zlogin makes is for others to read, too
 _GRACE_S = 5.0
 _CHUNK_BYTES = 1 << 16
-_INSIDE_MAX_BYTES = 16 << 20  # whoever is root in a zone writes what is read here, and reading takes our time
+_INSIDE_MAX_BYTES = 16 << 20  # who is root in a zone, or not ours, writes what is read here; reading takes our time
 _INSIDE = 4  # times as many: what runs in a zone waits for the zone, and uses little of the host
 
 
@@ -81,7 +81,7 @@ class Processes:
         if path is None:
             raise CommandNotFound(argv, "is not on the search path", hint="see [commands] search_path")
         most = self._limits.output_max_bytes
-        if lane == "inside":
+        if lane == "inside" or lane.startswith(ELSEWHERE):
             most = min(most, _INSIDE_MAX_BYTES)
         async with self._slots[lane]:
             if self._closed and lane != "look":

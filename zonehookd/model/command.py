@@ -13,6 +13,7 @@ from typing import Any, Generic, Literal, TypeVar
 from zonehookd.model.record import Record
 
 Lane = str  # look, change, boot, inside, or ``plugin NAME``: of a plugin in a process of its own
+ELSEWHERE = "plugin "  # begins the lane of whoever is not ours
 Tally = Literal["", "haproxy-reload", "haproxy-runtime", "nginx-reload"]
 T_co = TypeVar("T_co", covariant=True)
 
