@@ -10,7 +10,9 @@ from click.testing import CliRunner, Result
 
 from zonehookd import __main__ as daemon
 from zonehookd import scaffold
+from zonehookd.authoring import purity
 from zonehookd.cli.main import main
+from zonehookd.plugin import finding
 
 BAD = """
 import time
@@ -72,6 +74,26 @@ def test_everything_that_is_wrong_is_said_at_once(tmp_path: Path) -> None:
     assert [line for line in said if "plan must not be async" in line]
     assert [line for line in said if "color: no such option" in line and "did you mean 'colour'?" in line]
     assert [line for line in said if line.startswith("remark: ") and "plan calls time.time" in line]
+
+
+@pytest.mark.parametrize(
+    ("code", "smells"),
+    [
+        ("time.monotonic()", True),
+        ("datetime.now()", True),
+        ("Path('/etc/hosts').read_text()", True),
+        ("open('/etc/hosts')", True),
+        ("os.listdir('/')", True),
+        ("subprocess.run(['id'])", True),
+        ("os.path.join('/a', 'b')", False),
+        ("datetime.fromtimestamp(0)", False),
+        ("sorted(zone.attachments)", False),
+    ],
+)
+def test_what_smells(code: str, smells: bool, tmp_path: Path) -> None:
+    plan = f"class A(ZonePlugin[None]):\n    def plan(self, zone, seen):\n        x = {code}\n        return Plan(())\n"
+    found = finding.of_path(folder(tmp_path, "one", plan))
+    assert bool(list(purity.smells(found))) == smells
 
 
 def test_a_good_one_is_good_in_any_shape(tmp_path: Path) -> None:

@@ -10,12 +10,12 @@ from zonehookd.errors import PluginRefused
 from zonehookd.plugin import finding
 from zonehookd.plugin.finding import Found
 
-_MODULES = frozenset(
-    {"time", "datetime", "date", "random", "secrets", "uuid", "os", "subprocess", "socket", "urllib", "requests"}
-)
-_FUNCTIONS = frozenset({"open", "print", "input"})
-_FILES = frozenset({"read_text", "read_bytes", "write_text", "write_bytes", "exists", "is_file", "stat", "iterdir"})
-_PURE = frozenset({"fromtimestamp", "timedelta", "fspath", "environ"})
+_MODULES = frozenset({"os", "random", "requests", "secrets", "socket", "subprocess", "time"})
+_FUNCTIONS = frozenset({"input", "open", "print"})
+_METHODS = frozenset({
+    "exists", "is_dir", "is_file", "isdir", "isfile", "iterdir", "now", "read_bytes", "read_text", "stat", "today",
+    "urlopen", "utcnow", "uuid1", "uuid4", "write_bytes", "write_text",
+})  # fmt: skip
 
 
 def smells(found: Found) -> Iterator[str]:
@@ -55,9 +55,5 @@ def _smells(called: ast.expr) -> bool:
         return called.id in _FUNCTIONS
     if not isinstance(called, ast.Attribute):
         return False
-    root: ast.expr = called
-    while isinstance(root, ast.Attribute):
-        root = root.value
-    if called.attr in _FILES:
-        return True
-    return isinstance(root, ast.Name) and root.id in _MODULES and called.attr not in _PURE
+    module, _, rest = ast.unparse(called).partition(".")
+    return called.attr in _METHODS or (module in _MODULES and not rest.startswith(("path.", "fspath")))
