@@ -208,12 +208,13 @@ def _zone(site: Site, name: str) -> Zone:
 def _in_one_line(zone: Zone, links: Sequence[Link]) -> tuple[str, str]:
     broken = first_broken(links)
     if broken is not None:
-        return f"zone {zone.name}: {_named(broken)}: {broken.text}", broken.cure
-    unknown = [_named(each) for each in links if each.state == "unknown"]
+        which = "" if broken.name == "zone" else f"{_named(broken, zone)}: "
+        return f"zone {zone.name}: {which}{broken.text}", broken.cure
+    unknown = [_named(each, zone) for each in links if each.state == "unknown"]
     if unknown:
         return f"zone {zone.name}: nothing is broken as far as can be seen; not seen: {'; '.join(unknown)}", ""
     return f"zone {zone.name}: all {sum(each.state == 'ok' for each in links)} links of the chain are well", ""
 
 
-def _named(link: Link) -> str:
-    return link.name if link.object in link.name.split() else f"{link.name} {link.object}"
+def _named(link: Link, zone: Zone) -> str:
+    return link.name if link.object in (*link.name.split(), zone.name) else f"{link.name} {link.object}"
