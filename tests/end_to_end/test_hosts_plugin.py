@@ -11,6 +11,8 @@ import pytest
 from guide import Command, File, steps
 from machine import NETWORKS, ROOT, SET_UP_S, Done, Machine, until
 
+from zonehookd.cli.settings import EXIT_CHANGES
+
 pytestmark = pytest.mark.namespaces
 
 CONFIG = "/etc/zonehookd/zonehookd.toml"
@@ -72,6 +74,11 @@ class Reader:
     def until_ready(self, shape: str) -> None:
         until(lambda: (self.row["shape"], self.row["state"]) == (shape, "ready"), f"{shape} works", SET_UP_S)
 
+    def changes(self) -> int:
+        """Commands so far that change something."""
+        lines = self.machine.read("/var/log/zonehookd/audit.jsonl").splitlines()
+        return sum(json.loads(line)["kind"] == "change" for line in lines)
+
     @property
     def row(self) -> dict[str, object]:
         rows = json.loads(self.sh("zonehookctl --json plugins").out)
@@ -95,7 +102,11 @@ def test_the_guide(reader: Reader) -> None:
     others = machine.read("/etc/hosts")
     shapes = ["folder", "package", "executable"]
     for step in steps("guide.md"):
+        changes = reader.changes()
         reader.follow(step)
+        if isinstance(step, Command) and step.line.startswith("zonehookctl plugin try"):
+            assert reader.sh("zonehookctl plugin try . --zone web1 --plan").status == EXIT_CHANGES
+            assert (reader.changes(), machine.read("/etc/hosts")) == (changes, others)
         if isinstance(step, Command) and step.line == "zonehookctl plugins | grep hosts":
             reader.until_ready(shapes.pop(0))
         if isinstance(step, Command) and step.line == "grep -c web1 /etc/hosts":
