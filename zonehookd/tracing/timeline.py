@@ -165,7 +165,8 @@ def _looked(outcome: Outcome) -> tuple[How, str]:
         return "failed", waited + outcome.error
     if outcome.steps:
         never = f"; {outcome.error}" if outcome.result is Result.UNSETTLED else ""
-        return ("failed" if never else "done"), f"{waited}{len(outcome.steps)} steps{never}"
+        steps = f"{len(outcome.steps)} step{'s' if len(outcome.steps) > 1 else ''}"
+        return ("failed" if never else "done"), f"{waited}{steps}{never}"
     how, text = _settled(outcome)
     return how, waited + text
 

@@ -179,6 +179,7 @@ async def _proxied(facts: Facts, walk: Walk, routes: Iterable[Record], end: End,
     inside = await inner.there(end.at, Packet(source, chosen.address, "tcp", chosen.port))
     if inside is None or await inner.back(inside) is None:
         return None
+    walk.way = "back"
     walk.say(end.at, "proxy", f"{proxy.program} hands the answer on")
     return end
 
