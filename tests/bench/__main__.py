@@ -12,7 +12,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench import first_packet, gate, look, many, one_zone, proxies, reservations, rules, storm, table
+from bench import calls, first_packet, gate, isolation, look, many, one_zone, proxies, reservations, rules, storm, table
 from bench.labhost import RunFailed
 from bench.measure import Measure, Report, Samples
 
@@ -27,6 +27,8 @@ MEASURES = (
     rules.MEASURE,
     gate.MEASURE,
     proxies.MEASURE,
+    calls.MEASURE,
+    isolation.MEASURE,
 )
 
 
