@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -233,27 +232,3 @@ def test_who_is_held_holds_up_no_stop(tmp_path: Path) -> None:
             assert await held == "we are stopping"
 
     asyncio.run(play())
-
-
-def test_books_that_cannot_be_written_are_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    theatre = Theatre(tmp_path)
-    put(theatre.folder, "a", "exit 0")
-
-    async def play() -> None:
-        async with theatre.daemon() as daemon:
-            daemon.look(zone("web1"))
-            await daemon.quiet()
-            with monkeypatch.context() as full:
-                full.setattr(daemon.store, "_change", _disk_full)
-                daemon.look(running("web1"))
-                await daemon.quiet()
-            assert daemon.moments() == ["reconnect"], "nobody is called for what is not written down"
-            daemon.look(replace(running("web1"), uuid="1"))
-            await daemon.quiet()
-            assert daemon.moments() == ["reconnect", "after-start"]
-
-    asyncio.run(play())
-
-
-def _disk_full(statement: str, *values: str) -> None:
-    raise sqlite3.OperationalError("database or disk is full")

@@ -131,7 +131,10 @@ class Hooks:
         """Until cancelled."""
         while True:
             await asyncio.sleep(_LOOK_S)
-            self.look()
+            try:
+                self.look()
+            except Exception as problem:  # a full disk under the books is no reason to leave zones unwired
+                self._log.error("hooks not looked at", error=repr(problem))
 
     def look(self) -> None:
         """At the folder: who is new there is told of all zones, as all are when we start."""

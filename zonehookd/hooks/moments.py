@@ -6,7 +6,7 @@ which it happened; what undoes something that was never told is not told either.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, get_args
 
@@ -141,13 +141,16 @@ def next_call(
 ) -> tuple[Owed, str] | None:
     """The first debt that is not behind another of the same hook; hooks in the order of their names. `ready`: whether
     that hook may be called now."""
-    behind: set[str] = set()
+    return next((first for first in firsts(owed) if ready(*first)), None)
+
+
+def firsts(owed: Sequence[Owed]) -> Iterator[tuple[Owed, str]]:
+    """Of each hook the debt that comes first."""
+    seen: set[str] = set()
     for each in owed:
-        for hook in sorted(each.hooks):
-            if hook not in behind and ready(each, hook):
-                return each, hook
-            behind.add(hook)
-    return None
+        for hook in sorted(each.hooks.keys() - seen):
+            yield each, hook
+            seen.add(hook)
 
 
 def words(moment: Moment) -> tuple[str, str]:

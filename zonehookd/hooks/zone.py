@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import math
+import sqlite3
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -14,7 +16,7 @@ from zonehookd.engine.attach import Attached
 from zonehookd.hooks import book, telling
 from zonehookd.hooks.book import Page
 from zonehookd.hooks.calls import Answer, Calls
-from zonehookd.hooks.moments import Moment, Owed, Stage, done, due, merged, next_call, tried
+from zonehookd.hooks.moments import Moment, Owed, Stage, done, due, firsts, merged, next_call, tried
 from zonehookd.hooks.roll import Roll
 from zonehookd.model.record import HOOK
 from zonehookd.model.zone import Zone
@@ -99,28 +101,32 @@ class Desk:
         try:
             while not self.stopping():
                 z.woken.clear()
-                self._take(z)
-                self._release(z)
-                call = next_call(z.owed, lambda entry, hook: self._ready(z, entry, hook))
-                if call is not None:
-                    await self._tell(z, *call)
-                    continue
-                self._write(z)
-                if not z.owed:
-                    break
-                pause_s = min(z.not_before.values(), default=math.inf) - time.monotonic()
                 try:
-                    async with asyncio.timeout(None if math.isinf(pause_s) else max(0.0, pause_s)):
-                        await z.woken.wait()
-                except TimeoutError:
-                    pass
-            self._write(z)
-        except Exception as problem:  # such as a full disk under the books: the next look at the zone tries again
-            log.get().error("hooks not told", zone=z.name, error=repr(problem))
+                    if not await self._serve_on(z):
+                        break
+                except Exception as problem:  # such as a full disk under the books; a zone at rest brings nobody back
+                    log.get().error("hooks not told", zone=z.name, error=repr(problem))
+                    await _woken(z, _PAUSE_MAX_S)
+            with contextlib.suppress(sqlite3.Error):  # it was said when it failed before
+                self._write(z)
         finally:
             z.task = None
         if z.told is None and z.now is None and not z.owed and self.zones.get(z.name) is z:
             del self.zones[z.name]
+
+    async def _serve_on(self, z: OneZone) -> bool:
+        """The next call, or a wait until there is one. False: nothing is owed."""
+        self._take(z)
+        self._release(z)
+        call = next_call(z.owed, lambda entry, hook: self._ready(z, entry, hook))
+        if call is not None:
+            await self._tell(z, *call)
+            return True
+        self._write(z)
+        if z.owed:
+            times = (z.not_before.get((hook, each.moment, each.at), math.inf) for each, hook in firsts(z.owed))
+            await _woken(z, min(times, default=math.inf) - time.monotonic())
+        return bool(z.owed)
 
     # -- what is due
 
@@ -181,10 +187,11 @@ class Desk:
         tries = entry.hooks[hook] + 1
         cause = "missed" if entry.missed else "start" if entry.moment == "reconnect" else "look"
         async with z.turn:
-            if self.stopping():
+            file = self.roll.files.get(hook)
+            if self.stopping() or file is None:  # it went while we waited for our turn
                 return
             answer = await self.calls.call(
-                self.roll.files[hook],
+                file,
                 z.name,
                 entry.moment,
                 z.shown() if entry.moment in ("reconnect", "before-create") else entry.about,
@@ -225,7 +232,7 @@ class Desk:
             case "later":
                 if creation:
                     z.refused[hook] = f"hook {hook} says not yet: {answer.text}"
-                z.not_before[key] = time.monotonic() + (answer.again_after_s or pause_s)
+                z.not_before[key] = time.monotonic() + max(_PAUSE_S, answer.again_after_s or pause_s)
             case _:
                 z.failures[key] = z.failures.get(key, 0) + 1
                 if creation and settings.on_failure.before_create == "refuse":
@@ -237,3 +244,12 @@ class Desk:
                     log.get().error("hook given up", **how, error=answer.text)
                 else:
                     z.not_before[key] = time.monotonic() + pause_s
+
+
+async def _woken(z: OneZone, seconds: float) -> None:
+    """Or so many seconds are over."""
+    try:
+        async with asyncio.timeout(None if math.isinf(seconds) else max(0.0, seconds)):
+            await z.woken.wait()
+    except TimeoutError:
+        pass
