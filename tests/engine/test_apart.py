@@ -62,3 +62,17 @@ def test_its_steps_fail_alone_and_come_first(admin: Admin, engine: Build) -> Non
         ("keeper", True),
     ]
     assert admin.world.path("/var/kept").exists() and not admin.world.path("/var/written").exists()
+
+
+def test_a_step_that_nobody_foresaw_costs_its_plugin_alone(admin: Admin, engine: Build) -> None:
+    member(admin, "edge", state="running")
+    found = Site(admin, engine)
+    settle(found.ours)
+    every = [
+        PlannedStep("vnic", WriteFile(Path("/var/ours"), "x", "it can be written")),
+        PlannedStep("odd", WriteFile(Path("/var/odd"), "x", "no file has that mode", 1 << 40), True, True),
+        PlannedStep("other", WriteFile(Path("/var/other"), "x", "it can be written"), True, True),
+    ]
+    applied = asyncio.run(found.ours.applier.apply(EDGE, every))
+    assert [(each.plugin, each.ok) for each in applied.steps] == [("vnic", True), ("odd", False), ("other", True)]
+    assert applied.result is Result.FAILED and "no file has that mode: internal error" in applied.error

@@ -70,6 +70,8 @@ class Probe(ZonePlugin):
             time.sleep(600)
         if word == "ask":
             return await host.ask(Query(("id", "-un"), lambda reply: reply.stdout.strip()))
+        if word == "ask-odd":
+            return await host.ask(Query(("id", "\\0"), lambda reply: reply.stdout))
         if word == "pid":
             return str(os.getpid())
         return self.options.text

@@ -15,6 +15,7 @@ from foreign.rig import PLUGIN, alive, plugin, rig, said, spec, view
 
 from zonehookd.errors import PluginRefused
 from zonehookd.foreign.spec import Run, Spec
+from zonehookd.foreign.worker import Worker
 from zonehookd.model.zone import ZoneState
 
 
@@ -37,6 +38,22 @@ def test_it_is_asked_and_answers(tmp_path: Path) -> None:
     asyncio.run(story())
 
 
+def test_a_bug_of_ours_while_it_starts_is_a_failed_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def broken(worker: Worker) -> None:
+        raise KeyError("a bug")
+
+    async def story() -> None:
+        with monkeypatch.context() as bug:
+            bug.setattr(Worker, "_agree", broken)
+            async with rig(spec(tmp_path), folder=tmp_path) as one:
+                await one.until(lambda: one.one.restarts["start"] == 1)
+                assert "KeyError('a bug')" in one.one.error
+                bug.undo()
+                await one.ready()
+
+    asyncio.run(story())
+
+
 def test_one_subject_that_fails_costs_only_itself(tmp_path: Path) -> None:
     async def story() -> None:
         async with rig(spec(tmp_path), folder=tmp_path) as one:
@@ -46,6 +63,8 @@ def test_one_subject_that_fails_costs_only_itself(tmp_path: Path) -> None:
             assert said(answers) == "hello" and "as told" in said(answers, "web2")
             one.mode("blind web2")
             assert "as told" in said(await one.ask("web2"), "web2")
+            one.mode("ask-odd")
+            assert "this could not be asked: ValueError" in said(await one.ask()), "it is told, and not left waiting"
             assert one.one.state == "ready" and not one.one.restarts
 
     asyncio.run(story())

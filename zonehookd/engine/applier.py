@@ -87,6 +87,8 @@ class Applier:
                     blocks.carry_out(step, planned.plugin, subject, self._files, self._store)
         except (OSError, ValueError) as problem:
             return _AGAIN, f"{subject}: {planned.plugin}: {step.why}: {problem}"
+        except Exception as problem:  # a step that nobody foresaw costs those that rest on it, and no others
+            return _AGAIN, f"{subject}: {planned.plugin}: {step.why}: internal error: {problem!r}"
         return None, ""
 
     async def _as_user(

@@ -60,6 +60,8 @@ class Asks:
                     frame = frame.model_copy(update={"answer": self._record(question)})
         except CannotObserve as problem:
             frame = frame.model_copy(update={"error": str(problem)})
+        except Exception as problem:  # an argument that no command can have: who asked is told, and not left waiting
+            frame = frame.model_copy(update={"error": f"this could not be asked: {problem!r}"})
         try:
             self._sent_bytes += await self._send(frame)
             if self._sent_bytes > _ANSWERS_MAX_BYTES:

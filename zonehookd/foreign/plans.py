@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from zonehookd.engine.abroad import Answer, AnyView
 from zonehookd.engine.look import Look
-from zonehookd.errors import PluginFailed
+from zonehookd.errors import PluginFailed, last_of
 from zonehookd.foreign.faults import Fault
 from zonehookd.foreign.worker import Worker
 from zonehookd.model.subject import Subject
@@ -72,9 +72,9 @@ def _answers(worker: Worker, asked: Sequence[Subject], result: Result) -> Mappin
 
 def _answer(name: str, subject: Subject, said: SubjectAnswer) -> Answer:
     if said.failed:
-        return Answer(failed=f"plugin {name}: {said.failed}")
+        return Answer(failed=f"plugin {name}: {last_of(said.failed)}")
     if said.blind:
-        return Answer(blind=f"{name}: {said.blind}")
+        return Answer(blind=f"{name}: {last_of(said.blind)}")
     try:
         return Answer(received(said.steps, said.notes, name, subject))
     except PluginFailed as problem:

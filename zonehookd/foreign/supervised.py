@@ -158,6 +158,8 @@ class Supervised:
                 self._refused(str(problem))
             except Fault as fault:
                 self._fell(fault)
+            except Exception as problem:  # a bug of ours is one more failed start, and not the end of this task
+                self._fell(Fault("start", f"internal error: {problem!r}"))
             else:
                 self._stamps = now
                 self._ready(up)

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from zonehookd.errors import PluginFailed
+from zonehookd.errors import PluginFailed, last_of
 from zonehookd.model.command import Change, judge_default
 from zonehookd.model.plan import Forget, Note, Plan, Remember, RemoveFile, Step, WriteBlock, WriteFile, describe
 from zonehookd.model.record import Record
@@ -17,6 +17,8 @@ from zonehookd.model.subject import Subject
 
 STEPS_MAX = 1000  # for one subject
 _TIMEOUT_MAX_S = 120.0
+_AGAIN_MIN_S = 1.0  # whoever asks to be looked at sooner would keep us looking
+Cause = Literal["", "missing", "altered"]  # of a repair
 
 
 class _Frame(BaseModel):
@@ -38,7 +40,7 @@ class RunFrame(_Frame):
     stdin: str = ""
     timeout_s: float = Field(60.0, gt=0, le=_TIMEOUT_MAX_S)
     secret: bool = False
-    cause: str = ""
+    cause: Cause = ""
     label: str = ""
     shows: list[str] = Field(default_factory=list)
     only_if: RecordFrame | None = None
@@ -51,15 +53,15 @@ class WriteFrame(_Frame):
     path: str
     content: str
     why: str
-    mode: int | None = 0o644
-    cause: str = ""
+    mode: Annotated[int, Field(ge=0, le=0o7777)] | None = 0o644
+    cause: Cause = ""
 
 
 class RemoveFrame(_Frame):
     do: Literal["remove"] = "remove"
     path: str
     why: str
-    cause: str = ""
+    cause: Cause = ""
 
 
 class BlockFrame(_Frame):
@@ -70,7 +72,7 @@ class BlockFrame(_Frame):
     path: str
     body: str
     why: str
-    cause: str = ""
+    cause: Cause = ""
 
 
 class RememberFrame(_Frame):
@@ -171,32 +173,41 @@ def _record_sent(record: Record) -> RecordFrame:
 
 
 def received(steps: Sequence[AnyFrame], notes: Sequence[NoteFrame], plugin: str, subject: Subject) -> Plan:
-    """The plan, as `plugin`'s for `subject`, whatever it said of whose a record is. Raises PluginFailed."""
+    """The plan, as `plugin`'s for `subject`, whatever it said of whose a record is. What is kept, and shown to people,
+    is bounded. Raises PluginFailed."""
     if len(steps) > STEPS_MAX:
         raise PluginFailed(f"plan: {len(steps)} steps for {subject}, and {STEPS_MAX} are the most")
     return Plan(
         tuple(_received(step, plugin, subject) for step in steps),
-        tuple(Note(n.kind, n.text, n.code, n.object, n.hint, n.again_after_s) for n in notes),
+        tuple(_noted(each) for each in notes),
     )
+
+
+def _noted(note: NoteFrame) -> Note:
+    again_s = None if note.again_after_s is None else max(_AGAIN_MIN_S, note.again_after_s)
+    text, code, about, hint = (last_of(each) for each in (note.text, note.code, note.object, note.hint))
+    return Note(note.kind, text, code, about, hint, again_s)
 
 
 def _received(step: AnyFrame, plugin: str, subject: Subject) -> Step:
     def record(frame: RecordFrame) -> Record:
         return Record(own_kind(plugin, frame.kind), frame.name, subject, plugin, frame.facts)
 
+    why = last_of(step.why)
     match step:
         case RunFrame():
             return Change(
-                tuple(step.argv), step.why, step.timeout_s, step.stdin, step.secret, step.cause,
-                None if step.only_if is None else record(step.only_if), label=step.label, shows=tuple(step.shows),
+                tuple(step.argv), why, step.timeout_s, step.stdin, step.secret, step.cause,
+                None if step.only_if is None else record(step.only_if),
+                label=last_of(step.label), shows=tuple(step.shows),
             )  # fmt: skip
         case WriteFrame():
-            return WriteFile(Path(step.path), step.content, step.why, step.mode, step.cause)
+            return WriteFile(Path(step.path), step.content, why, step.mode, step.cause)
         case RemoveFrame():
-            return RemoveFile(Path(step.path), step.why, step.cause)
+            return RemoveFile(Path(step.path), why, step.cause)
         case BlockFrame():
-            return WriteBlock(Path(step.path), step.body, step.why, step.cause)
+            return WriteBlock(Path(step.path), step.body, why, step.cause)
         case RememberFrame():
-            return Remember(record(step.record), step.why)
+            return Remember(record(step.record), why)
         case ForgetFrame():
-            return Forget(own_kind(plugin, step.kind), step.name, step.why)
+            return Forget(own_kind(plugin, step.kind), step.name, why)
