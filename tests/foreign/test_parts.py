@@ -18,6 +18,7 @@ from zonehookd.config import PluginsSection, RunSection
 from zonehookd.engine.applier import Applier
 from zonehookd.engine.reconciler import PlannedStep
 from zonehookd.errors import PluginRefused
+from zonehookd.foreign import said as said_module
 from zonehookd.foreign.chosen import choose
 from zonehookd.foreign.circuit import Circuit
 from zonehookd.foreign.said import Said
@@ -59,6 +60,27 @@ def test_lines_are_whole_and_not_too_many() -> None:
         said.heard(b"\n" * 100)
     assert len(log.said("plugin said")) < 230 and said.dropped > 900_000
     assert len(log.said("plugin said more than is logged")) == 1
+
+
+def test_a_flood_of_newlines_is_counted_and_not_taken_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(said_module, "_LINES_S", 0.0)
+    log = Lines()
+    said = Said(log, "probe")
+    said.heard(b"x\n" * 100_000 + b"the la")
+    assert len(log.said("plugin said")) == 200 and said.dropped == 2 * (100_000 - 200)
+    said.heard(b"st\n" + b"y" * 5_000)
+    assert len(log.said("plugin said")) == 200 and said.dropped == 2 * (100_000 - 200) + len("the last\n") + 5_000
+    told = log.said("plugin said more than is logged")
+    assert [each["dropped_bytes"] for each in told] == [2 * (100_000 - 200)]
+
+
+def test_a_line_without_an_end_is_a_line() -> None:
+    log = Lines()
+    said = Said(log, "probe")
+    said.heard(b"z" * 5_000)
+    said.heard(b"after\n")
+    first, then = log.said("plugin said")
+    assert set(first["text"]) == {"z"} and then["text"] == "after" and said.dropped == 3_000
 
 
 def test_what_is_chosen_without_running_it(tmp_path: Path) -> None:

@@ -31,15 +31,19 @@ class Said:
         now = time.monotonic()
         self._lines = min(_BURST, self._lines + (now - self._at) * _LINES_S)
         self._at = now
-        lines = (self._rest + data).split(b"\n")
-        self._rest = lines.pop()
+        may = int(self._lines)
+        *lines, rest = (self._rest + data).split(b"\n", may)  # what is too much is not taken apart
+        dropped = rest.rfind(b"\n") + 1
+        self._rest = rest[dropped:]
         if len(self._rest) > _LINE_MAX:
-            lines.append(self._rest)
+            if len(lines) < may:
+                lines.append(self._rest)
+            else:
+                dropped += len(self._rest)
             self._rest = b""
-        for number, line in enumerate(lines):
-            if self._lines < 1.0:
-                self._drop(sum(len(each) + 1 for each in lines[number:]), now)
-                return
+        if dropped:
+            self._drop(dropped, now)
+        for line in lines:
             self._lines -= 1.0
             if len(line) > _LINE_MAX:
                 self._drop(len(line) - _LINE_MAX, now)
