@@ -30,6 +30,11 @@ def last_of(text: str) -> str:
     return "".join(each if each.isprintable() or each in "\n\t" else "?" for each in said)
 
 
+def raised(problem: BaseException) -> str:
+    """As code shows it; of a syntax error not the place, which is said where a person finds it."""
+    return f"{type(problem).__name__}({problem.msg!r})" if isinstance(problem, SyntaxError) else repr(problem)
+
+
 class ZonehookError(Exception):
     """`hint` is the way out, when one is known."""
 
@@ -63,9 +68,12 @@ class CannotApply(ZonehookError):
 
 
 class CommandError(ZonehookError):
+    """`what` became of it, without its command line."""
+
     def __init__(self, argv: Sequence[str], message: str, *, hint: str = "") -> None:
         super().__init__(f'"{shlex.join(argv)}" {message}', hint=hint)
         self.argv = tuple(argv)
+        self.what = message
 
 
 class CommandNotFound(CommandError):

@@ -10,7 +10,7 @@ from click.testing import CliRunner, Result
 
 from zonehookd import __main__ as daemon
 from zonehookd import scaffold
-from zonehookd.authoring import purity
+from zonehookd.authoring import checking, purity
 from zonehookd.cli.main import main
 from zonehookd.plugin import finding
 
@@ -96,6 +96,24 @@ def test_what_smells(code: str, smells: bool, tmp_path: Path) -> None:
     assert bool(list(purity.smells(found))) == smells
 
 
+@pytest.mark.parametrize(
+    ("line", "inner"),
+    [
+        ("from zonehookd.engine import dispatcher", True),
+        ("from zonehookd import engine", True),
+        ("import zonehookd.engine.look", True),
+        ("from zonehookd.plugin import Plan", False),
+        ("from zonehookd import testing", False),
+        ("from .engine import look", False),
+        ("import zonehookd_engine", False),
+    ],
+)
+def test_an_import_that_does_not_stay_as_it_is(line: str, inner: bool, tmp_path: Path) -> None:
+    remarks = list(purity.smells(finding.of_path(folder(tmp_path, "one", f"{line}\n"))))
+    assert bool(remarks) == inner
+    assert all("imports zonehookd.engine" in each and "plugin.py:1" in each for each in remarks)
+
+
 def test_a_good_one_is_good_in_any_shape(tmp_path: Path) -> None:
     for shape in ("folder", "executable"):
         scaffold.write(f"my-{shape}", shape, "zone", tmp_path)  # type: ignore[arg-type]
@@ -143,6 +161,50 @@ def test_names_that_are_not_there(site: Path) -> None:
     enable(site, "card")
     done = check("check", config=site)
     assert (done.exit_code, "did you mean 'cards'?" in done.output) == (1, True)
+
+
+def test_folders_that_are_no_plugin(tmp_path: Path) -> None:
+    done = check("check", str(tmp_path / "none"))
+    assert (done.exit_code, done.output) == (1, f"zonehookctl: {tmp_path}/none is not there\n")
+    scaffold.write("mine", "package", "zone", tmp_path)
+    done = check("check", str(tmp_path / "mine"))
+    assert done.exit_code == 1
+    assert f"(hint: pip install {tmp_path}/mine, and give its name, not its folder)" in done.output
+
+
+def test_one_that_is_not_enabled_is_not_passed_over(site: Path) -> None:
+    folder(site.parent / "plugins", "cards", CARDS.format(name="cards", after="()"))
+    done = check("check", config=site)
+    assert done.exit_code == 0
+    assert done.output.splitlines() == [
+        "no plugins that are not ours: good",
+        "not enabled, and not looked at: cards (hint: name them in [plugins] also)",
+    ]
+
+
+def test_one_that_comes_after_itself(tmp_path: Path) -> None:
+    done = check("check", str(folder(tmp_path, "cards", CARDS.format(name="cards", after='("cards",)'))))
+    assert (done.exit_code, done.output) == (1, "plugin cards: comes after itself (hint: take it out of `after`)\n")
+
+
+def test_a_syntax_error_is_said_with_its_place_once(tmp_path: Path) -> None:
+    (said,) = check("check", str(folder(tmp_path, "cards", "x = 1\ndef broken(:\n"))).output.splitlines()
+    assert said.endswith(f"cannot be imported: SyntaxError('invalid syntax') ({tmp_path}/cards/plugin.py:2)")
+
+
+def test_a_user_that_is_not_there_is_said_without_our_own_command_line(site: Path) -> None:
+    folder(site.parent / "plugins", "cards", CARDS.format(name="cards", after="()"))
+    enable(site, "cards", more='[plugins.run.cards]\nuser = "nobody-of-that-name"\n')
+    done = check("check", config=site)
+    assert (done.exit_code, done.output) == (
+        1, "plugin cards: its process was not begun: there is no user 'nobody-of-that-name'\n"
+    )  # fmt: skip
+
+
+def test_one_that_waits_while_it_is_imported_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checking, "_LOADS_S", 0.2)
+    (said,) = check("check", str(folder(tmp_path, "cards", "import time\ntime.sleep(600)\n"))).output.splitlines()
+    assert said.startswith("plugin cards: it was not loaded within 0.2 s, and was stopped (hint: ")
 
 
 def test_one_that_does_not_come_to_an_end_of_its_own(tmp_path: Path) -> None:

@@ -152,7 +152,7 @@ def test_one_name_twice_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(PluginRefused, match=r"\[plugins\] folders"):
+    with pytest.raises(PluginRefused, match=r"mkdir -p .*nowhere, or take it out of folders"):
         loader.load([tmp_path / "nowhere"], [], {})
 
 

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from zonehookd.authoring.purity import smells
 from zonehookd.authoring.sheet import Sheet
 from zonehookd.config import PluginsSection
-from zonehookd.errors import CommandError, PluginRefused, last_of
+from zonehookd.errors import CommandError, CommandTimedOut, PluginRefused, last_of
 from zonehookd.foreign.spec import Run, Spec, refuse_unsafe
 from zonehookd.host.process import Limits, Processes
 from zonehookd.plugin import finding, loader
@@ -62,8 +62,13 @@ async def _sheet(spec: Spec, processes: Processes) -> Sheet:
         if ended.reply.status == 0:
             return Sheet.model_validate_json(ended.reply.stdout)
         return _one(f"plugin {found.name}: it ended while it was loaded, with {ended.reply.status}", ended.reply.stderr)
-    except (PluginRefused, CommandError) as problem:
+    except PluginRefused as problem:
         return Sheet(faults=str(problem).splitlines())
+    except CommandTimedOut:
+        late = f"plugin {found.name}: it was not loaded within {_LOADS_S:g} s, and was stopped"
+        return Sheet(faults=[f"{late} (hint: nothing that waits belongs where it is imported)"])
+    except CommandError as problem:
+        return Sheet(faults=[f"plugin {found.name}: its process {problem.what}"])
     except ValidationError:
         return _one(f"plugin {found.name}: it ended while it was loaded", ended.reply.stderr)
 
@@ -115,7 +120,16 @@ def check(section: PluginsSection, search_path: str, wanted: str | None, options
     if wanted is None:
         ours = finding.bundled()
         faults += together(known, [name for name in section.working if name in ours])
+    else:
+        faults += [f"plugin {name}: comes after itself (hint: take it out of `after`)"
+                   for name, sheet in known.items() if name in sheet.after]  # fmt: skip
     return Verdict(known, faults, [line for each in found for line in smells(each.found)])
+
+
+def idle(section: PluginsSection) -> Sequence[str]:
+    """Names of those that are there, not ours, and not enabled. Raises PluginRefused."""
+    there = finding.find(section.folders)
+    return [name for name, each in there.items() if not each.bundled and name not in section.working]
 
 
 def is_folder(wanted: str) -> bool:

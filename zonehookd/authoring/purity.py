@@ -1,4 +1,5 @@
-"""What in a `plan` looks like a clock, chance, a file or a command: read, not run, and so no more than a remark."""
+"""What in a `plan` looks like a clock, chance, a file or a command, and which of our inner modules are imported: read,
+not run, and so no more than a remark."""
 
 from __future__ import annotations
 
@@ -36,6 +37,13 @@ def _of_file(plugin: str, file: Path) -> Iterator[str]:
         tree = ast.parse(file.read_text())
     except (OSError, ValueError, SyntaxError):
         return  # whoever loads it says so
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom | ast.Import):
+            for inner in filter(_inner, _imported(node)):
+                yield (
+                    f"plugin {plugin}: imports {inner} ({file}:{node.lineno}), which may change at any time (hint: all "
+                    "that a plugin needs is in zonehookd.plugin)"
+                )
     for cls in (node for node in ast.walk(tree) if isinstance(node, ast.ClassDef)):
         if not any(ast.unparse(base).split("[")[0].endswith("Plugin") for base in cls.bases):
             continue
@@ -48,6 +56,20 @@ def _of_file(plugin: str, file: Path) -> Iterator[str]:
                             f"plugin {plugin}: plan calls {said} ({file}:{call.lineno}): the same in must be the same "
                             "out (hint: ask for it in observe)"
                         )
+
+
+def _imported(node: ast.ImportFrom | ast.Import) -> list[str]:
+    """Modules; of one's own package, none."""
+    if isinstance(node, ast.Import):
+        return [each.name for each in node.names]
+    if node.level or node.module is None:
+        return []
+    return [f"zonehookd.{each.name}" for each in node.names] if node.module == "zonehookd" else [node.module]
+
+
+def _inner(module: str) -> bool:
+    package, _, rest = module.partition(".")
+    return package == "zonehookd" and rest.partition(".")[0] not in ("plugin", "testing")
 
 
 def _smells(called: ast.expr) -> bool:

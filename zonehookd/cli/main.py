@@ -30,7 +30,7 @@ from zonehookd.cli.trace import check, trace
 click.UsageError.exit_code = EXIT_USAGE
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
 @click.option(
     "--config", "file", type=click.Path(path_type=Path), default=None, help="Where the daemon's sockets are said."
 )

@@ -52,14 +52,18 @@ def check(context: click.Context, name: str | None, options: tuple[str, ...]) ->
     Without NAME, with all that are enabled and not ours, also beside each other. Each is loaded in a process of its
     own; no daemon is needed. Exit 1: something is wrong. A remark is no more than that.
     """
+    settings = settings_of(context, False)
     with _said():
-        found = _checked(settings_of(context, False), name, _values(options))
+        found = _checked(settings, name, _values(options))
+        idle = checking.idle(_config(settings).plugins) if not found.sheets else []
     for line in found.remarks:
         click.echo(f"remark: {line}")
     for line in found.faults:
         click.echo(line)
     if not found.faults:
         click.echo(f"{', '.join(found.sheets) or 'no plugins that are not ours'}: good")
+    if idle:
+        click.echo(f"not enabled, and not looked at: {', '.join(idle)} (hint: name them in [plugins] also)")
     sys.exit(EXIT_TROUBLE if found.faults else 0)
 
 
@@ -135,8 +139,12 @@ def reload(context: click.Context, name: str, as_json: bool) -> None:
 
 
 def _checked(settings: Settings, name: str | None, options: dict[str, Any]) -> checking.Verdict:
-    config = load(settings.file) if settings.file is not None else Config()
+    config = _config(settings)
     return checking.check(config.plugins, config.commands.search_path, name, options)
+
+
+def _config(settings: Settings) -> Config:
+    return load(settings.file) if settings.file is not None else Config()
 
 
 @contextlib.contextmanager

@@ -86,6 +86,8 @@ def find(folders: Iterable[Path]) -> Mapping[str, Found]:
 def of_path(path: Path) -> Found:
     """The plugin in this folder, or of this file in it, wherever it lies. Raises PluginRefused."""
     folder = path.resolve()
+    if not folder.exists():
+        raise PluginRefused(f"{folder} is not there")
     folder = folder if folder.is_dir() else folder.parent
     shape = _shape(folder)
     if shape is None:
@@ -141,7 +143,9 @@ def unsafe(found: Found) -> Iterator[str]:
 
 def _in(folder: Path, *, bundled: bool = False) -> Iterator[Found]:
     if not folder.is_dir():
-        raise PluginRefused(f"plugin folder {folder} is not there", hint="see [plugins] folders")
+        raise PluginRefused(
+            f"plugin folder {folder} is not there", hint=f"mkdir -p {folder}, or take it out of folders"
+        )
     for candidate in sorted(folder.iterdir()):
         shape = _shape(candidate) if _NAME.fullmatch(candidate.name) else None
         if shape is not None:
@@ -161,6 +165,8 @@ def _why_none(folder: Path) -> str:
     program = folder / _PROGRAM
     if program.is_file():
         return f"{program} is not executable (hint: chmod +x {program})"
+    if (folder / "pyproject.toml").is_file():
+        return f"a package is found by its entry point (hint: pip install {folder}, and give its name, not its folder)"
     return f"it has neither a {_CODE} nor an executable file {_PROGRAM}"
 
 

@@ -22,7 +22,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 import zonehookd.plugin
-from zonehookd.errors import PluginRefused
+from zonehookd.errors import PluginRefused, raised
 from zonehookd.plugin.contract import API, AnyPlugin, GatewayPlugin, NetworkPlugin, PluginOptions, ZonePlugin
 from zonehookd.plugin.finding import GROUP, Found, entry_point, find, missing, nearest, unsafe
 
@@ -181,7 +181,7 @@ def _not_imported(name: str, what: str, problem: BaseException) -> str:
         hint = nearest(asked[1], zonehookd.plugin.__all__)
     elif isinstance(problem, ModuleNotFoundError):
         hint = f"install it for {sys.executable}"
-    said = f"plugin {name}: {what} cannot be imported: {problem!r}{_at(problem)}"
+    said = f"plugin {name}: {what} cannot be imported: {raised(problem)}{_at(problem)}"
     return f"{said} (hint: {hint})" if hint else said
 
 

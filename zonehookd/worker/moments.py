@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from types import ModuleType
 from typing import Any
 
-from zonehookd.errors import PluginFailed, PluginRefused
+from zonehookd.errors import PluginFailed, PluginRefused, raised
 from zonehookd.plugin.contract import ZoneView
 from zonehookd.plugin.finding import Found
 from zonehookd.plugin.hooking import ARGUMENTS, MOMENTS, Later, Never, Rule, rules_of
@@ -134,5 +134,6 @@ def _load(found: Found) -> ModuleType:
     except PluginRefused as problem:
         raise PluginRefused(f"hook {found.path}: {problem.args[0]}", hint=problem.hint) from problem
     except (Exception, SystemExit) as problem:
-        raise PluginRefused(f"hook {found.path} cannot be imported: {problem!r}") from problem
+        at = f", line {problem.lineno}" if isinstance(problem, SyntaxError) else ""
+        raise PluginRefused(f"hook {found.path}{at} cannot be imported: {raised(problem)}") from problem
     return module
