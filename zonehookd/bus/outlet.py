@@ -10,6 +10,7 @@ import zmq
 from zonehookd.bus.announcements import PULSE
 
 Plain = zmq.Context[zmq.Socket[bytes]]  # whose sockets never give us futures
+_TOGETHER_MAX = 100  # heard in one turn of the loop
 _SUBSCRIBES, _LEAVES = 1, 0  # the first byte of what an XPUB socket is told
 
 
@@ -23,6 +24,7 @@ class Outlet:
         self.subscribers = 0
         self._joined = joined
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._more: asyncio.Handle | None = None
         self.socket = context.socket(zmq.XPUB)
         self.socket.setsockopt(zmq.SNDHWM, queue)
         self.socket.setsockopt(zmq.XPUB_VERBOSER, 1)  # every subscriber is said, coming and going
@@ -38,8 +40,13 @@ class Outlet:
         self.hear()  # the send may have swallowed the wake-up of our reader
 
     def hear(self) -> None:
-        """Who has come and gone since."""
-        while int(self.socket.getsockopt(zmq.EVENTS)) & zmq.POLLIN:
+        """Who has come and gone since. Whoever comes and goes all the time does not keep us from all else."""
+        if self._more is not None:
+            self._more.cancel()
+            self._more = None
+        for _ in range(_TOGETHER_MAX):
+            if not int(self.socket.getsockopt(zmq.EVENTS)) & zmq.POLLIN:
+                return
             said = self.socket.recv_multipart(zmq.NOBLOCK)
             if len(said) != 1 or not PULSE.encode().startswith(said[0][1:]):
                 continue  # also what only somebody sends who is no subscriber by the book
@@ -48,9 +55,13 @@ class Outlet:
                 self._joined()
             elif said[0][:1] == bytes([_LEAVES]):
                 self.subscribers = max(0, self.subscribers - 1)
+        if self._loop is not None:
+            self._more = self._loop.call_soon(self.hear)
 
     def close(self, linger_ms: int | None = None) -> None:
         """`linger_ms`: what is under way may still be delivered, so long."""
+        if self._more is not None:
+            self._more.cancel()
         if self._loop is not None:
             self._loop.remove_reader(self.socket.fileno())
         self.socket.close(linger_ms)
