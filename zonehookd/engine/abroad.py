@@ -23,6 +23,7 @@ from zonehookd.plugin.contract import GatewayView, NetworkView, ZoneView
 AnyView = NetworkView | GatewayView | ZoneView
 PATIENCE_S = 0.1  # of a look, for all such plugins together
 _FRESH_S = 10.0  # an older answer is asked for anew
+_PUT_OFF_MAX = 2
 _TOGETHER_MAX = 500  # subjects in one call, so that a call has an end, and nobody encodes for long
 
 
@@ -86,28 +87,50 @@ class _Desk:
 class ForeignPlans:
     """`due` is told of a subject whose answer came after the look that wanted it. Bounded by plugins times subjects."""
 
-    def __init__(self, workers: Workers, due: Callable[[Subject], None] = lambda subject: None) -> None:
+    def __init__(
+        self,
+        workers: Workers,
+        due: Callable[[Subject], None] = lambda subject: None,
+        patience_s: float = PATIENCE_S,
+        ours_first: bool = True,
+    ) -> None:
+        """`patience_s`: so long `answers` waits. `ours_first`: see `in_turn`."""
         self.workers = workers
         self._due = due
+        self._patience_s = patience_s
+        self._ours_first = ours_first
         self._desks: dict[str, _Desk] = {}
+        self._put_off: dict[Subject, int] = {}  # how many looks in a row
+
+    def in_turn(self, each: Subject, *, ours: bool) -> bool:
+        """Whether it is asked about in this look. While plugins of `ours` have steps for it, it is not: they come
+        first, what is asked before them is soon old, and no burst waits for a worker. But not for ever: theirs may
+        fail, look after look."""
+        if not (ours and self._ours_first) or self._put_off.get(each, 0) >= _PUT_OFF_MAX:
+            self._put_off.pop(each, None)
+            return True
+        self._put_off[each] = self._put_off.get(each, 0) + 1
+        return False
 
     async def answers(
-        self, look: Look, views: Sequence[AnyView], patience_s: float = PATIENCE_S
+        self, look: Look, views: Sequence[AnyView]
     ) -> Mapping[Subject, Sequence[tuple[ForeignPlugin, Answer]]]:
         """By subject, in the order of the plugins; of a plugin that has nothing to say there is nothing."""
         plugins = self.workers.plugins()
         for gone in self._desks.keys() - {each.name for each in plugins}:
             if (task := self._desks.pop(gone).task) is not None:
                 task.cancel()
-        waiting: list[asyncio.Task[None]] = []
+        waiting: dict[asyncio.Task[None], _Desk] = {}
         for plugin in plugins:
             if not plugin.down and plugin.kind is not None:
                 desk = self._desks.setdefault(plugin.name, _Desk())
                 task = self._want(plugin, desk, [each for each in views if plugin.is_for(each.subject)], look)
-                if task is not None and (patience_s > PATIENCE_S or not desk.slow):
-                    waiting.append(task)
+                if task is not None and not desk.slow:
+                    waiting[task] = desk
         if waiting:
-            await asyncio.wait(waiting, timeout=patience_s)
+            _, late = await asyncio.wait(waiting, timeout=self._patience_s)
+            for task in late:
+                waiting[task].slow = True  # from now on, until it is quick again
         said: dict[Subject, list[tuple[ForeignPlugin, Answer]]] = {}
         for plugin in plugins:
             for view in views:

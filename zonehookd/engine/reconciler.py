@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
-from zonehookd.engine import abroad, views
+from zonehookd.engine import views
 from zonehookd.engine.abroad import Answer, ForeignPlans, ForeignPlugin
 from zonehookd.engine.blocks import Blocks
 from zonehookd.engine.boots import Motion
@@ -99,9 +99,11 @@ class Reconciler:
 
     async def dry(self, look: Look, site: Site, due: Collection[Subject], motion: Motion) -> list[SubjectPlan]:
         """As `plan`, for somebody who asks: plugins elsewhere are waited for, and what they said in looks is kept."""
-        asking = ForeignPlans(self._foreign.workers) if self._foreign is not None else None
+        asking = None
+        if self._foreign is not None:
+            asking = ForeignPlans(self._foreign.workers, patience_s=_DRY_PATIENCE_S, ours_first=False)
         try:
-            return await self.plan(look, site, due, motion, foreign=asking, patience_s=_DRY_PATIENCE_S)
+            return await self.plan(look, site, due, motion, foreign=asking)
         finally:
             if asking is not None:
                 await asking.stop()
@@ -114,13 +116,11 @@ class Reconciler:
         motion: Motion,
         shut_before: Mapping[str, str] = MappingProxyType({}),
         foreign: ForeignPlans | None = None,
-        patience_s: float = abroad.PATIENCE_S,
     ) -> list[SubjectPlan]:
         """One plan per subject, networks first. A subject that cannot be seen or planned harms no other.
 
         `motion`: what the kernel said of zones lately. `shut_before`: gateway -> why nothing went through it when it
-        was last looked at, for those that are not due now. `foreign`: who asks the plugins elsewhere, if not the usual;
-        `patience_s`: so long they are waited for.
+        was last looked at, for those that are not due now. `foreign`: who asks the plugins elsewhere, if not the usual.
         """
         look.wide = sum(each.kind == "zone" for each in due) > NARROW_MAX
         on_link = {network.link: network.name for network in site.networks.values()}
@@ -181,9 +181,10 @@ class Reconciler:
                 plan.add(apart)
             plans.append(plan)
             shown.append((view, plan))
-        if (foreign := foreign or self._foreign) is not None:
-            said = await foreign.answers(look, [_for_foreign(view) for view, _ in shown], patience_s)
-            for _, plan in shown:
+        if (foreign := foreign or self._foreign) is not None and foreign.workers.plugins():
+            now = [(view, plan) for view, plan in shown if foreign.in_turn(plan.subject, ours=bool(plan.steps))]
+            said = await foreign.answers(look, [_for_foreign(view) for view, _ in now])
+            for _, plan in now:
                 for where, answer in said.get(plan.subject, ()):
                     calls[(where.name, _add_foreign(where, answer, plan, claims, blocks))] += 1
         for (name, result), times in calls.items():

@@ -115,11 +115,9 @@ class TrialAnswers:
         if each.name not in there:
             hint = f"there are: {', '.join(sorted(there)) or 'none'}"
             raise ZonehookError(f"there is no {each.kind} {each.name!r}", hint=hint)
-        asking = ForeignPlans(alone)
+        asking = ForeignPlans(alone, patience_s=deadline_s + _SLACK_S, ours_first=False)
         try:
-            plans = await heart.reconciler.plan(
-                look, site, [each], Motion(), foreign=asking, patience_s=deadline_s + _SLACK_S
-            )
+            plans = await heart.reconciler.plan(look, site, [each], Motion(), foreign=asking)
         finally:
             await asking.stop()
         found = next((plan for plan in plans if plan.subject == each), None)
