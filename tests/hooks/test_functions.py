@@ -10,10 +10,10 @@ import pytest
 
 from zonehookd.engine.attach import Attached
 from zonehookd.errors import PluginRefused
-from zonehookd.hooks import telling
+from zonehookd.hooks import functions, telling
 from zonehookd.hooks.moments import MOMENTS
 from zonehookd.model.zone import Zone, ZoneConfig, ZoneState
-from zonehookd.plugin import hooking, on
+from zonehookd.plugin import finding, hooking, on
 from zonehookd.plugin.finding import Found
 from zonehookd.wire.messages import Call, HookAnswer, HookMoment, Welcome
 from zonehookd.worker.moments import Moments
@@ -155,3 +155,11 @@ def test_defaults_and_everything_else_are_an_authors_own() -> None:
 
 def test_the_moments_are_the_same_everywhere() -> None:
     assert hooking.MOMENTS == MOMENTS
+
+
+def test_each_file_has_a_worker_of_its_own() -> None:
+    long = "50-" + "tell-the-monitoring-and-the-address-book-" * 2
+    names = ["10-f.py", "10.f.py", "10-F.py", "10+f.py", f"{long}a.py", f"{long}b.py"]
+    workers = [functions._worker(each) for each in names]
+    assert workers[0] == "hook-10-f" and len(set(workers)) == len(names)
+    assert all(finding.is_name(each) for each in workers)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -11,10 +12,11 @@ from zonehookd.foreign.faults import Fault
 from zonehookd.foreign.spec import Run, Spec
 from zonehookd.foreign.workers import ForeignWorkers
 from zonehookd.hooks.folder import HookFile
+from zonehookd.plugin import finding
 from zonehookd.plugin.finding import Found
 from zonehookd.wire.messages import HookAnswer, HookMoment
 
-_NAME_MAX = 40  # it becomes part of a socket's name
+_SHORT_MAX = 31  # with what tells it from others, a name has 40 characters at most: it is part of a socket's
 
 
 class Functions:
@@ -58,5 +60,9 @@ class Functions:
 
 
 def _worker(name: str) -> str:
-    """The name of the worker of that file."""
-    return ("hook-" + re.sub(r"[^a-z0-9_-]", "-", name.removesuffix(".py").lower()))[:_NAME_MAX]
+    """The name of the worker of that file, and of no other."""
+    plain = f"hook-{name.removesuffix('.py')}"
+    if finding.is_name(plain):
+        return plain
+    short = re.sub(r"[^a-z0-9_-]", "-", plain.lower())[:_SHORT_MAX]
+    return f"{short}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
