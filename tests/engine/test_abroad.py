@@ -290,3 +290,49 @@ def test_lines_in_a_file_that_is_somebody_elses(ours: Engine, admin: Admin, tmp_
     asyncio.run(settle())
     assert hosts.read_text() == "127.0.0.1 localhost\n::1 localhost"
     assert [record for record in ours.store.all() if record.kind == "block"] == []
+
+
+@pytest.mark.parametrize("steps", [False, True])
+def test_what_was_said_to_be_late_is_looked_at_again_when_it_came(ours: Engine, tmp_path: Path, steps: bool) -> None:
+    """Also if it is what was said before: its steps are still to be carried out, and it is not late any more."""
+    where = Elsewhere(ForeignPlugin("cards", "zone"))
+    where.says["cards"] = wish(tmp_path) if steps else lambda view: Answer()
+    due: list[Subject] = []
+
+    async def scene() -> None:
+        foreign = ForeignPlans(where, due.append)
+        if steps:
+            assert (await look(ours, foreign))["web1"].steps, "and then they fail"
+        where.pause_s["cards"] = 0.3
+        late = await look(ours, foreign)
+        assert codes(late["web1"]) == ["plugin-late"] and not late["web1"].steps
+        async with asyncio.timeout(60):
+            while WEB1 not in due or WEB2 not in due:
+                await asyncio.sleep(0.01)
+        again = await look(ours, foreign)
+        assert codes(again["web1"]) == [] and bool(again["web1"].steps) == steps
+        await foreign.stop()
+
+    asyncio.run(scene())
+
+
+def test_who_is_gone_is_remembered_by_nobody(ours: Engine, tmp_path: Path) -> None:
+    where = Elsewhere(ForeignPlugin("cards", "zone"))
+    where.says["cards"] = wish(tmp_path)
+    where.pause_s["cards"] = 0.3
+    due: list[Subject] = []
+
+    async def scene() -> None:
+        foreign = ForeignPlans(where, due.append)
+        await look(ours, foreign)
+        foreign.forget(WEB1)
+        async with asyncio.timeout(60):
+            while WEB2 not in due:
+                await asyncio.sleep(0.01)
+        assert WEB1 not in due and WEB1 not in foreign._desks["cards"].fresh
+        await look(ours, foreign)
+        foreign.forget(WEB2)
+        assert not any(WEB2 in kept for kept in (foreign._desks["cards"].standing, foreign._desks["cards"].left))
+        await foreign.stop()
+
+    asyncio.run(scene())

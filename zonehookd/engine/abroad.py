@@ -72,13 +72,13 @@ class Workers(Protocol):
 
 @dataclass(slots=True)
 class _Desk:
-    """Of one plugin. `left`: subjects whose answer nobody waits for any more."""
+    """Of one plugin. `left`: subjects whose answer nobody waits for any more, each with whether that was said."""
 
     wanted: dict[Subject, AnyView] = field(default_factory=dict)
     asked: dict[Subject, AnyView] = field(default_factory=dict)
     fresh: dict[Subject, tuple[AnyView, Answer, float]] = field(default_factory=dict)
     standing: dict[Subject, Answer] = field(default_factory=dict)
-    left: set[Subject] = field(default_factory=set)
+    left: dict[Subject, bool] = field(default_factory=dict)
     look: Look | None = None
     task: asyncio.Task[None] | None = None
     slow: bool = False
@@ -138,6 +138,13 @@ class ForeignPlans:
                     said.setdefault(view.subject, []).append((plugin, answer))
         return said
 
+    def forget(self, each: Subject) -> None:
+        """It is not looked at any more; an answer that still comes is nobody's."""
+        self._put_off.pop(each, None)
+        for desk in self._desks.values():
+            for kept in (desk.wanted, desk.asked, desk.fresh, desk.standing, desk.left):
+                kept.pop(each, None)  # type: ignore[attr-defined]
+
     async def stop(self) -> None:
         tasks = [desk.task for desk in self._desks.values() if desk.task is not None and not desk.task.done()]
         for task in tasks:
@@ -182,10 +189,9 @@ class ForeignPlans:
                 if each in desk.wanted:
                     continue  # it was asked of what is no longer so, and is asked again
                 desk.fresh[each] = (view, answer, now)
-                if each in desk.left:
-                    desk.left.discard(each)
-                    if answer != desk.standing.get(each, Answer()):
-                        self._due(each)
+                told = desk.left.pop(each, None)
+                if told or (told is not None and answer != desk.standing.get(each)):  # what was said is no longer so
+                    self._due(each)
             desk.asked = {}
         desk.look = None
         desk.slow = time.monotonic() - began > PATIENCE_S
@@ -201,14 +207,15 @@ class ForeignPlans:
             return None
         kept = desk.fresh.pop(each, None)
         if kept is not None and kept[0] == view:
-            desk.left.discard(each)
+            desk.left.pop(each, None)
             desk.standing[each] = kept[1]
             if isinstance(view, ZoneView) and view.zone.absent and kept[1].quiet:
                 del desk.standing[each]  # it may never be looked at again
             return kept[1]
-        desk.left.add(each)
         before = desk.standing.get(each)
-        if before is not None and before.quiet:
+        silent = before is not None and before.quiet
+        desk.left[each] = desk.left.get(each, False) or not silent
+        if silent:
             return None  # all was well, and nothing says that it is not: silence is no news
         late = Note("waiting", f"plugin {plugin.name} has not answered yet", "plugin-late", plugin.name)
         if before is None:

@@ -263,6 +263,7 @@ class Dispatcher:
             self._backoffs.pop(gone, None)
             self._agenda.forget(gone)
             self._correlations.close(gone)
+            self.reconciler.forget(gone)
         for name in heard.zones.keys() - site.zones.keys():  # never seen, so nothing will come of it
             self._correlations.close(subject.zone(name))
         self._waiters.looked(began, lambda each: each in self._working)

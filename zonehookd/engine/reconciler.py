@@ -97,6 +97,11 @@ class Reconciler:
         self._called = called
         self._foreign = foreign
 
+    def forget(self, each: Subject) -> None:
+        """It is gone, and not looked at any more."""
+        if self._foreign is not None:
+            self._foreign.forget(each)
+
     async def dry(self, look: Look, site: Site, due: Collection[Subject], motion: Motion) -> list[SubjectPlan]:
         """As `plan`, for somebody who asks: plugins elsewhere are waited for, and what they said in looks is kept."""
         asking = None
