@@ -143,7 +143,7 @@ class ForeignPlans:
         self._put_off.pop(each, None)
         for desk in self._desks.values():
             for kept in (desk.wanted, desk.asked, desk.fresh, desk.standing, desk.left):
-                kept.pop(each, None)  # type: ignore[attr-defined]
+                kept.pop(each, None)
 
     async def stop(self) -> None:
         tasks = [desk.task for desk in self._desks.values() if desk.task is not None and not desk.task.done()]
