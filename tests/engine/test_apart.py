@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
+import pytest
 from fixtures import Admin, Build
 from lab.faults import Fault
 from paper_gateway import Site, member, settle
 
+from zonehookd.engine.applier import _TOGETHER
 from zonehookd.engine.reconciler import PlannedStep
+from zonehookd.host.process import Finished
 from zonehookd.model import subject
 from zonehookd.model.command import Change
 from zonehookd.model.outcome import Result
@@ -76,3 +80,39 @@ def test_a_step_that_nobody_foresaw_costs_its_plugin_alone(admin: Admin, engine:
     applied = asyncio.run(found.ours.applier.apply(EDGE, every))
     assert [(each.plugin, each.ok) for each in applied.steps] == [("vnic", True), ("odd", False), ("other", True)]
     assert applied.result is Result.FAILED and "no file has that mode: internal error" in applied.error
+
+
+def test_a_plugin_elsewhere_that_is_slow_with_some_holds_up_no_others(
+    admin: Admin, engine: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who waits for its turn is let go, to be planned for anew: it may be that ours have something to do there."""
+    monkeypatch.setattr("zonehookd.engine.applier._TURN_S", 0.05)
+    ours = Site(admin, engine).ours
+    slow = PlannedStep("slow", Change(("dladm", "show-link"), "which takes its time"), True, True)
+    quick = PlannedStep("quick", Change(("dladm", "show-link"), "which does not"), True, True)
+    run = ours.commands.run
+
+    async def scene() -> None:
+        go_on = asyncio.Event()
+
+        async def waits(asked: Change, **how: Any) -> Finished:
+            if asked.lane == "plugin slow":
+                await go_on.wait()
+            return await run(asked, **how)
+
+        monkeypatch.setattr(ours.commands, "run", waits)
+        every = [
+            asyncio.ensure_future(ours.applier.apply(subject.zone(f"web{number}"), [slow, quick]))
+            for number in range(10)
+        ]
+        async with asyncio.timeout(60):
+            while sum(each.done() for each in every) < 10 - _TOGETHER:
+                await asyncio.sleep(0.01)
+        for let_go in (each.result() for each in every if each.done()):
+            assert let_go.result is Result.BUSY and "is still at work for others" in let_go.error
+            assert [(each.plugin, each.ok) for each in let_go.steps] == [("slow", False), ("quick", True)]
+        go_on.set()
+        done = await asyncio.gather(*every)
+        assert [each.result for each in done].count(Result.CHANGED) == _TOGETHER
+
+    asyncio.run(scene())

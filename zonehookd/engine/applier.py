@@ -5,7 +5,9 @@ Do not put behaviour here: what to do, and whether, is for plans, which can be r
 
 from __future__ import annotations
 
+import asyncio
 import time
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -20,7 +22,9 @@ from zonehookd.model.plan import BLOCK, Forget, Remember, RemoveFile, WriteBlock
 from zonehookd.model.subject import Subject
 from zonehookd.store.store import Store
 
-_AGAIN = Verdict(again=True)
+_AGAIN, _BUSY = Verdict(again=True), Verdict(again=True, busy=True)
+_TOGETHER = 4  # steps of one plugin elsewhere, over all subjects
+_TURN_S = 2.0  # so long a subject waits for the turn of such a step; until its steps end it is not planned for anew
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +41,7 @@ class Applier:
         self._commands = commands
         self._files = files
         self._store = store
+        self._turns: dict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(_TOGETHER))
 
     async def apply(self, subject: Subject, steps: Sequence[PlannedStep]) -> Applied:
         """Stops at the first step that fails: what comes after may rest on it, and the next look plans it again. Steps
@@ -52,7 +57,7 @@ class Applier:
                     Result.CHANGED if results else Result.NOOP, tuple(results), "stopped before the next step"
                 )
             began = time.monotonic()
-            verdict, error = await self._carry_out(planned, subject)
+            verdict, error = await self._in_turn(planned, subject)
             ok = verdict is None or verdict.done
             results.append(StepResult(planned.plugin, planned.step, ok, time.monotonic() - began, error))
             if verdict is not None and not verdict.done:
@@ -61,6 +66,22 @@ class Applier:
         if failed:
             return replace(next(iter(failed.values())), steps=tuple(results))
         return Applied(Result.CHANGED if results else Result.NOOP, tuple(results))
+
+    async def _in_turn(self, planned: PlannedStep, subject: Subject) -> tuple[Verdict | None, str]:
+        """Steps of a plugin elsewhere take turns: one that is slow with ten thousand subjects holds up none of them."""
+        if not planned.foreign:
+            return await self._carry_out(planned, subject)
+        turn = self._turns[planned.plugin]
+        try:
+            async with asyncio.timeout(_TURN_S):
+                await turn.acquire()
+        except TimeoutError:
+            plugin = planned.plugin
+            return _BUSY, f"{subject}: {plugin}: {planned.step.why}: plugin {plugin} is still at work for others"
+        try:
+            return await self._carry_out(planned, subject)
+        finally:
+            turn.release()
 
     async def _carry_out(self, planned: PlannedStep, subject: Subject) -> tuple[Verdict | None, str]:
         """(None, "") when it worked; else how to take the failure, and its text."""
