@@ -158,3 +158,19 @@ def test_root_imports_no_package_that_others_may_write(tmp_path: Path, monkeypat
     (complaint,) = finding.unsafe(found)
     assert "cards_of_zones.py could be changed" in complaint
     assert loader.complaints(found, {}) == [complaint]
+
+
+def test_root_follows_no_link_to_where_others_may_put_something_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = folder(tmp_path, "cards")
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir(mode=0o755)
+    (place / "plugin.py").rename(elsewhere / "cards.py")
+    (place / "plugin.py").symlink_to(elsewhere / "cards.py")
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(finding, "__file__", str(tmp_path))  # as if we were whose files these are
+    assert not list(finding.unsafe(finding.of_path(place)))
+    elsewhere.chmod(0o777)
+    (complaint,) = finding.unsafe(finding.of_path(place))
+    assert f"{elsewhere} could be changed by somebody else" in complaint

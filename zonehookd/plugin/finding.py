@@ -131,8 +131,10 @@ def unsafe(found: Found) -> Iterator[str]:
     ours = {0, Path(__file__).stat().st_uid}
     files = {*_files(found)}
     roots = {root.parent for root in _roots(found)}  # whoever may write there may put another in its place
-    folders = {folder for file in files for root in roots for folder in file.parents if folder.is_relative_to(root)}
-    for place in sorted(files | folders):
+    above = {folder for file in files for folder in file.parents}
+    places = files | {folder for folder in above if not roots.isdisjoint((folder, *folder.parents))}
+    places |= {place.resolve().parent for place in places if place.is_symlink()}  # likewise, behind the link
+    for place in sorted(places):
         there = place.stat()
         if there.st_mode & 0o022 or there.st_uid not in ours:
             yield (
