@@ -76,6 +76,17 @@ def test_nobody_waits_by_turning_round(theatre: Theatre, monkeypatch: pytest.Mon
     asyncio.run(play())
 
 
+def test_who_went_before_there_was_a_hook_is_remembered_by_nobody(theatre: Theatre) -> None:
+    async def play() -> None:
+        async with theatre.daemon() as daemon:
+            for number in range(10):
+                daemon.look(zone("stays"), zone(f"job{number}"))
+            daemon.look(zone("stays"))
+            assert daemon.hooks._ended == {"stays"}
+
+    asyncio.run(play())
+
+
 @pytest.mark.parametrize("wish", [-5.0, 1e-9, float("nan")])
 def test_no_hook_is_asked_again_at_once(theatre: Theatre, monkeypatch: pytest.MonkeyPatch, wish: float) -> None:
     put(theatre.folder, "a", "exit 0")

@@ -181,6 +181,8 @@ class Hooks:
     def looked(self, site: Site, seconds: float, full: bool, planned: int, unannounced: int) -> None:
         if not self.roll.files:
             self._site = site
+            if len(self._ended) > len(site.zones):  # somebody went, and nobody was told
+                self._ended &= site.zones.keys()
         elif site is not self._site:
             self._look_at(site)
 
