@@ -116,3 +116,19 @@ def test_a_plugin_elsewhere_that_is_slow_with_some_holds_up_no_others(
         assert [each.result for each in done].count(Result.CHANGED) == _TOGETHER
 
     asyncio.run(scene())
+
+
+def test_the_steps_of_a_plugin_elsewhere_have_a_time_for_all_of_them(
+    admin: Admin, engine: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("zonehookd.engine.applier._FOREIGN_MAX_S", -1.0)
+    ours = Site(admin, engine).ours
+    every = [
+        PlannedStep("long", WriteFile(Path("/var/one"), "x", "the first"), True, True),
+        PlannedStep("long", WriteFile(Path("/var/two"), "x", "the second"), True, True),
+        PlannedStep("other", WriteFile(Path("/var/other"), "x", "it can be written"), True, True),
+        PlannedStep("vnic", WriteFile(Path("/var/ours"), "x", "it can be written")),
+    ]
+    applied = asyncio.run(ours.applier.apply(EDGE, every))
+    assert applied.result is Result.BUSY and "plugin long: its steps took longer than" in applied.error
+    assert [each.plugin for each in applied.steps] == ["vnic"], "ours have no such limit"

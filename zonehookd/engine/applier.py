@@ -24,6 +24,7 @@ from zonehookd.store.store import Store
 
 _AGAIN, _BUSY = Verdict(again=True), Verdict(again=True, busy=True)
 _TOGETHER = 4  # steps of one plugin elsewhere, over all subjects
+_FOREIGN_MAX_S = 240.0  # for the steps of one plugin elsewhere for one subject; then no further one is begun
 _TURN_S = 2.0  # so long a subject waits for the turn of such a step; until its steps end it is not planned for anew
 
 
@@ -48,6 +49,7 @@ class Applier:
         apart rest on those of their own plugin only, and no others on them."""
         results: list[StepResult] = []
         failed: dict[str, Applied] = {}  # by whose steps end there: a plugin, or nothing for all that are not apart
+        spent_s: dict[str, float] = defaultdict(float)
         for planned in steps:
             whose = planned.plugin if planned.apart else ""
             if whose in failed:
@@ -57,9 +59,14 @@ class Applier:
                     Result.CHANGED if results else Result.NOOP, tuple(results), "stopped before the next step"
                 )
             began = time.monotonic()
+            if planned.foreign and spent_s[whose] > _FOREIGN_MAX_S:
+                text = f"{subject}: plugin {whose}: its steps took longer than {_FOREIGN_MAX_S:g} s; what is left waits"
+                failed[whose] = Applied(Result.BUSY, (), text)
+                continue
             verdict, error = await self._in_turn(planned, subject)
             ok = verdict is None or verdict.done
             results.append(StepResult(planned.plugin, planned.step, ok, time.monotonic() - began, error))
+            spent_s[whose] += results[-1].seconds
             if verdict is not None and not verdict.done:
                 result = Result.BUSY if verdict.busy else Result.FAILED if verdict.again else Result.STUCK
                 failed[whose] = Applied(result, (), error)

@@ -53,6 +53,7 @@ class Line:
             peer, *frames = await self._socket.recv_multipart()
             if self._peer is None:
                 self._peer = peer
+                self._path.unlink(missing_ok=True)  # nobody else connects: each connection may hold frames of ours
             if peer == self._peer:
                 take(_received(frames))
             await asyncio.sleep(0)  # a message that is there already is read without a pause, and so is a flood of them

@@ -32,7 +32,7 @@ from zonehookd.model.command import Change
 from zonehookd.model.event import Event
 from zonehookd.model.guard import Verdict
 from zonehookd.model.outcome import Outcome, Result, StepResult
-from zonehookd.model.plan import Forget, RemoveFile, WriteFile
+from zonehookd.model.plan import Forget, RemoveFile, WriteBlock, WriteFile
 from zonehookd.model.record import ADDRESS, Record
 from zonehookd.model.subject import Subject
 
@@ -236,14 +236,14 @@ class Metrics:
         result = "ok" if done.ok else _STEP_RESULTS.get(outcome.result, "retry")
         self.called(plugin, "apply", result, 1)
         self.call_took(plugin, "apply", done.seconds)
-        if done.ok and isinstance(step, Change | WriteFile | RemoveFile) and step.cause:
+        if done.ok and isinstance(step, Change | WriteFile | RemoveFile | WriteBlock) and step.cause:
             self._count("drift_repairs_total", plugin, outcome.subject.kind, step.cause)
         if isinstance(step, Forget) and done.ok and self._is_gone(outcome.subject):
-            self._count("orphans_removed_total", plugin, step.kind)
+            self._count("orphans_removed_total", plugin, collectors.sort_of(step.kind))
         if not isinstance(step, Change):
             return
         if step.only_if is not None and not done.ok:
-            self._count("gc_refused_total", plugin, step.only_if.kind)
+            self._count("gc_refused_total", plugin, collectors.sort_of(step.only_if.kind))
         if plugin in _SERVERS and done.ok and (how := _told(step.argv)):
             self._count("dhcp_reloads_total", how)
             self._took("dhcp_reload_duration_seconds", done.seconds)

@@ -79,7 +79,7 @@ _MOMENT = Label("moment", values=(
     "before-create", "after-create", "before-start", "after-start", "before-stop", "after-stop", "before-delete",
     "after-delete", "reconnect",
 ))  # fmt: skip
-_RECORD = Label("kind", "the kinds of things our books hold")
+_RECORD = Label("kind", "the kinds of things our books hold; ``own``: those of a plugin elsewhere")
 _GATEWAY = Label("gateway", "the declared gateways")
 _NETWORK = Label("network", "the declared networks")
 _STATE = Label("state", "the states of a zone")
