@@ -120,6 +120,9 @@ def test_the_links_of_a_zone_wait_for_leave_and_no_others_do(host: Machine, hook
     assert hooks(hooked)["held"] == {"web3": "hook 10-policy refuses it: say who owns it"}
     trouble = [row["error"] for row in hooked.ctl("status")["trouble"] if row["name"] == "web3"]
     assert trouble == ["hook 10-policy refuses it: say who owns it"]
+    explained = hooked.ask("explain", "web3").out.splitlines()
+    assert explained[0] == "zone web3: link web3_0: web3_0 does not exist"
+    assert explained[1].endswith("is no longer in its way: hook 10-policy refuses it: say who owns it"), explained[1]
     assert hooked.ask("hooks").status == 1
     host.zone("web4", "web4_0", "10.1.0.8/24")
     host.do("zonecfg", "-z", "web4", OWNER)

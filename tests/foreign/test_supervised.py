@@ -150,6 +150,34 @@ def test_a_refusal_is_said_and_the_last_good_one_goes_on(tmp_path: Path) -> None
     asyncio.run(story())
 
 
+def test_what_was_wrong_with_a_configuration_is_forgotten_with_it(tmp_path: Path) -> None:
+    async def story() -> None:
+        good = spec(tmp_path)
+        async with rig(good, folder=tmp_path) as one:
+            await one.ready()
+            pid = one.one.pid
+            one.workers.take([replace(good, options={"txt": "x"})], [])
+            await one.until(lambda: "txt" in one.one.error and not one.one._coming)
+            one.workers.take([good], [])
+            assert one.workers.trouble() == [] and one.one.pid == pid
+
+    asyncio.run(story())
+
+
+def test_one_that_is_on_its_way_does_not_outlive_its_configuration(tmp_path: Path) -> None:
+    async def story() -> None:
+        good = spec(tmp_path)
+        async with rig(good, folder=tmp_path) as one:
+            await one.ready()
+            one.workers.take([replace(good, options={"text": "x"})], [])
+            await asyncio.sleep(0)  # it has begun
+            one.workers.take([good], [])
+            await one.until(lambda: one.up == ["probe"] * 3)
+            assert said(await one.ask()) == "hello" and one.one.spec == good
+
+    asyncio.run(story())
+
+
 def test_refused_at_its_start_it_waits_for_a_change(tmp_path: Path) -> None:
     async def story() -> None:
         async with rig(spec(tmp_path, options={"txt": "x"}), folder=tmp_path) as one:

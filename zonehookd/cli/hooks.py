@@ -8,8 +8,8 @@ from typing import Any
 
 import click
 from rich.console import Console
-from rich.table import Table
 
+from zonehookd.cli import tables
 from zonehookd.cli.settings import EXIT_TROUBLE, json_option, settings_of
 
 
@@ -36,12 +36,13 @@ def _shown(out: Console, answer: dict[str, Any]) -> None:
         out.print(answer["fault"], markup=False)
     elif not answer["hooks"]:
         out.print(f"there is no hook in {answer['folder']}", markup=False)
-    table = Table("hook", "moments", "calls", "owed", "last call", box=None)
+    table = []
     for row in answer["hooks"]:
         calls = ", ".join(f"{times} {result}" for result, times in row["calls"].items())
-        table.add_row(row["name"], _moments(row), calls or "-", str(row["owed"] or "-"), row["trouble"] or _last(row))
-    if answer["hooks"]:
-        out.print(table)
+        owed = str(row["owed"] or "-")
+        table.append((row["name"], _moments(row), calls or "-", owed, row["trouble"] or _last(row)))
+    if table:
+        tables.table(out, ("HOOK", "MOMENTS", "CALLS", "OWED", "LAST CALL"), table, "")
     for zone, why in answer["held"].items():
         out.print(f"zone {zone} is held: {why}", markup=False)
     for each in answer["owed"]:

@@ -117,6 +117,7 @@ def _take(settings: Settings) -> bool:
         sys.exit(EXIT_TROUBLE)
     else:
         names = ", ".join(answer["clients"]) or "nobody"
-        where = f"{answer['listen']} is open to: {names}" if answer["listen"] else "it does not listen for other hosts"
+        closed = "it does not listen for other hosts: [events] listen, and a start"
+        where = f"{answer['listen']} is open to: {names}" if answer["listen"] else closed
         click.echo(f"zonehookctl: taken; {where}", err=True)
     return True

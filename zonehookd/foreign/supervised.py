@@ -54,6 +54,7 @@ class Supervised:
         self._changed = asyncio.Event()  # there is another worker, or another spec
         self._turn = asyncio.Lock()
         self._replacing = asyncio.Lock()
+        self._coming = 0  # calls of `replace` that are not over
         self._probe: AnyView | None = None  # what its last call that failed began with
         self._task: asyncio.Task[None] | None = None
         self._stopped = False
@@ -217,17 +218,31 @@ class Supervised:
 
     def is_as(self, spec: Spec) -> bool:
         """Its process may go on. One that was refused is tried again whatever changed: it may be something else."""
-        return self.spec.same_process(spec) and stamps(spec.found) == self._stamps and self.state != "refused"
+        return (
+            self.spec.same_process(spec)
+            and stamps(spec.found) == self._stamps
+            and self.state != "refused"
+            and not self._coming  # one that is on its way would take the place of the one that is wanted
+        )
 
     def adjust(self, spec: Spec) -> None:
         """For what needs no new process."""
         self.spec = spec
+        if self.state == "ready":
+            self.error = ""  # of one that did not come up, and is not wanted any more
         if self._up is not None:
             self._up.worker.spec = spec
 
     async def replace(self, spec: Spec) -> None:
         """Starts one beside the one there is, which goes on until the new one is ready. Raises Fault, PluginRefused:
         then the one before goes on, if there is one."""
+        self._coming += 1
+        try:
+            await self._in_its_place(spec)
+        finally:
+            self._coming -= 1
+
+    async def _in_its_place(self, spec: Spec) -> None:
         async with self._replacing:
             now = stamps(spec.found)
             try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Protocol
 
 from zonehookd.bus import views as rows
@@ -38,6 +39,9 @@ from zonehookd.tracing.facts import Facts
 from zonehookd.tracing.links import Link, first_broken
 from zonehookd.tracing.timeline import Entry, Timeline
 from zonehookd.tracing.trace import trace
+from zonehookd.tracing.walk import APPLY
+
+_ITS_OWN = ("link", "address", "protection", "route")  # links of the chain that steps for the zone itself are about
 
 
 class Heart(Protocol):
@@ -91,7 +95,7 @@ class TraceAnswers:
         site, plans = await self._dispatcher.dry_run(None, look)
         zone = _zone(site, request.zone or "")
         links = await Checklist(Facts(look, site), zone, plans).links()
-        text, cure = _in_one_line(zone, links)
+        text, cure = _in_one_line(zone, links, self._in_its_way(zone))
         return CheckReply(
             zone=zone.name,
             text=text,
@@ -125,7 +129,7 @@ class TraceAnswers:
         site, plans = await self._dispatcher.dry_run(None, look)
         zone = _zone(site, request.zone or "")
         links = await Checklist(Facts(look, site), zone, plans).links()
-        text, cure = _in_one_line(zone, links)
+        text, cure = _in_one_line(zone, links, self._in_its_way(zone))
         name, this = zone.name, subject.zone(zone.name)
         placed = {each.link: rows.attachment_row(each) for each in site.of_zone(name).attachments}
         nics = [
@@ -145,6 +149,11 @@ class TraceAnswers:
             now=next((rows.plan_row(plan) for plan in plans if plan.subject == this), None),
             routes=self._routes_of(site, name),
         )
+
+    def _in_its_way(self, zone: Zone) -> str:
+        """What kept its last look from doing all it wanted to."""
+        last = self._dispatcher.latest.get(subject.zone(zone.name))
+        return last.error if last is not None else ""
 
     # -- the timeline's rows
 
@@ -205,9 +214,11 @@ def _zone(site: Site, name: str) -> Zone:
     return zone
 
 
-def _in_one_line(zone: Zone, links: Sequence[Link]) -> tuple[str, str]:
+def _in_one_line(zone: Zone, links: Sequence[Link], in_its_way: str) -> tuple[str, str]:
     broken = first_broken(links)
     if broken is not None:
+        if broken.name in _ITS_OWN and in_its_way and broken.cure == APPLY:
+            broken = replace(broken, cure=f"it is mended by itself when this is no longer in its way: {in_its_way}")
         which = "" if broken.name == "zone" else f"{_named(broken, zone)}: "
         return f"zone {zone.name}: {which}{broken.text}", broken.cure
     unknown = [_named(each, zone) for each in links if each.state == "unknown"]

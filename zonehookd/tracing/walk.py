@@ -24,7 +24,7 @@ OUTSIDE = "(outside)"  # no zone can have this name
 _HOPS_MAX = 24
 What = Literal["zone", "link", "address", "route", "nat", "forwarding", "wire", "proxy", "outside"]
 State = Literal["ok", "broken", "unknown"]
-APPLY = "zonehookctl apply mends what is ours; zonehookctl explain says what is in its way"
+APPLY = "zonehookctl apply mends what is ours; zonehookctl status says what is in its way"
 
 
 @dataclass(frozen=True, slots=True)
