@@ -180,7 +180,7 @@ def test_a_foreign_flush_is_repaired_and_counted(world: World) -> None:
     metrics = host.do(
         "python3", "-c", "import urllib.request as u; print(u.urlopen('http://127.0.0.1:9631/metrics').read().decode())"
     )
-    assert 'drift_repairs_total{cause="missing",plugin="nat"}' in metrics
+    assert 'drift_repairs_total{cause="missing",kind="gateway",plugin="nat"}' in metrics
 
 
 def test_all_is_gone_after_delete(world: World) -> None:

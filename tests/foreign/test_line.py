@@ -39,6 +39,7 @@ def test_a_flood_of_messages_leaves_everybody_else_their_turns(tmp_path: Path) -
                 reading = asyncio.ensure_future(line.read(take))
                 async with asyncio.timeout(PATIENCE_S):
                     await ticks()
+                assert not (tmp_path / "line.sock").exists(), "nobody else can connect"
                 reading.cancel()
                 await asyncio.wait([reading])
             line.close()
