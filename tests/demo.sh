@@ -155,4 +155,7 @@ run kill -HUP $daemon
 wait_for dmz0 gone
 run dladm show-link
 say "What the daemon wrote to its audit log: $(wc -l </var/log/zonehookd/audit.jsonl) commands, of which it changed something with these:"
-grep '"kind": "change"' /var/log/zonehookd/audit.jsonl | sed 's/.*"argv": \[\([^]]*\)\].*"why": "\([^"]*\)".*/  \1   # \2/; s/", "/ /g; s/"//g'
+# Small scripts that run inside a zone are left out, their arguments are not.
+jq -r 'select(.kind == "change") | .why as $why | .argv | index(["sh", "-c"]) as $script
+    | (if $script then .[:$script + 2] + ["…"] + .[$script + 4:] else . end | join(" ")) as $line
+    | "  \($line)   # \($why)"' /var/log/zonehookd/audit.jsonl
