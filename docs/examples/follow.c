@@ -164,7 +164,9 @@ main(int argc, char **argv)
 	void *socket = zmq_socket(zmq_ctx_new(), ZMQ_SUB);
 	int ipv6 = 1;	/* too */
 	int every = 10000, dead = 30000;	/* ms: a host that vanished is noticed */
+	int patience = 15000;	/* ms: three pulses, unless [events] pulse_s says otherwise */
 	int first = 2;
+	bool silent = false;
 
 	if (argc < 2) {
 		fprintf(stderr, "usage: follow ENDPOINT [--key FILE] [TOPIC ...]\n");
@@ -189,12 +191,19 @@ main(int argc, char **argv)
 	if (zmq_connect(socket, argv[1]) != 0)
 		fail(argv[1]);
 	for (;;) {
+		zmq_pollitem_t item = { .socket = socket, .events = ZMQ_POLLIN };
 		zmq_msg_t frame;
 		char *body;
 
+		if (!silent && zmq_poll(&item, 1, patience) == 0) {
+			silent = 1;
+			printf("silent: no daemon is there, or it does not know our key; we go on waiting\n");
+			(void) fflush(stdout);
+		}
 		(void) zmq_msg_init(&frame);
 		if (zmq_msg_recv(&frame, socket, 0) < 0)
 			fail("receive");
+		silent = 0;
 		if (!zmq_msg_more(&frame) && (body = calloc(1, zmq_msg_size(&frame) + 1)) != NULL) {
 			(void) memcpy(body, zmq_msg_data(&frame), zmq_msg_size(&frame));
 			announcement(body);

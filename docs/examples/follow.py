@@ -16,6 +16,8 @@ from pathlib import Path
 
 import zmq
 
+SILENT_MS = 15_000  # three pulses, unless [events] pulse_s says otherwise
+
 
 class Numbers:
     """What has been heard, by the numbers: `missing` says what should have been heard before an announcement."""
@@ -47,9 +49,13 @@ class Numbers:
 
 
 def follow(socket: zmq.Socket, topics: list[str]) -> Iterator[str]:
-    numbers, listening = Numbers(topics), False
+    numbers, listening, silent = Numbers(topics), False, False
     while True:
+        if not silent and not socket.poll(SILENT_MS):
+            silent = True
+            yield "silent: no daemon is there, or it does not know our key; we go on waiting"
         topic, body = socket.recv_multipart()
+        silent = False
         said = json.loads(body)
         yield from numbers.missing(said)
         if topic != b"pulse":
