@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from subscribing import Running, until
+from subscribing import Running
 
 from zonehookd.bus.announcements import PULSE, Announcement, BlindData, DaemonData
 from zonehookd.bus.client import NoDaemon
@@ -93,13 +93,16 @@ def test_a_silence_ends_it_and_a_pulse_is_no_news(running: Callable[..., Running
     stream = follow(here.endpoint, topics=("daemon",), answer_s=60)
     here.do(lambda: here.publisher.say(BlindData(error="of another topic")))
 
-    def speak() -> None:
-        until(here.subscribers, "the subscription")
-        here.do(lambda: here.publisher.say(DaemonData(ready=True)))
+    heard = Event()
+
+    def speak() -> None:  # again and again: who subscribes is heard of a moment later
+        while not heard.wait(0.05):
+            here.do(lambda: here.publisher.say(DaemonData(ready=True)))
 
     speaker = Thread(target=speak)
     speaker.start()
     said = next(stream)
+    heard.set()
     stream.close()
     speaker.join()
     assert (said.topic, said.data, said.epoch) == ("daemon", {"ready": True}, here.publisher.epoch)
