@@ -387,8 +387,10 @@ class Daemon:
         self._lines.lost(gateways)
 
     async def _reload_now(self) -> ReloadReply:
-        """`reload`, by who is attached at this moment, and not when somebody last looked."""
-        return self.reload(await self._in_force.site_now())
+        """`reload`, by who is attached at this moment; then what became of plugins in workers."""
+        reply = self.reload(await self._in_force.site_now())
+        await self._workers.decided(_PLUGINS_S)
+        return reply.model_copy(update={"not_well": self._workers.trouble()})
 
 
 def _bound(make: Callable[[], Socket], folder: Path) -> Socket:

@@ -177,9 +177,14 @@ def test_its_child_that_holds_every_pipe_holds_up_nothing(place: Place) -> None:
 
 
 def test_required_degrades_and_the_last_good_one_goes_on(place: Place) -> None:
-    place.daemon.configure(
-        NETWORKS, BOTH + RUN.replace("[plugins.run.mongrel]", "required = true\n[plugins.run.mongrel]")
-    )
+    run = RUN.replace("[plugins.run.mongrel]", "required = true\n[plugins.run.mongrel]")
+    place.daemon.configure(NETWORKS, BOTH + run)
+    assert place.daemon.ask("reload").status == 0
+    place.daemon.configure(NETWORKS, BOTH + run + '[plugins.options.chameleon]\ncolor = "red"\n')
+    done = place.daemon.ask("reload")
+    assert done.status == 1 and "did you mean 'colour'?" in done.out, "what is wrong is said at once"
+    assert place.row("chameleon")["state"] == "ready", "and the one before goes on"
+    place.daemon.configure(NETWORKS, BOTH + run)
     assert place.daemon.ask("reload").status == 0
     place.behave("chameleon", "import-error")
     done = place.daemon.ask("plugin", "reload", "chameleon")

@@ -208,13 +208,15 @@ class StatusReply(BaseModel):
 
 
 class ReloadReply(BaseModel):
-    """What is in force now. `at_next_start`: sections that changed and wait for the daemon's next start."""
+    """What is in force now. `at_next_start`: sections that changed and wait for the daemon's next start. `not_well`:
+    plugins in workers that did not come up like this, a line each; the one before goes on where there was one."""
 
     config: str
     networks: int
     gateways: int
     plugins: list[str]
     at_next_start: list[str]
+    not_well: list[str] = Field(default_factory=list)
 
 
 class ComponentRow(BaseModel):

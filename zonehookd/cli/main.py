@@ -143,9 +143,12 @@ def _applied(out: Any, rows: list[dict[str, Any]]) -> None:
 @json_option
 @click.pass_context
 def reload(context: click.Context, as_json: bool) -> None:
-    """Read the configuration and its drop-ins anew, as SIGHUP does. Exit 1 if it is refused: the old one stays."""
+    """Read the configuration and its drop-ins anew, as SIGHUP does. Exit 1 if it is refused: the old one stays; or if a
+    plugin in a worker does not come up like this: all else is taken."""
     settings = settings_of(context, as_json)
-    settings.show(settings.ask("reload"), tables.reloaded)
+    answer = settings.ask("reload")
+    settings.show(answer, tables.reloaded)
+    sys.exit(EXIT_TROUBLE if answer["not_well"] else 0)
 
 
 if __name__ == "__main__":

@@ -240,6 +240,8 @@ def reloaded(out: Console, answer: dict[str, Any]) -> None:
     out.print(f"{answer['config']}: {answer['networks']} networks, {answer['gateways']} gateways, plugins {plugins}")
     if answer["at_next_start"]:
         out.print(Text(f"at the next start: {', '.join(answer['at_next_start'])}", "yellow"))
+    for line in answer["not_well"]:
+        out.print(Text(line, "red"))
 
 
 def _trouble(notes: list[dict[str, Any]]) -> Text:

@@ -49,6 +49,7 @@ class ForeignWorkers:
         self._all: dict[str, Supervised] = {each.name: self._supervised(each) for each in specs}
         self._hooks: dict[str, Supervised] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._replacing: set[asyncio.Task[None]] = set()  # some of them
         self._former: list[Supervised] = []  # which are not wanted any more, and are being ended
         self._running = False
 
@@ -88,10 +89,11 @@ class ForeignWorkers:
         await asyncio.gather(*ending)
 
     async def decided(self, patience_s: float) -> None:
-        """Until each is ready, refused or has failed for the first time, or the patience is over."""
+        """Until each is ready, refused or has failed for the first time, whoever replaces it too, or the patience is
+        over."""
         waiting = [asyncio.ensure_future(each.decided.wait()) for each in self._all.values()]
         if waiting:
-            await asyncio.wait(waiting, timeout=patience_s)
+            await asyncio.wait([*waiting, *self._replacing], timeout=patience_s)
             for task in waiting:
                 task.cancel()
 
@@ -111,7 +113,9 @@ class ForeignWorkers:
             elif one.is_as(spec):
                 one.adjust(spec)
             else:
-                self._keep(self._replace(one, spec))
+                task = self._keep(self._replace(one, spec))
+                self._replacing.add(task)
+                task.add_done_callback(self._replacing.discard)
         self._all = {name: self._all[name] for name in wanted}
         if self._running:
             self._open_folders()
@@ -137,10 +141,11 @@ class ForeignWorkers:
             raise PluginFailed(f"plugin {name!r} {what}", hint=hint)
         await one.replace(one.spec)
 
-    def _keep(self, what: Coroutine[None, None, None]) -> None:
+    def _keep(self, what: Coroutine[None, None, None]) -> asyncio.Task[None]:
         task = asyncio.ensure_future(what)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
     # -- engine.abroad.Workers
 
