@@ -175,6 +175,26 @@ def test_zones_that_hang_hold_up_no_command_outside(folder: Path) -> None:
     asyncio.run(go())
 
 
+def test_who_is_told_twice_to_give_up_kills_at_once_and_leaves_nobody(folder: Path) -> None:
+    """As at the end of a loop, which cancels whatever is still being cancelled."""
+    script(folder, "stubborn", f"trap '' TERM; echo $$ > {folder}/pid; while :; do sleep 0.1; done")
+
+    async def go() -> None:
+        processes = Processes(f"{folder}:/usr/bin:/bin", Limits())
+        task = asyncio.create_task(processes.run(["stubborn"], lane="look", timeout_s=60.0))
+        async with asyncio.timeout(30):
+            while not (folder / "pid").exists() or not (folder / "pid").read_text().strip():
+                await asyncio.sleep(0.02)
+            task.cancel()
+            await asyncio.sleep(0.05)
+            assert not task.done(), "it ignores SIGTERM"
+            task.cancel()
+            await asyncio.wait([task])
+        assert task.cancelled() and not _alive(int((folder / "pid").read_text()))
+
+    asyncio.run(go())
+
+
 def test_who_is_not_ours_holds_up_nobody_in_a_zone(folder: Path) -> None:
     """Commands of a plugin elsewhere that hang in a zone use up turns of that plugin only."""
     script(folder, "zlogin", f"case $2 in *slow*) echo $2 >> {folder}/began; exec sleep 30 ;; *) echo here ;; esac")

@@ -271,10 +271,12 @@ async def _feed(stream: asyncio.StreamWriter | None, text: str) -> None:
 
 
 async def _stop(child: asyncio.subprocess.Process, *, group: bool = True) -> None:
-    """Terminate, wait, kill: the whole process group, if it has one of its own, and never leave a zombie."""
+    """Terminate, wait, kill: the whole process group, if it has one of its own, and never leave a zombie. Who is told
+    to give up meanwhile kills at once, and still waits for the end of it."""
+    given_up: asyncio.CancelledError | None = None
     for number in (signal.SIGTERM, signal.SIGKILL):
         if child.returncode is not None:
-            return
+            break
         with contextlib.suppress(ProcessLookupError):
             (os.killpg if group else os.kill)(child.pid, number)
         try:
@@ -282,3 +284,7 @@ async def _stop(child: asyncio.subprocess.Process, *, group: bool = True) -> Non
                 await child.wait()
         except TimeoutError:
             continue
+        except asyncio.CancelledError as problem:
+            given_up = problem
+    if given_up is not None:
+        raise given_up
