@@ -163,6 +163,18 @@ class Proxied:
         answers = {wanted} if isinstance(wanted, str) else set(wanted)
         self.until(lambda: self.fetch(host, path, port) in answers, f"{host}{path}: {answers}")
 
+    def all_answer(self, host: str, *wanted: str) -> None:
+        """Each of these in the end, and nobody else meanwhile. A number of questions would not do: each of nginx'
+        workers begins with the first, and a reload brings new workers."""
+        heard: set[str] = set()
+
+        def each() -> bool:
+            heard.add(self.fetch(host))
+            return heard >= set(wanted)
+
+        self.until(each, f"{host}: {wanted}, heard {heard}")
+        assert heard == set(wanted)
+
     def first_answer(self, host: str, zone: str, since: float | None = None, path: str = "/") -> dict[str, Any]:
         """How the first right answer came: `first_ms` since `since` (unix seconds; None: now), and how often not."""
         words = ["--since", str(since)] if since is not None else []

@@ -105,7 +105,7 @@ def test_a_second_one_shares_and_a_stranger_does_not(world: World) -> None:
     here.zone("shop2", OFFER)
     here.zone("thief", SHOP)
     here.until(lambda: here.seats(f"{SHOP}/") == {"shop1": "in", "shop2": "in"}, "both")
-    assert {here.fetch(SHOP) for _ in range(12)} == {"200 shop1", "200 shop2"}
+    here.all_answer(SHOP, "200 shop1", "200 shop2")
     here.until(lambda: here.refused("thief") == {"zh.route0": "host-taken"}, "refused by name")
     assert f"{SHOP}/ belongs to zone shop1" in here.daemon.ask("explain", "thief").out
     here.host.delete("thief")
@@ -135,7 +135,7 @@ def test_halted_without_a_word_it_is_out_at_once(world: World, capsys: pytest.Ca
     here.halt("shop3")
     here.until(lambda: here.seats(f"{SHOP}/")["shop3"] == "out", "out")
     say(capsys, here, f"halted without the gate, seen out {(time.time() - began) * 1e3:.0f} ms later")
-    assert {here.fetch(SHOP) for _ in range(8)} == {"200 shop1", "200 shop2"}
+    here.all_answer(SHOP, "200 shop1", "200 shop2")
     here.host.delete("shop3")
 
 
