@@ -47,7 +47,8 @@ def test_of_a_program_that_is_run_to_describe_itself(tmp_path: Path) -> None:
     assert checked(found) == ["plugin good: describe exited 1: without a word"]
 
 
-def test_of_hooks(tmp_path: Path) -> None:
+def test_of_hooks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.dont_write_bytecode", True)  # both versions are of one size, and of one second
     file = tmp_path / "good.py"
     file.write_text('from zonehookd.plugin import on\n\n@on("after-strat")\ndef tell(zone): ...\n')
     (line,) = checked(Found("good", "hook", file))

@@ -53,7 +53,18 @@ async def sheets(of: Sequence[Spec], search_path: str) -> Mapping[str, Sheet]:
 async def _sheet(spec: Spec, processes: Processes) -> Sheet:
     found = spec.found
     path = [] if found.shape == "package" else ["--path", str(found.path)]
-    argv = [sys.executable, "-P", "-m", "zonehookd.authoring", "--shape", found.shape, "--name", found.name, *path]
+    argv = [
+        sys.executable,
+        "-P",
+        "-B",
+        "-m",
+        "zonehookd.authoring",
+        "--shape",
+        found.shape,
+        "--name",
+        found.name,
+        *path,
+    ]
     argv += ["--memory-mb", str(spec.run.memory_max_mb)]
     try:
         refuse_unsafe(found)

@@ -68,6 +68,7 @@ def command(spec: Spec) -> Sequence[str]:
     return [
         sys.executable,
         "-P",
+        "-B",  # what was edited twice within a second is no older code, and nothing is left in a plugin's folder
         "-m",
         "zonehookd.worker",
         "--shape",
