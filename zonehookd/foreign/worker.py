@@ -193,6 +193,14 @@ class Worker:
 
     async def end(self) -> None:
         """Whatever it does: its process group is killed, and its exit waited for, not the end of its output."""
+        ending = asyncio.ensure_future(self._end())
+        try:
+            await asyncio.shield(ending)
+        except asyncio.CancelledError:  # who gives up while it is ended leaves nobody behind either
+            await asyncio.wait([ending])
+            raise
+
+    async def _end(self) -> None:
         self._state = "over"
         for task in self._tasks:
             task.cancel()
