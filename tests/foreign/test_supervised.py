@@ -90,6 +90,35 @@ def test_who_is_late_or_dies_is_ended_with_its_group_and_comes_again(tmp_path: P
     asyncio.run(story())
 
 
+def test_a_stop_while_one_that_did_not_start_is_ended_leaves_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    imported = tmp_path / "imported"
+    stubborn = f"""{PLUGIN}
+import ctypes
+ctypes.CDLL(None).signal(15, ctypes.c_void_p(1))  # SIGTERM, SIG_IGN; Python's own does it in the main thread only
+Path({str(imported)!r}).touch()
+"""
+    pids: list[int] = []
+
+    async def broken(worker: Worker) -> None:
+        while not imported.exists():
+            await asyncio.sleep(0.02)
+        assert worker.pid is not None
+        pids.append(worker.pid)
+        raise PluginRefused("as told")
+
+    async def story() -> None:
+        monkeypatch.setattr(Worker, "_agree", broken)
+        async with rig(spec(tmp_path, stubborn), folder=tmp_path) as one:
+            await one.until(lambda: pids)
+            assert alive(pids[0]), "it minds no SIGTERM"
+            assert one.one.state == "starting", "its end is not waited for yet"
+        assert not alive(pids[0])
+
+    asyncio.run(story())
+
+
 def test_the_circuit_opens_and_closes_by_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("zonehookd.foreign.circuit._REST_S", 0.5)
 
