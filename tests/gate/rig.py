@@ -54,7 +54,8 @@ class Rig:
         head = [str(self.gate), str(self.run), hook, zone, *(["--", *shlex.split(original)] if original else ["-"])]
         text = "exec " + shlex.join([*head, *words]) + f" {streams}"
         began = time.monotonic()
-        done = subprocess.run(["sh", "-c", text], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=20)
+        shell = ["env", "--default-signal", "sh", "-c", text]  # who runs the tests under nohup ignores SIGHUP
+        done = subprocess.run(shell, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=20)
         return Done(done.returncode, done.stdout, done.stderr, time.monotonic() - began)
 
     def ready(self, **how: str) -> Done:
