@@ -79,9 +79,9 @@ gone() {{ # FMRI CONTRACT
     echo "still $2"
 }}
 fetch() {{ zonelab outside run -- /usr/bin/python3 /tmp/fetch.py 192.0.2.5 $1 ${{2:-/}}; }} # PORT [PATH]
-until_fetched() {{ # PORT TEXT
-    for try in $(seq 500); do [ "$(fetch $1)" = "$2" ] && return; sleep 0.02; done
-    echo "not $2 but $(fetch $1)"
+until_fetched() {{ # PORT TEXT [PATH]; after a reload a worker of before may still answer once
+    for try in $(seq 500); do [ "$(fetch $1 $3)" = "$2" ] && return; sleep 0.02; done
+    echo "not $2 but $(fetch $1 $3)"
 }}
 open_upgraded() {{ # PORT: a long connection from outside; `tell WORD` prints the answer
     mkfifo /tmp/to
