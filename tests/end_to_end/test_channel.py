@@ -62,7 +62,7 @@ def test_events_then_none_then_the_poll_alone(machine: Machine) -> None:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Libraries that can be subscribed to, and say nothing."""
+    """Libraries that can be subscribed to, and bring back what is published, nothing else."""
     source = ROOT / "tests" / "sources" / "native" / "libsysevent.c"
     for name in ("libsysevent.so.1", "libnvpair.so.1"):
         subprocess.run(
@@ -82,9 +82,10 @@ def other(folder: Path) -> Iterator[Machine]:
 
 
 def test_by_libsysevent_when_libzonecfg_has_no_such_calls(other: Machine) -> None:
-    daemon = Daemon(other)
+    daemon = Daemon(other, extra=TIMING)
     daemon.start()
     up, text = channel(daemon)
     assert up and text.startswith("libsysevent (libzonecfg: libzonecfg.so.1: ") and "zonecfg_notify_bind" in text
     assert samples(other)['zonehookd_event_source_by{by="libsysevent",source="zone-channel"}'] == 1
+    until(lambda: samples(other)['zonehookd_zone_channel_total{what="heartbeats"}'] >= 3, "heartbeats")
     assert daemon.stop() == 0

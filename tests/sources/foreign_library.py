@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 
 NATIVE = Path(__file__).with_name("native")
-CHANGE, PING, BARE, NAMELESS = range(4)
+CHANGE, PING, BARE, NAMELESS, FOREIGN = range(5)
 _FLAGS = ["-std=gnu11", "-O1", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", "-fvisibility=hidden", "-pthread"]
 
 
@@ -18,9 +18,9 @@ class _Fake(ctypes.Structure):
     _fields_ = [
         (name, ctypes.c_longlong)
         for name in (
-            *("refuse", "refuse_sub", "lose_pings", "changes", "last_words", "no_memory", "stuck", "keep"),
+            *("refuse", "refuse_sub", "lose_pings", "changes", "last_words", "no_memory", "stuck", "keep", "full"),
             *("calls", "again", "longest_ns", "total_ns", "slow", "thrown", "dropped", "pings"),
-            *("binds", "unbinds", "bound", "lists", "trespasses"),
+            *("binds", "unbinds", "bound", "lists", "strangers", "trespasses"),
         )
     ]
 

@@ -7,8 +7,16 @@ import time
 from collections.abc import Callable
 from types import TracebackType
 
+from foreign_library import ForeignLibrary
+
 from zonehookd.model.event import Event
+from zonehookd.sources.libsysevent import Libsysevent
+from zonehookd.sources.libzonecfg import Libzonecfg
 from zonehookd.sources.source import Source, supervise
+from zonehookd.sources.zone_channel import ZoneChannel
+
+DEADLINE_S = 0.3
+NOT_THERE = "/nowhere/libzonecfg.so.1"
 
 
 class Listening:
@@ -49,3 +57,17 @@ class Listening:
 
     async def until_up(self, way: str) -> None:
         await self.until(lambda: any(each.startswith(f"up {way}") for each in self.said), f"up {way}")
+
+
+def by(
+    zonecfg: ForeignLibrary | None,
+    sysevent: ForeignLibrary | None = None,
+    heartbeat_s: float = 60.0,
+    deadline_s: float = DEADLINE_S,
+    patience_s: float = 0.6,
+) -> tuple[ZoneChannel, Listening]:
+    """A channel by these libraries, the first one first; None: it is not there."""
+    first = Libzonecfg(str(zonecfg.path) if zonecfg else NOT_THERE)
+    second = str(sysevent.path) if sysevent else NOT_THERE
+    channel = ZoneChannel((first, Libsysevent(second, second, patience_s)), heartbeat_s, deadline_s)
+    return channel, Listening(channel)

@@ -10,24 +10,8 @@ import time
 from pathlib import Path
 
 import pytest
-from foreign_library import BARE, NAMELESS, PING, ForeignLibrary
-from listening import Listening
-
-from zonehookd.sources.libsysevent import Libsysevent
-from zonehookd.sources.libzonecfg import Libzonecfg
-from zonehookd.sources.zone_channel import ZoneChannel
-
-DEADLINE_S = 0.3
-NOT_THERE = "/nowhere/libzonecfg.so.1"
-
-
-def by(
-    zonecfg: ForeignLibrary | None, sysevent: ForeignLibrary | None = None, heartbeat_s: float = 60.0
-) -> tuple[ZoneChannel, Listening]:
-    first = Libzonecfg(str(zonecfg.path) if zonecfg else NOT_THERE)
-    second = str(sysevent.path) if sysevent else NOT_THERE
-    channel = ZoneChannel((first, Libsysevent(second, second)), heartbeat_s, DEADLINE_S)
-    return channel, Listening(channel)
+from foreign_library import ForeignLibrary
+from listening import DEADLINE_S, Listening, by
 
 
 def test_an_event_is_heard_at_once_and_twice_more(zonecfg: ForeignLibrary) -> None:
@@ -168,6 +152,7 @@ def test_a_dead_channel_is_left_alone_for_good_and_libsysevent_takes_over(
             assert ("subscribed", None) in listening.words()[-1:], "what happened in between is looked for"
             sysevent.publish("web1", "running")
             await listening.until_heard("running", "web1")
+            await listening.until(lambda: sysevent["pings"] >= 3, "a heartbeat of its own")
         down, up = listening.said[-2:]
         assert down == "down Hung('libzonecfg: no return after 0.3 s')"
         assert up == "up libsysevent (libzonecfg: given up in this process: no return after 0.3 s)"
@@ -175,6 +160,7 @@ def test_a_dead_channel_is_left_alone_for_good_and_libsysevent_takes_over(
     asyncio.run(play())
     assert (zonecfg["binds"], zonecfg["unbinds"], zonecfg["trespasses"]) == (1, 0, 0)
     assert (sysevent["binds"], sysevent["unbinds"], sysevent["lists"]) == (1, 1, 0)
+    assert sysevent["trespasses"] == 0, "no ping that the handle left behind would take for its own"
 
 
 def test_a_dead_channel_and_nothing_else_means_polling_only(zonecfg: ForeignLibrary) -> None:
@@ -209,7 +195,7 @@ import asyncio, sys
 sys.path[:0] = {[str(Path(__file__).parent), *sys.path]!r}
 from pathlib import Path
 from foreign_library import ForeignLibrary
-from test_zone_channel import by
+from listening import by
 zonecfg = ForeignLibrary(Path({str(zonecfg.path)!r}))
 async def play():
     _, listening = by(zonecfg, heartbeat_s=0.05)
@@ -320,55 +306,3 @@ def test_an_end_in_the_middle_of_a_heartbeat_waits_for_it(zonecfg: ForeignLibrar
 
     asyncio.run(play())
     assert (zonecfg["binds"], zonecfg["unbinds"], zonecfg["trespasses"]) == (30, 30, 0)
-
-
-# -- libsysevent alone
-
-
-def test_libsysevent_passes_over_pings_and_frees_what_it_was_given(sysevent: ForeignLibrary) -> None:
-    async def play() -> None:
-        channel, listening = by(None, sysevent, heartbeat_s=0.05)
-        async with listening:
-            await listening.until_up("libsysevent (libzonecfg: /nowhere/libzonecfg.so.1: ")
-            for _ in range(50):
-                sysevent.publish("", "", kind=PING)
-                sysevent.publish("web1", "running")
-            await listening.until_heard("running", "web1")
-            await listening.until(lambda: sysevent["calls"] == 100, "all of them")
-        assert (channel.counts.heard, channel.counts.heartbeats) == (50, 0)
-
-    asyncio.run(play())
-    assert (sysevent["lists"], sysevent["bound"], sysevent["again"]) == (0, 0, 0)
-
-
-@pytest.mark.parametrize("how", ["no memory", "bare", "nameless"])
-def test_an_event_of_libsysevent_that_cannot_be_read_is_a_hint_without_a_name(
-    sysevent: ForeignLibrary, how: str
-) -> None:
-    async def play() -> None:
-        channel, listening = by(None, sysevent)
-        async with listening:
-            await listening.until_up("libsysevent")
-            sysevent.set(no_memory=int(how == "no memory"))
-            sysevent.publish("web1", "running", kind={"bare": BARE, "nameless": NAMELESS}.get(how, 0))
-            await listening.until_heard("anything", None)
-        assert channel.counts.unreadable == 1
-
-    asyncio.run(play())
-    assert (sysevent["lists"], sysevent["again"]) == (0, 0)
-
-
-def test_a_binding_that_cannot_be_given_back_is_not_made_twice(sysevent: ForeignLibrary) -> None:
-    sysevent.set(keep=errno.EFAULT)
-
-    async def play() -> None:
-        channel, listening = by(None, sysevent)
-        async with listening:
-            await listening.until_up("libsysevent")
-        again = Listening(channel)
-        async with again:
-            await again.until(lambda: again.said, "an answer")
-        assert "libsysevent: given up in this process: sysevent_evc_unbind: " in again.said[0]
-
-    asyncio.run(play())
-    assert sysevent["binds"] == 1

@@ -46,7 +46,10 @@ class EventData(Data):
 
     topic = "event"
     source: str = Field(description="who heard it: zone-channel, zone-files, health, or a part of the daemon")
-    kind: str = Field(description="its word: a state of the zone, files, reload, …")
+    kind: str = Field(
+        description="its word: a state of the zone, as the kernel has it; echo, that zone once more, a moment later; "
+        "anything or missed, about zones whose names are not known; files, reload, …"
+    )
     zone: str | None = Field(description="the zone it is about; null: any")
     change: str = Field("", description="id of the change it belongs to, as in the log and in `timeline`; may be empty")
 

@@ -1,13 +1,14 @@
 """The kernel's zone status channel (zones sheet 2.1): by libzonecfg, else by libsysevent, else not at all.
 
 Subscribe, then list (zones sheet 2.8). What happens between the two waits in the inbox, so no event is lost and nothing
-need be listed inside a critical section. One empty section still comes before `subscribed`, as a barrier: its ping came
-back, so the channel does deliver, and whatever was published before it is older than the first listing. If it says that
-something changed meanwhile, that is a hint like any other.
+need be listed inside a critical section. One ping still comes before `subscribed`, as a barrier (libzonecfg: an empty
+section): it came back, so the channel does deliver, and whatever was published before it is older than the first
+listing. If it says that something changed meanwhile, that is a hint like any other.
 
 The same ping is the heartbeat when nothing has been heard for a while: silence is what has to be explained, and events
-that queue while a section is open would be thrown away. A ping that does not come back means that the library's handle
-is dead: it is left alone for the life of the process, and the next way is taken.
+that queue while a section is open would be thrown away. A call that does not return means that the library's handle is
+dead: it is left alone for the life of the process, and the next way is taken. That is libzonecfg, which waits for ever
+for its ping; libsysevent says what is wrong, is closed, and opened anew after a pause.
 
 An event comes *before* the state it announces can be seen (2.1), and may be the last one: so each is repeated a little
 later, twice. The kernel may drop events without a word; the poll finds what was lost.
@@ -44,8 +45,9 @@ class Way(Protocol):
         """Raises Unavailable: never here. OSError: not now."""
         ...
 
-    def beat(self) -> bool | None:
-        """Returns when the channel has proved that it delivers; true: events were thrown away meanwhile."""
+    def beat(self) -> bool:
+        """Returns when the channel has proved that it delivers; true: events were thrown away meanwhile. Raises OSError
+        when it does not, and may be opened again."""
         ...
 
     def close(self) -> None: ...
@@ -134,11 +136,10 @@ class ZoneChannel:
     async def _beat(self, caller: Caller, way: Way) -> bool:
         began = time.monotonic()
         missed = await self._call(caller, way, way.beat)
-        if missed is not None:
-            self._took(time.monotonic() - began)
-            self.counts.heartbeats += 1
-            self.counts.missed += missed
-        return bool(missed)
+        self._took(time.monotonic() - began)
+        self.counts.heartbeats += 1
+        self.counts.missed += missed
+        return missed
 
     async def _call(self, caller: Caller, way: Way, function: Callable[[], Result]) -> Result:
         try:

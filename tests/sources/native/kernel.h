@@ -17,13 +17,15 @@
 #define TRIES 4
 
 struct event {
+	char class[64], subclass[64];
 	char name[128], newstate[64], oldstate[64];
 	int zoneid;
 	int kind;
 	long flood; /* as many events instead of one, of `zones` zones in turn */
 	long zones;
 };
-enum { CHANGE, PING, BARE, NAMELESS }; /* BARE: without attributes; NAMELESS: without zonename */
+/* BARE: without attributes; NAMELESS: without zonename; FOREIGN: of another class, as SmartOS has one [zones 2.4] */
+enum { CHANGE, PING, BARE, NAMELESS, FOREIGN };
 
 /* What a test sets, and what it finds; the same struct in foreign_library.py. */
 struct fake {
@@ -35,8 +37,10 @@ struct fake {
 	long long no_memory;  /* libsysevent: as many attribute lists cannot be had */
 	long long stuck;      /* leaving never returns */
 	long long keep;       /* libsysevent: unbind fails with this errno value */
+	long long full;       /* libsysevent: as many publications find no place */
 	long long calls, again, longest_ns, total_ns, slow, thrown, dropped, pings; /* slow: over 10 ms */
 	long long binds, unbinds, bound, lists;
+	long long strangers;  /* libsysevent: events of another class that were handed over */
 	long long trespasses; /* what is forbidden: another thread, a second handle, a handle in use */
 };
 EXPORT struct fake fake;
@@ -98,7 +102,8 @@ static void flood(const struct event *many)
 	}
 }
 
-static const struct event LAST = {.name = "last", .newstate = "running", .oldstate = "ready"};
+static const struct event LAST = {
+    .class = "status", .subclass = "change", .name = "last", .newstate = "running", .oldstate = "ready"};
 
 static void *run(void *nothing)
 {
@@ -149,6 +154,8 @@ EXPORT int fake_publish(const char *name, const char *newstate, const char *olds
 {
 	struct event event = {.zoneid = zoneid, .kind = kind};
 
+	strcpy(event.class, kind == FOREIGN ? "init" : "status");
+	strcpy(event.subclass, kind == FOREIGN ? "restart" : kind == PING ? "ping" : "change");
 	snprintf(event.name, sizeof(event.name), "%s", name);
 	snprintf(event.newstate, sizeof(event.newstate), "%s", newstate);
 	snprintf(event.oldstate, sizeof(event.oldstate), "%s", oldstate);
@@ -157,7 +164,8 @@ EXPORT int fake_publish(const char *name, const char *newstate, const char *olds
 
 EXPORT int fake_flood(long events, long zones)
 {
-	struct event event = {.flood = events, .zones = zones, .oldstate = "ready"};
+	struct event event = {
+	    .class = "status", .subclass = "change", .flood = events, .zones = zones, .oldstate = "ready"};
 
 	return enqueue(&event);
 }
