@@ -53,8 +53,9 @@ class Heard:
     def put_back(self, earlier: Heard) -> None:
         """Nothing was learnt from them."""
         self.zones = {**self.zones, **earlier.zones}
-        self.everything = self.everything or earlier.everything
-        self.anything = self.anything or earlier.anything
+        self.everything = earlier.everything or self.everything
+        self.anything = earlier.anything or self.anything
+        self.announced = self.announced or earlier.announced
         self.cause = earlier.cause or self.cause
 
 
