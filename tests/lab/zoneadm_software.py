@@ -13,7 +13,7 @@ from lab import brands
 from lab.call import Call
 from lab.world import NotEmulated
 from lab.zoneadm_context import Context, Failed, UsageError, check, short_usage
-from lab.zoneadm_verify import brand_allows, verify_details
+from lab.zoneadm_verify import brand_allows, verify_details, verify_zonepath
 from lab.zonefiles import CONFIGURED, INCOMPLETE, INSTALLED, load, set_state, set_zonepath, state_of
 from lab.zonexml import render
 
@@ -23,8 +23,14 @@ def _hook(context: Context, element: str, words: list[str]) -> int:
     text = context.open_brand().text(element)
     if not text:
         return 0
-    line = brands.expand(text, context.name, context.config().zonepath)
-    status = brands.run_zoneadm_hook(context.call, line, words)
+    try:
+        line = brands.expand(text, context.name, context.config().zonepath)
+    except brands.TooLong:
+        raise Failed(f"invalid brand configuration: missing {element} resource") from None
+    try:
+        status = brands.run_zoneadm_hook(context.call, line, words)
+    except brands.TooLong:
+        raise Failed("Command line too long") from None
     if status < 0:
         what = "installation" if element == "install" else element
         message = f"'brand-specific {what}' terminated by signal {signal.Signals(-status).name}."
@@ -156,26 +162,23 @@ def _state_or_fail(context: Context) -> str:
 
 
 def attach(context: Context, words: list[str]) -> int:
+    """-F spares the hooks `attach` and `postattach`; all is verified with it, too (zoneadm.c attach_func)."""
     force = "-F" in words
     if "-n" in words:
         if force:
             raise Failed("-F and -n are mutually exclusive.")  # the exact words are not in the sheet
         raise NotEmulated("zoneadm attach -n [zones 3.9]")
     check(context, "attach", force)
-    if force:
-        with context.locked():
-            context.operate()
-            set_state(context.world, context.name, INSTALLED)
-        return 0
     verify_details(context, "attach", words)
     with context.locked():
-        check(context, "attach")
+        check(context, "attach", force)
         context.operate()
-        if _hook(context, "attach", words) != 0:
+        if not force and _hook(context, "attach", words) != 0:
             return 1
+        verify_zonepath(context)
         set_state(context.world, context.name, INSTALLED)
         (context.world.path(context.config().zonepath) / "SUNWdetached.xml").unlink(missing_ok=True)
-        return 1 if _hook(context, "postattach", words) != 0 else 0
+    return 1 if not force and _hook(context, "postattach", words) != 0 else 0
 
 
 def detach(context: Context, words: list[str]) -> int:

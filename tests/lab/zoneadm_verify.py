@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import stat
 
-from lab.brands import expand, run_zoneadm_hook
+from lab.brands import TooLong, expand, run_zoneadm_hook
 from lab.world import GLOBAL
 from lab.zone_network import warnings
 from lab.zoneadm_context import Context, Failed
-from lab.zonefiles import ZoneConfig, index_entries, index_entry
+from lab.zonefiles import INSTALLED, ZoneConfig, index_entries, index_entry
 
 FORBIDDEN = (
     (stat.S_IRGRP, "group readable"), (stat.S_IWGRP, "group writable"), (stat.S_IXGRP, "group executable"),
@@ -25,17 +25,26 @@ def brand_allows(context: Context, subcommand: str, words: list[str]) -> bool:
     text = context.open_brand().text("verify_adm")
     if not text:
         return True
-    line = expand(text, context.name, context.config().zonepath) + subcommand
-    return run_zoneadm_hook(context.call, line, words) == 0
+    try:
+        line = expand(text, context.name, context.config().zonepath) + subcommand
+        return run_zoneadm_hook(context.call, line, words) == 0
+    except TooLong:
+        raise Failed("invalid brand configuration: missing verify_adm resource") from None
 
 
 def verify_details(context: Context, subcommand: str, words: list[str]) -> None:
-    """Raises `Failed` after every complaint was printed."""
+    """Raises `Failed` after every complaint was printed. Where the zone lies is looked at later by `attach`."""
     config = context.config()
-    good = _verify_zonepath(context, config, subcommand)
+    good = subcommand == "attach" or _verify_zonepath(context, config, subcommand)
     context.call.err("".join(line + "\n" for line in warnings(context.world, config)))
     if not brand_allows(context, subcommand, words) or not good:
         raise Failed(f"zone {context.name} failed to verify", bare=True)
+
+
+def verify_zonepath(context: Context) -> None:
+    """Raises `Failed`, with nothing more to say."""
+    if not _verify_zonepath(context, context.config(), "attach"):
+        raise Failed
 
 
 def _verify_zonepath(context: Context, config: ZoneConfig, subcommand: str) -> bool:
@@ -49,7 +58,7 @@ def _verify_zonepath(context: Context, config: ZoneConfig, subcommand: str) -> b
         problems.append(f"{path} is not the zonepath in the index, {entry.zonepath}.")
     else:
         place = context.world.path(path)
-        if not place.exists() and subcommand in ("install", "attach", "clone"):
+        if not place.exists() and subcommand in ("install", "clone"):
             place.mkdir(mode=0o700, parents=True)
             place.chmod(0o700)
         elif not place.exists() and subcommand == "verify":
@@ -77,9 +86,10 @@ def _problems(context: Context, path: str) -> list[str]:
 
 
 def _no_overlap(context: Context, path: str) -> bool:
+    """With zones that are installed; where others may lie one day is not looked at (zoneadm.c crosscheck_zonepaths)."""
     mine = path.rstrip("/") + "/"
     for entry in index_entries(context.world).values():
-        if entry.name in (context.name, GLOBAL):
+        if entry.name in (context.name, GLOBAL) or entry.state != INSTALLED:
             continue
         theirs = entry.zonepath.rstrip("/") + "/"
         if mine.startswith(theirs) or theirs.startswith(mine):

@@ -12,13 +12,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from weakref import WeakKeyDictionary
 
-from lab.brands import Brand, InvalidBrand, expand, joins_stderr, open_brand, run_text
+from lab.brands import Brand, InvalidBrand, TooLong, expand, joins_stderr, open_brand, run_text
 from lab.call import Call
 from lab.init_defaults import settings
 from lab.kernel import KernelTrouble, create_kernel_zone, destroy_kernel_zone, kill_processes, start_init
 from lab.smf import host as smf
 from lab.world import Dialect, KernelZone, Refused, Status, World
-from lab.zone_network import BringupFailed, bring_up, configure_addresses
+from lab.zone_network import STALE_ERRNO, BringupFailed, bring_up, configure_addresses
 from lab.zonefiles import INSTALLED, STATES, ZonecfgError, ZoneConfig, kernel_zone, load, snapshot_path, state_of
 from lab.zonexml import parse, render
 
@@ -26,6 +26,7 @@ READY, BOOT, FORCEBOOT, REBOOT, HALT, SHUTDOWN = 0, 1, 2, 3, 4, 9
 WORD = {READY: "ready", BOOT: "boot", FORCEBOOT: "boot", REBOOT: "reboot", HALT: "halt", SHUTDOWN: "shutdown"}
 RELAYED = 4096  # bytes of text a client gets [zones 5.5]
 ENVIRON: Mapping[str, str] = {"PATH": "/usr/sbin:/usr/bin", "_ZONEADM_LOCK_HELD": "1"}
+STATE_HOOKS = ("prestatechange", "poststatechange")
 
 
 @dataclass
@@ -45,25 +46,31 @@ class Answer:
 
 @dataclass
 class Daemon:
-    """zoneadmd of one zone, for one command. `call` is None when the request comes from the kernel."""
+    """zoneadmd of one zone, for one command. Not `heard`: the request comes from the kernel."""
 
     world: World
     name: str
     call: Call
     brand: Brand
     config: ZoneConfig
+    heard: bool = True
     answer: Answer = field(default_factory=Answer)
 
     # hooks ---------------------------------------------------------------------------------------------------
     def hook(self, element: str, *arguments: str) -> bool:
-        """Run a brand hook if there is one; False when it failed. Its output goes to the answer."""
+        """Run a brand hook if there is one; False when it failed. Its output goes to the answer, if that is heard."""
         text = self.brand.text(element)
         if not text:
             return True
-        line = expand(text, self.name, self.config.zonepath) + "".join(" " + word for word in arguments)
+        try:
+            line = expand(text, self.name, self.config.zonepath) + "".join(" " + word for word in arguments)
+        except TooLong:
+            self.answer.say(f"unable to determine branded zone's {element} callback")
+            return False
         both = joins_stderr(self.world)
         done = run_text(self.call, line, {**settings(self.world.root), **ENVIRON}, both)
-        for piece in done.stdout.decode(errors="replace").splitlines():
+        said = done.stdout.decode(errors="replace").splitlines() if self.heard else []
+        for piece in said:
             self.answer.say(piece)
             if not both:
                 self.answer.say("")  # gate keeps the line's own newline [zones 5.5]
@@ -98,14 +105,21 @@ class Daemon:
             zone = create_kernel_zone(self.world, self.config)
         except (Refused, KernelTrouble) as trouble:
             self.answer.say(f"unable to create zone: {trouble}")
+            self._drop_snapshot()
             return self._not_ready()
         try:
             bring_up(self.world, zone, self.config, self.answer.say)
         except BringupFailed:
             self._destroy(zone)
+            self._drop_snapshot()
             return self._not_ready()
         self.call.half_way()
-        return self.poststate(state, READY) or self._not_ready()
+        if self.poststate(state, READY):
+            return True
+        self._not_ready()
+        if early:
+            self._drop_snapshot()  # the zone is ready all the same, and goes by its file from now on
+        return False
 
     def _not_ready(self) -> bool:
         self.poststate(STATES.index("ready"), HALT)
@@ -255,34 +269,41 @@ def _brand(world: World, name: str, config: ZoneConfig) -> Brand:
         if first is None or kernel_zone(world, name) is None:
             started[name] = brand
             return brand
-    hooks = ("prestatechange", "poststatechange")
-    return Brand(brand.name, {**brand.elements, **{hook: first.text(hook) for hook in hooks}})
+    return Brand(brand.name, {**brand.elements, **{hook: first.text(hook) for hook in STATE_HOOKS}})
 
 
-def _daemon(call: Call, name: str) -> Daemon:
-    """A running zone goes by the configuration it was booted with. Raises `InvalidBrand` or `ZonecfgError`."""
+def _daemon(call: Call, name: str, heard: bool) -> Daemon:
+    """A running zone goes by the configuration it was booted with. Raises `InvalidBrand`, `ZonecfgError` or `TooLong`:
+    the texts of the state hooks are put together when a daemon starts.
+    """
     snapshot = snapshot_path(call.world, name)
     if kernel_zone(call.world, name) is not None and snapshot.exists():
         config = parse(snapshot.read_bytes())
     else:
         config = load(call.world, name)
-    return Daemon(call.world, name, call, _brand(call.world, name, config), config)
+    daemon = Daemon(call.world, name, call, _brand(call.world, name, config), config, heard)
+    for element in STATE_HOOKS:
+        expand(daemon.brand.text(element), name, config.zonepath)
+    return daemon
 
 
-def command(call: Call, name: str, number: int, arguments: list[str]) -> Answer:
+def command(call: Call, name: str, number: int, arguments: list[str], heard: bool = True) -> Answer:
     """The door call. Waits for the zone's lock, then does all of the command."""
     with call.world.zone_lock(name):
-        return _serve(call, name, number, arguments)
+        return _serve(call, name, number, arguments, heard)
 
 
-def _serve(call: Call, name: str, number: int, arguments: list[str]) -> Answer:
+def _serve(call: Call, name: str, number: int, arguments: list[str], heard: bool) -> Answer:
     answer = Answer()
     try:
         if state_of(call.world, name) == "configured":
             return Answer(1, "cannot manage a zone which is in state 'configured'\n", could_not_start=True)
-        daemon = _daemon(call, name)
+        daemon = _daemon(call, name, heard)
     except InvalidBrand:
         return Answer(1, "unable to open zone brand\n", could_not_start=True)
+    except TooLong:
+        text = f"failed to initialize brand state change hooks: {STALE_ERRNO}\n"
+        return Answer(1, text, could_not_start=True)
     except ZonecfgError as trouble:
         return Answer(1, f"{trouble.text}\n", could_not_start=True)
     daemon.answer = answer
@@ -293,7 +314,8 @@ def _serve(call: Call, name: str, number: int, arguments: list[str]) -> Answer:
 def uadmin(call: Call, name: str, reboot: bool = False) -> Answer:
     """`halt`, `init 0`, `init 5` or a reboot, typed inside the zone: its processes die before zoneadmd hears of it.
 
-    Nobody reads the answer of a kernel-originated command; it goes to the host's log [zones 3.12].
+    Nobody reads the answer of a kernel-originated command; it goes to the host's log [zones 3.12], without what hooks
+    have printed [zones 5.5].
     """
     world = call.world
     zone = kernel_zone(world, name)
@@ -301,7 +323,7 @@ def uadmin(call: Call, name: str, reboot: bool = False) -> Answer:
         return Answer(1)
     kill_processes(world, zone)
     inner = Call(world, ["zoneadmd", "-z", name], io.BytesIO(), faults=call.faults)
-    answer = command(inner, name, REBOOT if reboot else HALT, [])
+    answer = command(inner, name, REBOOT if reboot else HALT, [], heard=False)
     if answer.text:
         log = world.path("/var/adm/messages")
         log.parent.mkdir(parents=True, exist_ok=True)

@@ -158,7 +158,10 @@ class Session:
         with tempfile.TemporaryDirectory() as folder:
             temporary = Path(folder) / "zonecfg_verify.000000"
             temporary.write_text(render(config))
-            line = f"{brands.expand(text, config.name, config.zonepath)} {temporary}"
+            try:
+                line = f"{brands.expand(text, config.name, config.zonepath)} {temporary}"
+            except brands.TooLong:
+                return "Brand-specific error"
             return "" if brands.run_through(self.call, line, self.call.environ) == 0 else "Brand-specific error"
 
     def verified(self) -> bool:

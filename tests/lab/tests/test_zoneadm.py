@@ -267,6 +267,35 @@ def test_detach_and_attach(host: Host) -> None:
     assert state(host) == "installed"
 
 
+@pytest.mark.parametrize("force", [(), ("-F",)])
+def test_what_is_attached_must_be_there(host: Host, force: tuple[str, ...]) -> None:
+    """Also by force; and the brand is asked (`verify_adm`) [zones 3.10, 5.3]."""
+    host.install("web1")
+    host.good("zoneadm", "-z", "web1", "detach")
+    zonepath = host.file("/zones/web1")
+    zonepath.rename(zonepath.with_name("away"))
+    done = host.zoneadm("web1", "attach", *force)
+    assert done.status == 1
+    assert done.err.splitlines() == [
+        "/zones/web1: No such file or directory",
+        "could not verify zonepath /zones/web1 because of the above errors.",
+    ]
+    assert state(host) == "configured" and not zonepath.exists()
+    zonepath.with_name("away").rename(zonepath)
+    host.hook("sparse", "verifyadm", "exit 1")
+    host.element("sparse", "uninstall", "<verify_adm>/usr/lib/brand/sparse/verifyadm %z %R </verify_adm>")
+    done = host.zoneadm("web1", "attach", *force)
+    assert done == Completed(1, "", "zoneadm: zone web1 failed to verify\n")
+    assert state(host) == "configured"
+
+
+def test_zones_that_are_not_installed_may_claim_the_same_place(host: Host) -> None:
+    host.install("web1")
+    host.configure("web2", "set zonepath=/zones/web1/below")
+    host.good("zoneadm", "-z", "web1", "boot")
+    assert "overlap" in host.zoneadm("web2", "install").err
+
+
 def test_move(host: Host) -> None:
     host.install("web1")
     uuid = host.uuid("web1")
