@@ -36,7 +36,12 @@ def test_zap_in_its_order(ours: Machine) -> None:
     )
     assert lines == [
         "before: 0, running",
+        "Running pre-destroy hook for zone web1",
+        "Halted zone web1",
+        "Uninstalled zone web1",
+        "Deleted zone web1",
         "after: global",
+        "Cleaned up after zone web1",
         "argv zoneadm -z web1 list status 0",
         "argv zoneadm -z web1 list -p status 0",
         "argv zoneadm -z web1 halt status 0",
@@ -46,7 +51,19 @@ def test_zap_in_its_order(ours: Machine) -> None:
     ]
 
 
+def test_what_zap_cannot_run_stays(ours: Machine) -> None:
+    lines = run(
+        ours,
+        """
+        zone web1; book; touch predestroy.web1 destroy.web1
+        zap destroy-zone -zweb1 >/dev/null 2>&1; echo $?; ls; zoneadm list -c
+        """,
+    )
+    assert lines == ["0", "destroy.web1", "predestroy.web1", "global"]
+
+
 def test_a_veto_does_not_stop_zap(ours: Machine) -> None:
+    """And what it says is that all was done."""
     lines = run(
         ours,
         """
@@ -54,7 +71,10 @@ def test_a_veto_does_not_stop_zap(ours: Machine) -> None:
         zap destroy-zone -z web1 2>&1; echo $?; zoneadm list -c; ls -d /zones/web1/root
         """,
     )
-    assert lines == ["zone 'web1': zone is already halted", "kept", "0", "global", "/zones/web1/root"]
+    assert lines == [
+        "zone 'web1': zone is already halted", "Halted zone web1", "kept", "Uninstalled zone web1", "Deleted zone web1",
+        "0", "global", "/zones/web1/root",
+    ]  # fmt: skip
 
 
 def test_zap_and_a_zone_that_will_not_halt(ours: Machine) -> None:
@@ -70,26 +90,39 @@ def test_zap_and_a_zone_that_will_not_halt(ours: Machine) -> None:
         """,
     )
     assert lines == [
+        "Halted zone web1",
         "zoneadm: zone 'web1': uninstall operation is invalid for running zones.",
+        "Uninstalled zone web1",
         "web1: Zone state is invalid for the requested operation",
+        "Deleted zone web1",
         "0", "global", "web1",
     ]  # fmt: skip
 
 
 def test_zap_spares_a_parent(ours: Machine) -> None:
+    """It says whose, when there is more than one file in the book."""
     lines = run(
         ours,
         """
         zone web1; zoneadm -z web1 boot; book
-        printf 'zone: db1\\nparent_zone: web1\\n' >zconfig.db1; printf 'zone: x\\nparent_zone: web10\\n' >zconfig.x
-        zap destroy-zone -z web1 2>&1 || echo $?; zoneadm list
-        zap destroy-zone -z web2 2>&1 || echo $?
+        printf 'zone: db1\\nparent_zone: web1\\nzone: db2\\n' >zconfig.db1
+        printf 'zone: x\\nparent_zone: web10\\n' >zconfig.x
+        zap destroy-zone -z web1 || echo $?; zoneadm list
+        rm zconfig.x; zap destroy-zone -z web1 2>/dev/null || echo $?; zoneadm list
+        zap destroy-zone -z web2; echo $?
+        zap destroy-zone || echo $?; zap destroy-zone -z global || echo $?
         zap create-zone -z web2 2>&1 || echo $?
         """,
     )
+    refused = [
+        "Zone web1 is a parent for the following zones, and cannot be deleted",
+        "until all the child zones have been deleted",
+    ]
     assert lines == [
-        "ERROR: zone web1 is the parent of db1", "1", "global", "web1",
-        "ERROR: zone web2 does not exist", "1",
+        *refused, "  db1", "  db2", "1", "global", "web1",
+        *refused, "1", "global", "web1",
+        "ERROR: No such zone web2", "0",
+        "ERROR: zone name must be specified", "2", "ERROR: unable to delete the global zone", "1",
         "zonelab: not emulated: zap create-zone -z web2", "125",
     ]  # fmt: skip
 
@@ -115,6 +148,7 @@ def test_zadm_and_the_states(ours: Machine) -> None:
         zone web1; zoneadm -z web1 boot
         zadm delete -f web1 2>&1 || echo $?
         zoneadm -z web1 halt; zadm delete web1 2>&1 || echo $?
+        zoneadm -z web1 ready; zadm delete -f web1; echo $?; zoneadm -z web1 halt
         zoneadm -z web1 uninstall -F; zadm delete -f web1; zoneadm list -c
         zadm delete web2 2>&1 || echo $?
         zadm boot web2 2>&1 || echo $?
@@ -124,8 +158,9 @@ def test_zadm_and_the_states(ours: Machine) -> None:
         "ERROR: cannot delete running zone 'web1'", "1",
         "zoneadm: zone 'web1': Input not from terminal and -F not specified: uninstall not done.",
         "ERROR: cannot uninstall zone 'web1'", "1",
+        "0",
         "global",
-        "zoneadm: web2: No such zone configured", "ERROR: zone 'web2' does not exist", "1",
+        "ERROR: zone 'web2' does not exist", "1",
         "zonelab: not emulated: zadm boot web2", "125",
     ]  # fmt: skip
 
@@ -133,7 +168,7 @@ def test_zadm_and_the_states(ours: Machine) -> None:
 def test_they_are_on_both_floors_for_everybody(ordinary: Machine) -> None:
     text = """
         command -v zap; command -v zadm
-        zone web1; zap destroy-zone -z web1 2>/tmp/err; zone web1; zadm delete -f web1; zoneadm list -c
+        zone web1; zap destroy-zone -z web1 >/dev/null 2>&1; zone web1; zadm delete -f web1; zoneadm list -c
     """
     for options in (["--paper"], []):
         assert ordinary.script(ZONE + text, *options).split() == ["/usr/bin/zap", "/usr/bin/zadm", "global"]
