@@ -5,8 +5,10 @@ from __future__ import annotations
 import ast
 import re
 import shlex
+import subprocess
 from collections.abc import Iterator
-from pathlib import PurePath
+from pathlib import Path, PurePath
+from xml.etree import ElementTree
 
 import pytest
 from command_builders import Command, builders, built, elsewhere, gate_program, literals, users
@@ -192,13 +194,20 @@ def outside() -> list[list[str]]:
     return list(cells_under(("form", "run by", "needs", "rests on")))
 
 
-def run_by_others() -> Iterator[tuple[str, ...]]:
-    """The hooks of a gated brand, the lines of the manifest, the method and logadm, and what the warden asks."""
-    gated = brands.gated(BRAND, "/var/lib/zonehookd/gate", "/var/run/zonehookd").decode()
+def run_by_a_gated_brand(folder: Path) -> Iterator[tuple[str, ...]]:
+    """What becomes of the texts of its hooks when illumos' shell runs them (zones sheet 5.1)."""
+    gate = folder / "gate"
+    gate.write_text('#!/bin/sh\nprintf "%s\\n" "$0" "$@"\n')
+    gate.chmod(0o755)
+    gated = ElementTree.fromstring(brands.gated(BRAND, str(gate), "/var/run/zonehookd"))  # noqa: S314 - it is ours
     for hook in brands.HOOKS:
-        text = re.search(rf"<{hook}>(.*?)</{hook}>", gated, re.DOTALL)
-        assert text is not None, gated
-        yield (*shlex.split(text[1]), "2", "0")
+        argv = ["sh", "-c", f"exec {gated.findtext(hook)} 2 0"]
+        yield tuple(subprocess.run(argv, capture_output=True, text=True, check=True).stdout.splitlines())
+
+
+def run_by_others(folder: Path) -> Iterator[tuple[str, ...]]:
+    """The hooks of a gated brand, the lines of the manifest, the method and logadm, and what the warden asks."""
+    yield from run_by_a_gated_brand(folder)
     smf = ROOT / "smf"
     for line in re.findall(r"exec='([^']*)'", (smf / "zonehookd.xml").read_text()):
         yield tuple(line.split())
@@ -218,10 +227,10 @@ def run_by_others() -> Iterator[tuple[str, ...]]:
             yield tuple(str(each.value) if isinstance(each, ast.Constant) else "x" for each in words.elts)
 
 
-def test_what_others_run_has_its_row_too() -> None:
+def test_what_others_run_has_its_row_too(tmp_path: Path) -> None:
     forms = [cells[0].strip("`") for cells in outside()]
     used = set()
-    for argv in run_by_others():
+    for argv in run_by_others(tmp_path):
         words = (PurePath(argv[0]).name, *argv[1:])
         found = [form for form in forms if matches(form, words)]
         assert len(found) == 1, f"{words} fits {found}"
