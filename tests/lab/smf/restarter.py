@@ -238,7 +238,9 @@ class Restarter:
                 self.settled(dependent, told | {instance.fmri, dependent.fmri})
 
     def tell_dependents(self, instance: Instance, what: str) -> None:
-        """`what`: up | stop | error | refresh [services 3.6]."""
+        """`what`: up | stop | error | refresh [services 3.6]; of every grouping but exclude_all (startd graph.c
+        propagate_stop).
+        """
         for dependent in self.dependents_of(instance):
             if what == "up":
                 if dependent.state is State.OFFLINE:
@@ -247,7 +249,7 @@ class Restarter:
             for grouping, restart_on, _, cited in self.dependencies(dependent):
                 hit = any(names.matches(entity, instance.fmri) for entity in cited)
                 answers = _RANK.get(restart_on, -1) >= _REACHES[what]
-                if hit and answers and grouping in ("require_all", "require_any") and dependent.state in UP:
+                if hit and answers and grouping != "exclude_all" and dependent.state in UP:
                     self.post(dependent, "dependency")
 
     def dependents_of(self, instance: Instance) -> list[Instance]:
