@@ -221,29 +221,30 @@ def test_dependents_follow(ours: Machine) -> None:
         ours,
         """
         service a "$DAEMON"; state a online
-        on() { echo "<dependency name='a' grouping='require_all' restart_on='$1' type='service'>\
+        on() { echo "<dependency name='a' grouping='${2:-require_all}' restart_on='$1' type='service'>\
 <service_fmri value='svc:/site/a'/></dependency>"; }
         for kind in none error restart refresh; do needs=$(on $kind) service $kind "$DAEMON"; state $kind online; done
-        now() { for kind in none error restart refresh; do starts $kind; done | tr '\\n' ' '; }
+        needs=$(on restart optional_all) service may "$DAEMON"; state may online
+        now() { for kind in none error restart refresh may; do starts $kind; done | tr '\\n' ' '; }
         counts() {  # once they are so many, and some time later
             for try in $(seq 600); do [ "$(now)" = "$1 " ] && break; sleep 0.02; done
             sleep 0.3; now; echo
         }
-        svcadm refresh site/a; counts '1 1 1 2'
-        afresh a svcadm restart site/a; state a online; counts '1 1 2 3'
-        was=$(contract a); pkill -9 -c $was; gone a $was; state a online; counts '1 2 3 4'
+        svcadm refresh site/a; counts '1 1 1 2 1'
+        afresh a svcadm restart site/a; state a online; counts '1 1 2 3 2'
+        was=$(contract a); pkill -9 -c $was; gone a $was; state a online; counts '1 2 3 4 3'
         svcadm disable -st site/a; svcadm restart site/refresh; state refresh offline; state restart offline
-        svcs -Ho state site/none
+        svcs -Ho state site/none; counts '1 2 3 4 4'; state may online
         svcs -x site/refresh | sed -n 's/^Reason: //p'
         svcs -x site/a | tail -1
         svcadm enable -s site/a; state refresh online
         """,
     )
-    assert lines[5:] == [
-        "1 1 1 2 ",
-        "online", "1 1 2 3 ",
-        "online", "1 2 3 4 ",
-        "offline", "offline", "online", "Service svc:/site/a:default is disabled.",
+    assert lines[6:] == [
+        "1 1 1 2 1 ",
+        "online", "1 1 2 3 2 ",
+        "online", "1 2 3 4 3 ",
+        "offline", "offline", "online", "1 2 3 4 4 ", "online", "Service svc:/site/a:default is disabled.",
         "Impact: 2 dependent services are not running.  (Use -v for list.)",
         "online",
     ]  # fmt: skip
