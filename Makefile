@@ -23,7 +23,8 @@ setup:
 	@sh tests/setup.sh
 
 # On illumos: zonehookd as an SMF service, see smf/README.md. DESTDIR, PREFIX, MANIFESTDIR, DEPS=no, PYTHON=/usr/bin/python3.
-FOR_SMF = DESTDIR='$(DESTDIR)' PREFIX='$(PREFIX)' MANIFESTDIR='$(MANIFESTDIR)' DEPS='$(DEPS)' CC='$(CC)' \
+FOR_SMF = DESTDIR='$(DESTDIR)' PREFIX='$(PREFIX)' MANIFESTDIR='$(MANIFESTDIR)' DEPS='$(DEPS)' \
+    CC='$(if $(filter default,$(origin CC)),,$(CC))' \
     PYTHON='$(if $(filter command environment,$(firstword $(origin PYTHON))),$(PYTHON),python3)'
 
 install uninstall:

@@ -6,7 +6,9 @@
 #   MANIFESTDIR  /lib/svc/manifest/site, or /var/svc/manifest/site where /lib has none (Tribblix)
 #   PYTHON       python3           what the programs run with, as they will find it; 3.11 or newer
 #   DEPS         yes               no: PYTHON has the dependencies already (README.md)
+#   CC           cc, else gcc
 set -eu
+umask 022 # plugins may run as others than root, and read what is installed
 cd "$(dirname "$0")/.."
 
 verb=$1
@@ -19,7 +21,7 @@ if [ -z "${MANIFESTDIR:-}" ]; then
     [ -n "$DESTDIR" ] || [ -d "$MANIFESTDIR" ] || MANIFESTDIR=/var/svc/manifest/site
 fi
 FMRI=svc:/site/zonehookd:default
-list=$PREFIX/lib/installed # every file, for uninstall; our own, not in packages
+list=$PREFIX/lib/installed # where the manifest is, for uninstall; not in packages
 root=$DESTDIR$PREFIX
 
 put() { # FILE PATH MODE [OWNER:GROUP]: the group is of interest where the system looks at it
@@ -33,8 +35,40 @@ put() { # FILE PATH MODE [OWNER:GROUP]: the group is of interest where the syste
 }
 
 launcher() { # PATH MODULE ARGUMENTS
-    sed "s|@PYTHON@|$python|; s|@PREFIX@|$PREFIX|g; s|@MODULE@|$2|; s|@ARGUMENTS@|$3|" smf/launcher.in >"$work/launcher"
+    sed "s|@PREFIX@|$PREFIX|; s|@MODULE@|$2|; s|@ARGUMENTS@|$3|" smf/launcher.in >"$work/launcher"
     put "$work/launcher" "$PREFIX/$1" 755
+}
+
+compile() { # INTO: as `brand enable` does where nothing is installed compiled (zonehookd/gate/program.py)
+    for compiler in ${CC:-cc gcc}; do
+        for libraries in "" "-lsocket -lnsl"; do # where sockets are not in libc
+            # shellcheck disable=SC2086 # two words
+            if "$compiler" -O2 -o "$1" zonehookd/gate/gate.c $libraries 2>"$work/said"; then return 0; fi
+        done
+    done
+    cat "$work/said" >&2
+    return 1
+}
+
+# A virtual environment: $PREFIX/bin/python imports what we import, so a process of ours that runs another (a plugin's, a
+# file's writer) needs to know nothing of this; and what $PREFIX/bin/pip installs beside us, a plugin, is found.
+environment() {
+    packages=$PREFIX/lib/$(sed -n 2p "$work/python")/site-packages
+    mkdir -p "$root/bin"
+    ln -sf "$base" "$root/bin/python.new"
+    mv -f "$root/bin/python.new" "$root/bin/python"
+    printf '%s\n' "home = $(dirname "$base")" "include-system-site-packages = false" >"$work/pyvenv.cfg"
+    put "$work/pyvenv.cfg" "$PREFIX/pyvenv.cfg" 644
+    {
+        echo "$PREFIX/lib/python"
+        if [ "$DEPS" = yes ]; then echo "$PREFIX/lib/deps"; else sed 1,2d "$work/python"; fi
+    } >"$work/zonehookd.pth"
+    put "$work/zonehookd.pth" "$packages/zonehookd.pth" 644
+    printf '%s\n' "#!/bin/sh" "exec $python -m pip --python $PREFIX/bin/python \"\$@\"" >"$work/pip"
+    put "$work/pip" "$PREFIX/bin/pip" 755
+    version=$(sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
+    printf '%s\n' "Metadata-Version: 2.1" "Name: zonehookd" "Version: $version" >"$work/METADATA"
+    put "$work/METADATA" "$PREFIX/lib/python/zonehookd-$version.dist-info/METADATA" 644 # plugins depend on it by name
 }
 
 install() {
@@ -45,6 +79,15 @@ install() {
     work=$(mktemp -d)
     trap 'rm -rf "$work"' EXIT
     # What may well fail comes first: then nothing is installed, and what was there is there still.
+    "$python" -I -c 'import os, sys
+if sys.version_info < (3, 11):
+    sys.exit("it is Python %d.%d, and 3.11 is the oldest that will do" % sys.version_info[:2])
+print(os.path.realpath(sys._base_executable), "python%d.%d" % sys.version_info[:2], sep="\n")
+print(*(each for each in sys.path if each.endswith("-packages")), sep="\n")' >"$work/python" || {
+        echo "install: $python cannot be used, so nothing was installed; say PYTHON=/path/to/python3" >&2
+        exit 1
+    }
+    base=$(sed -n 1p "$work/python")
     if [ "$DEPS" = yes ]; then
         "$PYTHON" -m pip install -qq --disable-pip-version-check --no-compile --require-hashes \
             --target "$work/deps" -r smf/packaging/requirements.txt || {
@@ -53,24 +96,30 @@ install() {
         }
         rm -rf "$work/deps/bin"
     fi
-    ${CC:-cc} -O2 -o "$work/gate" zonehookd/gate/gate.c ${GATE_LIBS:-} || {
-        echo "install: the gate program does not compile, so nothing was installed; CC=, GATE_LIBS='-lsocket -lnsl'" >&2
+    compile "$work/gate" || {
+        echo "install: the gate program does not compile, so nothing was installed; another compiler: CC=" >&2
         exit 1
     }
     rm -rf "$root/lib/python"
-    find zonehookd plugins \( -name __pycache__ -o -name tests \) -prune -o -type f \
-        ! -name conftest.py \( -name '*.py' -o -name '*.sql' -o -name '*.j2' -o -name '*.c' \) -print >"$work/sources"
+    sources='( -name *.py -o -name *.sql -o -name *.j2 -o -name *.c )'
+    {
+        set -f # words for find
+        # shellcheck disable=SC2086
+        find zonehookd -name __pycache__ -prune -o -type f $sources -print # `tests` there are what new plugins get
+        # shellcheck disable=SC2086
+        find plugins \( -name __pycache__ -o -name tests -o -name conftest.py \) -prune -o -type f $sources -print
+        set +f
+    } >"$work/sources"
     while read -r file; do put "$file" "$PREFIX/lib/python/$file" 644; done <"$work/sources"
     put "$work/gate" "$PREFIX/lib/python/zonehookd/gate/gate" 755
+    environment
     launcher bin/zonehookd zonehookd.__main__ ""
     launcher bin/zonehookctl zonehookd.cli.main ""
     launcher lib/zonehookd-warden zonehookd.warden.__main__ "sys.argv[1:]"
     sed "s|/opt/zonehookd|$PREFIX|g" smf/svc-zonehookd >"$work/method"
     put "$work/method" "$PREFIX/lib/svc-zonehookd" 755
-    if [ "$DEPS" = yes ]; then
-        rm -rf "$root/lib/deps"
-        cp -R "$work/deps" "$root/lib/deps"
-    fi
+    rm -rf "$root/lib/deps"
+    [ "$DEPS" != yes ] || cp -R "$work/deps" "$root/lib/deps"
     put LICENSE "$PREFIX/LICENSE" 644
     put smf/zonehookd.toml "$PREFIX/lib/zonehookd.toml" 644
     sed "s|/opt/zonehookd|$PREFIX|g" smf/zonehookd.xml >"$work/manifest"
@@ -88,6 +137,7 @@ install() {
     for each in rbac logadm-upgrade; do # merge what lies in /etc/security/*.d and /etc/logadm.d
         svcadm restart "svc:/system/$each:default" 2>/dev/null || echo "install: no svc:/system/$each here" >&2
     done
+    svcadm restart "$FMRI" 2>/dev/null || true # one that runs would start plugins of the new version; else it is nothing
     echo "installed; then: edit /etc/zonehookd/zonehookd.toml, svcadm enable -s $FMRI"
 }
 
@@ -112,7 +162,7 @@ uninstall() {
         echo "uninstall: /etc/zonehookd is yours, and stays"
     fi
     rmdir "$DESTDIR/etc/zonehookd" 2>/dev/null || true
-    rm -rf "$root/bin" "$root/lib" "$root/LICENSE"
+    rm -rf "$root/bin" "$root/lib" "$root/LICENSE" "$root/pyvenv.cfg"
     rmdir "$root" 2>/dev/null || true
     [ -n "$DESTDIR" ] || echo "what it made stays, with its books in /var/lib/zonehookd and its log in /var/log/zonehookd"
 }

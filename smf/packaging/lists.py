@@ -5,12 +5,15 @@ One table says who owns what, for both kinds of package; a test compares the lis
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 _OWN = ("opt/zonehookd", "etc/zonehookd")  # folders that are the package's; all others belong to the system
 _IMPORT, _RBAC, _LOGADM = (f"svc:/system/{name}:default" for name in ("manifest-import", "rbac", "logadm-upgrade"))
+_NAME = re.compile(r"[A-Za-z0-9_.+/-]+")  # what needs no quotes in either list
 _SERVICE = "svc:/site/zonehookd:default"
 CONFIG = "etc/zonehookd/zonehookd.toml"
 
@@ -36,23 +39,47 @@ license opt/zonehookd/LICENSE license=MIT
 """
 
 
-def entries(stage: Path) -> Iterator[tuple[str, bool, int, str, str]]:
-    """(path, whether a folder, mode, group, actions): every file, and the folders that are the package's own."""
+class Entry(NamedTuple):
+    """`kind`: dir | file | link. `actuators`: of a file."""
+
+    kind: str
+    path: str
+    mode: int
+    group: str
+    actuators: str
+    target: str = ""
+
+
+def entries(stage: Path) -> Iterator[Entry]:
+    """Every file and link, and the folders that are the package's own. Raises ValueError for a name that neither list
+    can hold."""
     for each in sorted(stage.rglob("*")):
         path = str(each.relative_to(stage))
-        if each.is_dir() and not path.startswith(_OWN):
+        if not _NAME.fullmatch(path):
+            raise ValueError(f"{path!r} cannot be in a package: it has other than letters, digits and _ . + - / in it")
+        kind = "link" if each.is_symlink() else "dir" if each.is_dir() else "file"
+        if kind == "dir" and not path.startswith(_OWN):
             continue
-        group, more = next((group, more) for start, group, more in _RULES if path.startswith(start))
-        mode = 0o755 if each.is_dir() else each.stat().st_mode & 0o777
-        yield path, each.is_dir(), mode, group, "" if each.is_dir() else more
+        group, actuators = next((group, more) for start, group, more in _RULES if path.startswith(start))
+        if kind == "link":
+            yield Entry(kind, path, 0, group, "", str(each.readlink()))
+        else:
+            mode = 0o755 if kind == "dir" else each.stat().st_mode & 0o777
+            yield Entry(kind, path, mode, group, actuators if kind == "file" else "")
 
 
 def ips(stage: Path, version: str, python: str) -> str:
     """An IPS manifest (OmniOS): actions with their actuators, for `pkgsend publish -d STAGE`."""
     lines = [_HEAD.format(version=version, python=python)]
-    for path, folder, mode, group, more in entries(stage):
-        action = "dir" if folder else f"file {path}"
-        lines.append(f"{action} path={path} owner=root group={group} mode={mode:04o} {more}".rstrip() + "\n")
+    for each in entries(stage):
+        attributes = f"owner=root group={each.group} mode={each.mode:04o} {each.actuators}".rstrip()
+        match each.kind:
+            case "link":
+                lines.append(f"link path={each.path} target={each.target}\n")
+            case "dir":
+                lines.append(f"dir path={each.path} {attributes}\n")
+            case _:
+                lines.append(f"file {each.path} path={each.path} {attributes}\n")
     return "".join(lines)
 
 
@@ -60,9 +87,11 @@ def svr4(stage: Path) -> str:
     """A prototype (Tribblix), for `pkgmk -r STAGE`. The configuration is not in it: pkgadd would write over the
     administrator's; postinstall puts it there if there is none."""
     lines = [f"i {name}\n" for name in ("pkginfo", "postinstall", "preremove", "postremove")]
-    for path, folder, mode, group, _ in entries(stage):
-        if path != CONFIG:
-            lines.append(f"{'d' if folder else 'f'} none {path} {mode:04o} root {group}\n")
+    for each in entries(stage):
+        if each.kind == "link":
+            lines.append(f"s none {each.path}={each.target}\n")
+        elif each.path != CONFIG:
+            lines.append(f"{each.kind[0]} none {each.path} {each.mode:04o} root {each.group}\n")
     return "".join(lines)
 
 

@@ -17,6 +17,7 @@ from types import ModuleType
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
+PYTHON = f"python{sys.version_info[0]}.{sys.version_info[1]}"
 CONFIG = "etc/zonehookd/zonehookd.toml"
 Files = Mapping[str, int]  # path -> mode
 
@@ -30,8 +31,12 @@ def make(target: str, where: Path, **words: str) -> str:
 
 
 def files(where: Path) -> Files:
-    found = (each for each in where.rglob("*") if not each.is_dir())
+    found = (each for each in where.rglob("*") if not (each.is_dir() or each.is_symlink()))
     return {str(each.relative_to(where)): stat.S_IMODE(each.stat().st_mode) for each in found}
+
+
+def links(where: Path) -> Mapping[str, str]:
+    return {str(each.relative_to(where)): str(each.readlink()) for each in where.rglob("*") if each.is_symlink()}
 
 
 @pytest.fixture(scope="module")
@@ -61,41 +66,76 @@ def test_what_is_where(stage: Path) -> None:
         CONFIG: 0o644,
         "lib/svc/manifest/site/zonehookd.xml": 0o444,
         "opt/zonehookd/LICENSE": 0o644,
+        "opt/zonehookd/bin/pip": 0o755,
         "opt/zonehookd/bin/zonehookctl": 0o755,
         "opt/zonehookd/bin/zonehookd": 0o755,
+        f"opt/zonehookd/lib/{PYTHON}/site-packages/zonehookd.pth": 0o644,
         "opt/zonehookd/lib/svc-zonehookd": 0o755,
         "opt/zonehookd/lib/zonehookd-warden": 0o755,
         "opt/zonehookd/lib/zonehookd.toml": 0o644,
+        "opt/zonehookd/pyvenv.cfg": 0o644,
     }
+    (link,) = links(stage).items()
+    assert link == ("opt/zonehookd/bin/python", str(Path(sys._base_executable).resolve()))  # type: ignore[attr-defined]
     python = {path.removeprefix("opt/zonehookd/lib/python/") for path in found} - {*system}
-    tracked = subprocess.run(["git", "ls-files", "zonehookd", "plugins"], cwd=ROOT, capture_output=True, text=True)
-    wanted = {
-        path for path in tracked.stdout.split() if "/tests/" not in path and not path.endswith((".md", "conftest.py"))
-    }
-    assert wanted <= python
-    assert not [path for path in python if "__pycache__" in path or "/tests/" in path or "conftest" in path]
+    argv = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "zonehookd", "plugins"]
+    known = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
+    own_tests = re.compile(r"plugins/(\w+/tests/.*|conftest\.py)")
+    wanted = {path for path in known if not own_tests.fullmatch(path) and not path.endswith(".md")}
+    assert python == wanted | {"zonehookd/gate/gate", "zonehookd-0.1.0.dist-info/METADATA"}
 
 
-def test_what_is_installed_runs_by_itself(stage: Path, tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def moved(stage: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What is installed, away from the checkout, where its files say that it is."""
+    where = tmp_path_factory.mktemp("elsewhere") / "opt"
+    shutil.copytree(stage / "opt/zonehookd", where, symlinks=True)
+    for each in (*where.glob("bin/*"), *where.glob("lib/zonehookd-*"), *where.rglob("zonehookd.pth")):
+        if not each.is_symlink():
+            each.write_text(each.read_text().replace("/opt/zonehookd", str(where)))
+    return where
+
+
+def typed(argv: list[str], cwd: Path, **environ: str) -> str:
+    """What it says; it must succeed."""
+    told = {"PATH": os.environ["PATH"], **environ}
+    done = subprocess.run(argv, env=told, cwd=cwd, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, (argv, done.stdout, done.stderr)
+    return done.stdout
+
+
+def test_what_is_installed_runs_by_itself(moved: Path, tmp_path: Path) -> None:
     """Not from the checkout, and whatever the environment says: it runs as root."""
-    shutil.copytree(stage / "opt/zonehookd", tmp_path / "moved")
-    for each in (tmp_path / "moved").rglob("zonehookd*"):
-        if each.is_file() and os.access(each, os.X_OK):
-            each.write_text(each.read_text().replace("/opt/zonehookd", str(tmp_path / "moved")))
     (tmp_path / "zonehookd.py").write_text("raise SystemExit('planted')")
     config = tmp_path / "good.toml"
     config.write_text('[network.dmz]\ncidr = "10.1.0.0/24"\n')
-    environ = {"PYTHONPATH": str(tmp_path), "PATH": os.environ["PATH"]}
-    argv = [str(tmp_path / "moved/bin/zonehookd"), "--check", "--config", str(config)]
-    done = subprocess.run(argv, env=environ, cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stderr) == (0, "") and "1 networks, plugins etherstub," in done.stdout
-    code = "import zonehookd.daemon, sys; print(zonehookd.daemon.__file__)"
-    launcher = (tmp_path / "moved/bin/zonehookd").read_text()
-    where = subprocess.run(
-        [sys.executable, "-I", "-c", launcher.partition("from zonehookd")[0] + code],
-        capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    assert where.stdout.startswith(str(tmp_path / "moved/lib/python"))
+    argv = [str(moved / "bin/zonehookd"), "--check", "--config", str(config)]
+    assert "1 networks, plugins etherstub," in typed(argv, tmp_path, PYTHONPATH=str(tmp_path))
+    code = "import zonehookd.daemon; print(zonehookd.daemon.__file__)"
+    where = typed([str(moved / "bin/python"), "-P", "-c", code], tmp_path)
+    assert where == f"{moved}/lib/python/zonehookd/daemon.py\n", "a process that ours starts is of the same make"
+
+
+def test_plugins_of_all_shapes_work_with_what_is_installed(moved: Path, tmp_path: Path) -> None:
+    """Each is looked at in a process of its own, which has to find zonehookd and what it needs. There is no network:
+    what builds the package is there already."""
+    ctl, names = str(moved / "bin/zonehookctl"), ("one", "two", "three")
+    for name, shape in zip(names, ("folder", "executable", "package"), strict=True):
+        typed([ctl, "plugin", "new", name, "--shape", shape], tmp_path)
+    pip = {"PIP_NO_INDEX": "1", "PIP_NO_BUILD_ISOLATION": "0", "PIP_CONFIG_FILE": os.devnull}
+    typed([str(moved / "bin/pip"), "--disable-pip-version-check", "install", "-q", "./three"], tmp_path, **pip)
+    assert (moved / f"lib/{PYTHON}/site-packages/zonehookd_three/__init__.py").is_file()
+    config = tmp_path / "zonehookd.toml"
+    config.write_text(f"[plugins]\nfolders = ['{tmp_path}']\nalso = {[*names]}\n")
+    shutil.rmtree(tmp_path / "three")
+    assert typed([ctl, "--config", str(config), "plugin", "check"], tmp_path) == "one, two, three: good\n"
+    said = typed([str(moved / "bin/zonehookd"), "--check", "--config", str(config)], tmp_path)
+    assert said.startswith(f"{config}: 0 networks, plugins ") and said.endswith(": good\n")
+    tests = [str(moved / "bin/python"), "-m", "pytest", "-q", "-p", "no:cacheprovider"]
+    assert "3 passed" in typed(tests, tmp_path / "one")
+    put = [str(moved / "bin/python"), "-P", "-m", "zonehookd.host.put", "write", str(tmp_path / "made"), "644"]
+    typed(put, tmp_path)
+    assert (tmp_path / "made").is_file()
 
 
 def test_another_prefix_is_in_every_file_that_names_it(tmp_path: Path) -> None:
@@ -148,7 +188,8 @@ def test_dependencies_replace_those_of_before(tmp_path: Path) -> None:
     """pip is another's program; here one that only makes files."""
     pip = tmp_path / "python"
     pip.write_text(
-        '#!/bin/sh\nwhile [ $# -gt 0 ]; do [ "$1" = --target ] && target=$2; shift; done\n'
+        f'#!/bin/sh\n[ "$1" = -m ] || exec {sys.executable} "$@"\n'
+        'while [ $# -gt 0 ]; do [ "$1" = --target ] && target=$2; shift; done\n'
         'mkdir -p "$target/bin" "$target/zmq"; touch "$target/bin/tool" "$target/zmq/__init__.py"\n'
     )
     pip.chmod(0o755)
@@ -161,10 +202,44 @@ def test_dependencies_replace_those_of_before(tmp_path: Path) -> None:
     assert found == {"opt/zonehookd/lib/deps/zmq/__init__.py"}
 
 
+def test_a_python_that_is_too_old_is_refused_before_anything_is_touched(tmp_path: Path) -> None:
+    old = tmp_path / "python"
+    code = "import sys; sys.version_info = (3, 9, 2); exec(sys.argv[1])"
+    old.write_text(f"#!/bin/sh\nexec {sys.executable} -c '{code}' \"$3\"\n")
+    old.chmod(0o755)
+    argv = ["make", "-s", "install", f"DESTDIR={tmp_path / 'stage'}", f"PYTHON={old}", "DEPS=no"]
+    done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode != 0 and not (tmp_path / "stage").exists()
+    assert "it is Python 3.9, and 3.11 is the oldest that will do" in done.stderr
+    assert f"install: {old} cannot be used, so nothing was installed" in done.stderr
+
+
+def test_the_gate_program_is_linked_where_sockets_are_not_in_libc(tmp_path: Path) -> None:
+    """As on illumos, where a program without -lsocket does not link."""
+    compiler = tmp_path / "cc"
+    compiler.write_text(
+        '#!/bin/sh\ncase "$*" in *" -lsocket -lnsl") ;; *) echo "undefined: connect" >&2; exit 1 ;; esac\n'
+        'exec cc "$1" "$2" "$3" "$4"\n'
+    )
+    compiler.chmod(0o755)
+    make("install", tmp_path / "stage", CC=str(compiler))
+    gate = tmp_path / "stage/opt/zonehookd/lib/python/zonehookd/gate/gate"
+    assert subprocess.run([gate], capture_output=True, check=False).returncode == 64, "its usage"
+
+
+def test_all_may_read_what_is_installed_whatever_the_umask(tmp_path: Path) -> None:
+    """A plugin may run as somebody else than root, with our modules."""
+    argv = ["make", "-s", "install", f"DESTDIR={tmp_path}", f"PYTHON={sys.executable}", "DEPS=no"]
+    subprocess.run(argv, cwd=ROOT, umask=0o077, check=True)
+    made = [each for each in tmp_path.rglob("*") if not each.is_symlink()]
+    assert made and all(each.stat().st_mode & 0o444 == 0o444 for each in made)
+    assert all(each.stat().st_mode & 0o777 == 0o755 for each in made if each.is_dir())
+
+
 def test_uninstall_leaves_nothing(tmp_path: Path) -> None:
     make("install", tmp_path)
     make("uninstall", tmp_path)
-    assert not files(tmp_path)
+    assert not files(tmp_path) and not links(tmp_path)
     assert not (tmp_path / "opt/zonehookd").exists() and not (tmp_path / "etc/zonehookd").exists()
 
 
@@ -190,6 +265,8 @@ def test_the_ips_manifest_lists_what_is_staged(stage: Path, lists: ModuleType) -
                 assert values["restart_fmri"] == "svc:/system/manifest-import:default"
                 assert values["disable_fmri"] == "svc:/site/zonehookd:default"
             assert (values.get("preserve") == "renamenew") is (start == CONFIG)
+        elif action == "link":
+            assert links(stage) == {values["path"]: values["target"]}
         else:
             assert action in ("set", "depend", "license", "dir"), line
     assert listed == files(stage)
@@ -204,6 +281,9 @@ def test_the_prototype_lists_what_is_staged(tmp_path: Path, lists: ModuleType) -
         if words[0] == "i":
             scripts.add(words[1])
             continue
+        if words[:2] == ["s", "none"]:
+            assert links(tmp_path) == dict([words[2].split("=")])
+            continue
         kind, group_of_files, path, mode, owner, group = words
         assert (kind, group_of_files, owner) in (("f", "none", "root"), ("d", "none", "root"))
         assert group in ("bin", "sys") and (tmp_path / path).is_dir() is (kind == "d") and "=" not in path
@@ -213,6 +293,13 @@ def test_the_prototype_lists_what_is_staged(tmp_path: Path, lists: ModuleType) -
     assert listed == {path: mode for path, mode in staged.items() if path != CONFIG}
     assert scripts == {"pkginfo", "postinstall", "preremove", "postremove"}
     assert all((ROOT / "smf/packaging" / name).is_file() for name in scripts)
+
+
+def test_a_name_that_no_list_can_hold_is_refused(tmp_path: Path, lists: ModuleType) -> None:
+    (tmp_path / "script (dev).tmpl").touch()
+    for made in (lambda: lists.ips(tmp_path, "0.1.0", "runtime/python-312"), lambda: lists.svr4(tmp_path)):
+        with pytest.raises(ValueError, match=r"'script \(dev\)\.tmpl' cannot be in a package"):
+            made()
 
 
 def test_pkginfo_has_what_pkgmk_asks_for() -> None:
