@@ -123,10 +123,9 @@ class Svccfg:
         return group, key
 
     def _group(self, entity: Entity, name: str) -> Group:
-        """The entity's own group, or one its service has: a property may be laid over it [services 3.5]."""
-        service = self.known.repository.service_of(entity) if entity.instance else None
-        inherited = service.groups.get(name) if service else None
-        group = self.known.repository.group(entity, name, inherited.type if inherited else None)
+        """The entity's own. What its service has is laid over only by a group that was added first: `svccfg setprop` of
+        an instance asks that instance alone (gate svccfg_libscf.c lscf_setprop)."""
+        group = self.known.repository.group(entity, name)
         if group is None:
             self.die(f'No such property group "{name}".')
         assert group is not None
@@ -235,6 +234,8 @@ class Svccfg:
 
     def _environment(self, method: str, name: str, assigned: str | None) -> None:
         entity = self.changing()
+        if entity.instance and method not in entity.groups:
+            raise NotEmulated(f"svccfg setenv of an instance whose service has the method {method}")
         found = self._group(entity, method).properties.get("environment", astring())
         kept = [each for each in found.values if each.partition("=")[0] != name]
         self._put(entity, method, "environment", astring(*kept, *([assigned] if assigned else [])))

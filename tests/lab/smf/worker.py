@@ -202,8 +202,7 @@ class Worker:
                 contract.abandon()
             it.put(State.ONLINE)
             return True
-        contract.signal(signal.SIGKILL)
-        contract.abandon()
+        self._forget_contract()  # whatever is left of it runs on (gate startd method.c, contract_out)
         if code in AT_ONCE:
             it.reason = Reason(f"Start method exited with {AT_ONCE[code]}.", "KS")
             it.put(State.MAINTENANCE)
@@ -326,6 +325,9 @@ class Worker:
                 raise Stopped from problem
             it.restarter.log_lines(it.fmri, [str(problem)])
             return Contract(ctid, it.restarter.zone, empty=True), ERR_FATAL << 8
+        if method.name == "start":  # known from now on, with the method itself in it (method.c, method_store_contract)
+            it.contract = contract
+            it.published()
         if not watch:
             return contract, 0
         try:

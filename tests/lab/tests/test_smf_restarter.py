@@ -100,6 +100,19 @@ def test_other_failures_are_tried_three_times(ours: Machine) -> None:
     ]  # fmt: skip
 
 
+def test_a_start_method_is_in_the_contract_and_what_it_leaves_behind_outlives_its_failure(ours: Machine) -> None:
+    """The contract is stored before the method is waited for, and abandoned if it fails (gate startd method.c)."""
+    lines = script(
+        ours,
+        """
+        service a 'pgrep -c $(svcprop -p restarter/contract $SMF_FMRI) >/tmp/a; echo $$ >>/tmp/a; '"$DAEMON"
+        state a online; sort /tmp/a | uniq -d | wc -l
+        service b 'sleep 777 &amp; exit 96'; state b maintenance; contract b; pkill -fx 'sleep 777' && echo was there
+        """,
+    )
+    assert lines == ["online", "1", "maintenance", "was there"]
+
+
 def test_a_method_has_its_environment_and_its_time(ours: Machine) -> None:
     lines = script(
         ours,

@@ -134,6 +134,9 @@ def test_a_service_lends_its_properties_to_its_instances(host: Host) -> None:
     svccfg(host, "addpg", "site", "application", fmri=service)
     svccfg(host, "setprop", "site/a", "=", "astring:", "theirs", fmri=service)
     assert current(host, "site/a") == "theirs"
+    refused = Completed(1, "", 'svccfg: No such property group "site".\n')
+    assert svccfg(host, "setprop", "site/a", "=", "ours") == refused, "the instance has none of its own"
+    svccfg(host, "addpg", "site", "application")
     svccfg(host, "setprop", "site/a", "=", "ours")
     assert current(host, "site/a") == "ours"
     assert current(host, "site/a", DHCP[:-1] + "6") == "theirs"
