@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -138,8 +139,21 @@ def test_a_child_that_keeps_its_output_open_holds_up_nobody_and_ends_with_the_wo
         assert worker.begin()["type"] == "ready"
         assert worker.result(shown()) == {}
         child = int((place / "child").read_text())
-        assert os.getpgid(child) == worker.process.pid  # so it is ended with the worker's group
-        psutil.Process(child).kill()
+        assert os.getpgid(child) == worker.process.pid, "so the daemon ends it with the worker"
+        assert worker.process.stdin is not None
+        worker.process.stdin.close()
+        assert worker.ended() == 0
+        ends_s = time.monotonic() + 30.0
+        while _runs(child):
+            assert time.monotonic() < ends_s, "and without a daemon it goes too"
+            time.sleep(0.02)
+
+
+def _runs(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -33,7 +34,16 @@ def main() -> None:
     work = _work(found)
     status = serve(work, given.name, os.environ[ENDPOINT], os.environ[INSTANCE], _streams())
     sys.stdout.flush()
+    _end_children()
     os._exit(status)  # no thread of the plugin's holds us up, and none of its handlers
+
+
+def _end_children() -> None:
+    """What the plugin has left running in our group. The daemon would end it, if it lives: and whoever starts the next
+    one waits until nothing of this one is left (warden/watch.py)."""
+    if os.getpgrp() == os.getpid():
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        os.killpg(0, signal.SIGTERM)
 
 
 def _arguments() -> argparse.Namespace:
