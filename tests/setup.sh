@@ -34,6 +34,7 @@ need haproxy haproxy
 need nc.openbsd netcat-openbsd
 need xmllint libxml2-utils
 need jq jq
+need ksh93 ksh93u+m # /bin/sh of illumos
 need curl curl
 need promtool prometheus
 need /usr/include/zmq.h libzmq3-dev

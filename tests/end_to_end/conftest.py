@@ -21,6 +21,14 @@ def either(request: pytest.FixtureRequest) -> Iterator[Machine]:
     machine.close()
 
 
+@pytest.fixture(params=["vanilla", "omnios"])
+def host(request: pytest.FixtureRequest) -> Iterator[Machine]:
+    """A fresh host of each dialect for one test."""
+    machine = Machine(*(["--omnios"] if request.param == "omnios" else []))
+    yield machine
+    machine.close()
+
+
 @pytest.fixture
 def machine() -> Iterator[Machine]:
     """A fresh host for one test."""

@@ -7,9 +7,9 @@ import time
 from collections.abc import Iterator
 
 import pytest
+from gated import enable
 from machine import Machine, until
 from proxied import Case, Proxied
-from test_gate import enable
 
 pytestmark = pytest.mark.namespaces
 

@@ -1,5 +1,5 @@
 """The gate on a host: boots wait for their links and gateways are not uninstalled, with a daemon, without one, and with
-one that hangs; and a brand is afterwards what its package made it."""
+one that hangs."""
 
 from __future__ import annotations
 
@@ -9,12 +9,11 @@ import time
 from collections.abc import Iterator
 
 import pytest
+from gated import STATE, bare, enable, metric, state
 from machine import Daemon, Done, Machine, until
 
 pytestmark = pytest.mark.namespaces
 
-BRAND = "/usr/lib/brand/sparse/config.xml"
-STATE = "/var/lib/zonehookd"
 BATCH, BATCHES = 20, 5  # and two dialects: 200 boots
 GATEWAY = """
 [network.wan]
@@ -41,11 +40,6 @@ done
 """
 
 
-def enable(daemon: Daemon, brand: str = "sparse") -> None:
-    done = daemon.ask("brand", "enable", brand)
-    assert done.status == 0 and "has the gate" in done.out, done
-
-
 def member(host: Machine, name: str, network: str = "web") -> None:
     host.do("zonecfg", "-z", name, f"create -b; set zonepath=/zones/{name}; set brand=sparse; set ip-type=exclusive; "
             f'add net; set physical={name}_0; end; add attr; set name=zh.net0; set type=string; '
@@ -53,36 +47,9 @@ def member(host: Machine, name: str, network: str = "web") -> None:
     host.do("zoneadm", "-z", name, "install")
 
 
-def bare(host: Machine, name: str) -> None:
-    host.do("zonecfg", "-z", name, f"create -b; set zonepath=/zones/{name}; set brand=sparse; set ip-type=exclusive")
-    host.do("zoneadm", "-z", name, "install")
-
-
-def state(host: Machine, zone: str) -> str:
-    return host.do("zoneadm", "-z", zone, "list", "-p").split(":")[2]
-
-
 def timed(host: Machine, *argv: str) -> tuple[Done, float]:
     began = time.monotonic()
     return host.run(*argv), time.monotonic() - began
-
-
-def look(host: Machine, file: str = BRAND) -> str:
-    """Content, mode, owner and time of a file."""
-    return host.do("sh", "-c", f"stat -c '%a %u %g %.9Y' {file}; cat {file}")
-
-
-def metric(host: Machine, name: str) -> float:
-    fetch = "import urllib.request as r; print(r.urlopen('http://127.0.0.1:9631/metrics').read().decode())"
-    text = host.do("/usr/bin/python3", "-c", fetch)
-    return sum(float(line.split()[-1]) for line in text.splitlines() if line.startswith(name))
-
-
-@pytest.fixture(params=["vanilla", "omnios"])
-def host(request: pytest.FixtureRequest) -> Iterator[Machine]:
-    machine = Machine(*(["--omnios"] if request.param == "omnios" else []))
-    yield machine
-    machine.close()
 
 
 @pytest.fixture
@@ -229,161 +196,6 @@ def test_a_halt_is_refused_only_where_it_harms_nobody(host: Machine) -> None:
     assert state(host, "edge") == "running"
     checked = daemon.ask("guard", "check", "edge", "halt")
     assert checked.status == 0 and "no zone that runs depends on zone edge" in checked.out
-
-
-def test_an_update_of_the_brand_gets_the_gate_again(machine: Machine, plain: Daemon) -> None:
-    enable(plain)
-    update = look(machine).replace("/sbin/init", "/sbin/init2").split("\n", 1)[1]
-    update = re.sub(rf"{STATE}/gate \S+ \w+ %z (-- |-added)", "", update).replace(
-        "  <preuninstall></preuninstall>\n", ""
-    )
-    assert STATE not in update
-    install = f"cat > {BRAND}.new; chmod 444 {BRAND}.new; touch -d @1700000000.5 {BRAND}.new; mv {BRAND}.new {BRAND}"
-    machine.do("sh", "-c", install, stdin=update)
-    packaged = look(machine)
-    machine.zone("web1", "web1_0", "10.1.0.5/24")
-    row = plain.ctl("brand", "status", "sparse")["brands"][0]
-    assert row["gate"] == "remade" and "an update of its package" in row["text"], row
-    assert f"{STATE}/gate" in look(machine)
-    assert machine.run("zoneadm", "-z", "web1", "install").status == 0, "the brand is good"
-    plain.stop(signal.SIGKILL)
-    machine.do("sh", "-c", install, stdin=update)
-    plain.start()
-    until(lambda: f"{STATE}/gate" in look(machine), "made anew at its start")
-    assert plain.ask("brand", "disable", "sparse").status == 0
-    assert look(machine) == packaged
-
-
-@pytest.fixture
-def plain(daemon: Daemon) -> Daemon:
-    daemon.start()
-    return daemon
-
-
-@pytest.fixture
-def daemon_of(host: Machine) -> Daemon:
-    daemon = Daemon(host)
-    daemon.start()
-    return daemon
-
-
-def test_disabled_it_is_what_the_package_made_it(machine: Machine, plain: Daemon) -> None:
-    before = look(machine)
-    enable(plain)
-    assert look(machine) != before
-    machine.zone("web1", "web1_0", "10.1.0.5/24")
-    machine.do("zoneadm", "-z", "web1", "install")
-    machine.do("zoneadm", "-z", "web1", "boot")
-    done = plain.ask("brand", "disable", "sparse")
-    assert done.status == 0 and "as it was before the gate" in done.out and "web1: up" in done.out, done
-    assert look(machine) == before
-    machine.do("zoneadm", "-z", "web1", "halt")  # by the hooks it was booted with
-    machine.do("zoneadm", "-z", "web1", "boot")
-    assert metric(machine, 'zonehookd_gate_answers_total{answer="allow",code="not-guarded",word="halt"}') == 1
-    enable(plain)
-    plain.machine.signal(plain.pid, signal.SIGSTOP)
-    done = plain.ask("--timeout", "1", "brand", "disable", "sparse")
-    assert done.status == 1 and "is running already" in done.err, done
-    plain.machine.signal(plain.pid, signal.SIGCONT)
-    plain.stop(signal.SIGKILL)
-    done = plain.ask("brand", "disable", "sparse")
-    assert done.status == 0 and "as it was before the gate" in done.out, done
-    assert look(machine) == before
-    assert plain.ask("brand", "enable", "sparse").status == 3
-
-
-@pytest.mark.parametrize("spoil", ["echo '<brand' >", "rm -f"])
-def test_a_brand_whose_file_is_damaged_is_said_and_mended(machine: Machine, plain: Daemon, spoil: str) -> None:
-    before = look(machine)
-    enable(plain)
-    assert plain.ask("status").status == 0
-    machine.do("sh", "-c", f"{spoil} {BRAND}")
-    done = plain.ask("status")
-    assert done.status == 1 and "without its gate: brand sparse: " in done.out and BRAND in done.out, done
-    done = plain.ask("brand", "enable", "sparse")
-    assert done.status == 1 and "pkg fix" in done.err and "zonehookctl brand disable sparse" in done.err, done
-    done = plain.ask("brand", "status")
-    assert done.status == 1 and re.search(rf"^sparse +missing +0 +- +{BRAND}: it is ", done.out, re.MULTILINE), done
-    done = plain.ask("brand", "disable", "sparse")
-    assert done.status == 0 and "what was kept of it is back" in done.out, done
-    assert look(machine) == before
-    assert plain.ask("status").status == 0
-    enable(plain)
-    machine.do("sh", "-c", f"{spoil} {BRAND}")
-    plain.stop(signal.SIGKILL)
-    done = plain.ask("brand", "disable", "sparse")
-    assert done.status == 0 and "what was kept of it is back" in done.out, done
-    assert look(machine) == before
-
-
-def test_lost_books_and_a_lost_program(machine: Machine, plain: Daemon) -> None:
-    before = look(machine)
-    enable(plain)
-    plain.stop(signal.SIGKILL)
-    machine.do("rm", "-r", f"{STATE}/brand", f"{STATE}/gate")
-    plain.start()
-    until(lambda: machine.run("test", "-x", f"{STATE}/gate").status == 0, "the program is there again")
-    row = plain.ctl("brand", "status", "sparse")["brands"][0]
-    assert row["enabled"] and row["gate"] == "in place", row
-    machine.zone("web1", "web1_0", "10.1.0.5/24")
-    machine.do("zoneadm", "-z", "web1", "install")
-    machine.do("zoneadm", "-z", "web1", "boot")
-    assert plain.ask("brand", "disable", "sparse").status == 0
-    assert look(machine).split("\n", 1)[1] == before.split("\n", 1)[1]
-
-
-def test_what_the_brand_says_and_how_it_ends_is_its_own(host: Machine, daemon_of: Daemon) -> None:
-    hook = "/usr/lib/brand/sparse/prestate"
-    script = '#!/bin/sh\necho "the brand: $# $*"\necho trouble >&2\n[ "$4" != 0 ] || exit 3\n'
-    host.do("sh", "-c", f"cat > {hook}.new; chmod 755 {hook}.new; mv {hook}.new {hook}", stdin=script)
-    bare(host, "web1")
-    without = host.run("zoneadm", "-z", "web1", "boot")
-    assert without.status == 1 and "zone 'web1': the brand: 4 web1 /zones/web1 2 0" in without.err, without
-    enable(daemon_of)
-    assert host.run("zoneadm", "-z", "web1", "boot") == without
-    host.do("sh", "-c", f"sed 's/exit 3/kill -9 $$/' {hook} > {hook}.new; chmod 755 {hook}.new; mv {hook}.new {hook}")
-    killed = host.run("zoneadm", "-z", "web1", "boot")
-    assert killed.status == 1 and "unexpectedly terminated due to signal 9" in killed.err, killed
-
-
-def test_zones_that_were_up_have_it_from_their_next_boot_on(machine: Machine, plain: Daemon) -> None:
-    for name, address in (("web1", "10.1.0.5/24"), ("web2", "10.1.0.6/24")):
-        machine.zone(name, f"{name}_0", address)
-        until(lambda name=name: f"{name}_0" in machine.links(), "its link")  # type: ignore[misc]
-        machine.do("zoneadm", "-z", name, "install")
-        machine.do("zoneadm", "-z", name, "boot")
-    plain.settle()
-    enable(plain)
-
-    def old() -> list[str]:
-        rows: list[str] = plain.ctl("brand", "status", "sparse")["brands"][0]["old_hooks"]
-        return rows
-
-    assert old() == ["web1", "web2"]
-    machine.do("zoneadm", "-z", "web1", "halt")
-    until(lambda: old() == ["web2"], "web1 is down")
-    machine.do("zoneadm", "-z", "web1", "boot")
-    assert metric(machine, 'zonehookd_gate_answers_total{answer="allow",code="ready",word="ready"}') == 1
-    assert old() == ["web2"]
-
-
-def test_what_cannot_have_the_gate_is_refused_with_the_reason(machine: Machine, plain: Daemon) -> None:
-    machine.do("sed", "-i", "s|/sparse/prestate %z %R</p|/sparse/prestate %z \\&amp;\\&amp; true</p|", BRAND)
-    before = look(machine)
-    done = plain.ask("brand", "enable", "sparse")
-    assert done.status == 1 and "prestatechange is more than plain words" in done.err and BRAND in done.err, done
-    assert look(machine) == before
-    folder = "/usr/lib/brand/ipkg"
-    machine.do("mount", "--bind", folder, folder)
-    machine.do("mount", "-o", "remount,bind,ro", folder)
-    done = plain.ask("brand", "enable", "ipkg")
-    assert done.status == 1 and "Read-only file system" in done.err and "there is no gate" in done.err, done
-    assert not plain.ctl("brand", "status", "ipkg")["brands"][0]["enabled"]
-    machine.do("umount", folder)
-    assert plain.ask("brand", "enable", "ipkg").status == 0
-    assert plain.ask("brand", "enable", "nobody").status == 1
-    assert plain.ask("brand", "status", "nobody").status == 1
-    assert plain.ask("brand", "status").status == 0
 
 
 def test_without_the_kernels_channel_the_hooks_tell(machine: Machine) -> None:

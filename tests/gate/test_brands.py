@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 
 import pytest
 from hypothesis import given
@@ -10,15 +11,20 @@ from hypothesis import strategies as st
 from lab.brands import ORDER, expand, parse_brand
 from lab.furnish_zones import brand_document
 
-from zonehookd.gate.brands import HOOKS, BrandRefused, gated, has_gate, name_of, ungated
+from zonehookd.gate.brands import HOOKS, BrandRefused, asked_at, gated, has_gate, name_of, ungated
 from zonehookd.gate.brands import ORDER as OURS
 
 GATE, RUN = "/var/lib/zonehookd/gate", "/var/run/zonehookd"
+RUNS = 'exec "$@"'
 OWN = "/usr/lib/brand/sparse/prestate %z %R"
 
 
 def put(xml: bytes) -> bytes:
     return gated(xml, GATE, RUN)
+
+
+def begins(hook: str, mark: str = "-") -> str:
+    return f"$1;set -- {GATE} {RUN} {hook} %z {mark}"
 
 
 def document(**hooks: str) -> bytes:
@@ -33,11 +39,13 @@ def test_the_order_is_that_of_the_sheet() -> None:
 def test_a_hook_that_is_there_is_asked_after_ours() -> None:
     xml = document(prestatechange=OWN, poststatechange=OWN)
     brand = parse_brand("sparse", put(xml))
-    assert brand.text("prestatechange") == f"{GATE} {RUN} prestatechange %z -- {OWN}"
-    assert brand.text("poststatechange") == f"{GATE} {RUN} poststatechange %z -- {OWN}"
-    assert brand.text("preuninstall") == f"{GATE} {RUN} preuninstall %z -added"
-    assert expand(brand.text("prestatechange"), "web1", "/zones/web1").endswith(
-        "prestatechange web1 -- /usr/lib/brand/sparse/prestate web1 /zones/web1"
+    assert brand.text("prestatechange") == f"{begins('prestatechange', '--')};[ -x $1 ]||set --;{RUNS} {OWN}"
+    assert brand.text("poststatechange") == f"{begins('poststatechange', '--')};[ -x $1 ]||set --;{RUNS} {OWN}"
+    assert brand.text("preuninstall").startswith(f"{begins('preuninstall', '-added')};[ -x $1 ]||{{ echo")
+    assert brand.text("preuninstall").endswith(f";exit 1;}};{RUNS}")
+    assert expand(brand.text("prestatechange"), "web1", "/zones/web1") == (
+        f"$1;set -- {GATE} {RUN} prestatechange web1 --;[ -x $1 ]||set --;{RUNS} "
+        "/usr/lib/brand/sparse/prestate web1 /zones/web1"
     )
 
 
@@ -66,13 +74,14 @@ def test_it_goes_in_and_out_to_the_byte(shapes: tuple[str, str, str]) -> None:
     there = put(xml)
     brand = parse_brand("b", there)
     for hook, shape in zip(HOOKS, shapes, strict=True):
-        assert brand.text(hook).startswith(f"{GATE} {RUN} {hook} %z -"), shape
+        assert brand.text(hook).startswith(begins(hook)), shape
         own = parse_brand("b", xml).text(hook)
-        assert not own or brand.text(hook).endswith(f" -- {own}")
+        assert brand.text(hook).endswith(f"{RUNS} {own}" if own else RUNS)
     others = {name: text for name, text in brand.elements.items() if name not in HOOKS}
     assert others == {name: text for name, text in parse_brand("b", xml).elements.items() if name not in HOOKS}
     assert ungated(there) == xml and put(there) == there
     assert has_gate(there) and not has_gate(xml) and ungated(xml) == xml
+    assert asked_at(there) == RUN and asked_at(xml) is None
 
 
 @pytest.mark.parametrize("newline", ["\n", "\r\n", "", " \t "], ids=repr)
@@ -83,7 +92,7 @@ def test_whatever_is_around_it_stays(newline: str, between: str, shape: str) -> 
     if newline == "":
         xml = xml.replace(b">\n  <", b"><")
     assert ungated(put(xml)) == xml
-    assert parse_brand("b", put(xml)).text("preuninstall").startswith(GATE)
+    assert parse_brand("b", put(xml)).text("preuninstall").startswith(begins("preuninstall"))
 
 
 @given(st.text("ab/%zR ._-=,:@+", max_size=60))
@@ -91,7 +100,7 @@ def test_any_plain_words(text: str) -> None:
     words = f"/{text}"
     xml = document(prestatechange=words)
     there = put(xml)
-    assert parse_brand("sparse", there).text("prestatechange").endswith(f" -- {words}")
+    assert parse_brand("sparse", there).text("prestatechange").endswith(f"{RUNS} {words}")
     assert ungated(there) == xml
 
 
@@ -99,6 +108,44 @@ def test_another_place_replaces_the_former() -> None:
     xml = document(prestatechange=OWN)
     moved = gated(put(xml), "/elsewhere/gate", "/elsewhere/run")
     assert moved == gated(xml, "/elsewhere/gate", "/elsewhere/run") and ungated(moved) == xml
+
+
+def as_it_once_was(xml: bytes) -> bytes:
+    """The gate of former versions: its program, or nothing runs."""
+    there = put(xml)
+    for hook in HOOKS:
+        shape = rf"(<{hook}[^>]*>)[$]1;set -- (\S+ \S+ {hook} %z -[a-z-]*);[^<]*?;exec \"[$]@\""
+        there, found = re.subn(shape.encode(), rb"\1\2", there)
+        assert found == 1
+    return there
+
+
+@pytest.mark.parametrize("shapes", list(itertools.product(SHAPES, repeat=3))[::7], ids=",".join)
+def test_the_gate_of_former_versions_is_known_and_undone(shapes: tuple[str, str, str]) -> None:
+    xml = shaped(dict(zip(HOOKS, shapes, strict=True)))
+    former = as_it_once_was(xml)
+    assert f">{GATE} {RUN} preuninstall %z -".encode() in former and b"$1" not in former
+    assert ungated(former) == xml and put(former) == put(xml) and asked_at(former) == RUN
+
+
+@pytest.mark.parametrize(
+    "there",
+    [
+        b"$1;set -- GATE RUN prestatechange %z --;[ -x $1 ]||set --;exec &quot;$@&quot; /b/own",
+        b'$1;set -- GATE RUN prestatechange %z --;[ -x $1 ]||set --;exec "$@"',
+        b'$1;set -- GATE RUN prestatechange %z -;[ -x $1 ]||exit 0;exec "$@" /b/own',
+        b"$1;set -- GATE RUN prestatechange %z --;/b/own",
+        b"GATE RUN prestatechange %z --",
+        b"GATE RUN prestatechange %z - /b/own",
+    ],
+)
+def test_what_is_nearly_ours_is_not_touched(there: bytes) -> None:
+    text = there.replace(b"GATE", GATE.encode()).replace(b"RUN", RUN.encode())
+    xml = document(prestatechange="HERE").replace(b"HERE", text)
+    assert ungated(xml) == xml and not has_gate(xml) and asked_at(xml) is None
+    if b"$1" in there:
+        with pytest.raises(BrandRefused, match="more than plain words"):
+            put(xml)
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from zonehookd.errors import ConfigError
 from zonehookd.gate import keeper as keeping
 from zonehookd.gate import offline
 from zonehookd.gate.brands import BrandRefused, gated, ungated
+from zonehookd.gate.keeper import BrandKeeper
 
 
 def test_enabled_and_disabled_is_as_before(host: Host) -> None:
@@ -90,8 +92,8 @@ def test_a_gate_that_is_half_taken_out_is_put_in_again(host: Host) -> None:
     keeper = host.keeper()
     keeper.enable("sparse", [])
     wanted = host.file().read_bytes()
-    half = wanted.replace(f"{host.state}/gate {host.run} prestatechange %z -- ".encode(), b"")
-    assert half != wanted
+    half = re.sub(rb"<prestatechange>.*?exec .* (?=/b/prestate)", b"<prestatechange>", wanted)
+    assert b"<prestatechange>/b/prestate %z %R<" in half and b"<poststatechange>$1" in half
     host.package("sparse", half)
     (happened,) = keeper.check({})
     assert "edited by somebody else" in happened.text and host.file().read_bytes() == wanted
@@ -136,6 +138,50 @@ def test_the_gate_of_another_state_folder_is_left_alone(host: Host) -> None:
     keeper = host.keeper()
     assert keeper.check({}) == []
     assert keeper.known("sparse")[:2] == ("none", "another zonehookd's gate is in it")
+    assert host.look() == before
+
+
+def test_another_state_folder_takes_its_brands_with_it(host: Host) -> None:
+    """[paths] state was changed: the gate still asks us, by a program and a record of before."""
+    before = host.look()
+    BrandKeeper(host.state.with_name("former"), host.run, host.brands).enable("sparse", [])
+    keeper = host.keeper()
+    (happened,) = keeper.check({"sparse": {"web1"}})
+    assert happened.good and "was not kept any more" in happened.text
+    assert host.file().read_bytes() == host.wanted(before.content) and host.kept().read_bytes() == before.content
+    assert keeper.known("sparse") == ("in place", "", ["web1"]) and keeper.check({"sparse": {"web1"}}) == []
+    host.keeper().disable("sparse")
+    assert host.look().content == before.content
+
+
+def former(host: Host) -> bytes:
+    """As versions of before wrote it: without the program none of the hooks runs."""
+    gate = f"{host.state}/gate {host.run}"
+    xml = host.file().read_bytes().replace(b"/b/prestate", f"{gate} prestatechange %z -- /b/prestate".encode())
+    for hook, follows in (("poststatechange", b"  <privilege"), ("preuninstall", b"  <prestatechange")):
+        xml = xml.replace(follows, f"  <{hook}>{gate} {hook} %z -added</{hook}>\n".encode() + follows, 1)
+    return xml
+
+
+@pytest.mark.parametrize("books", [True, False])
+def test_what_a_former_version_wrote_is_made_anew(host: Host, books: bool) -> None:
+    before, gate = host.look(), former(host)
+    host.keeper().enable("sparse", [])
+    host.package("sparse", gate)
+    if not books:
+        shutil.rmtree(host.state / "brand")
+    keeper = host.keeper()
+    (happened,) = keeper.check({"sparse": {"web1"}})
+    assert happened.good and ("made by another version of zonehookd" in happened.text) is books
+    assert host.file().read_bytes() == host.wanted(before.content)
+    assert keeper.known("sparse")[2] == ["web1"], "it goes by what was there when it was booted"
+
+
+def test_what_a_former_version_wrote_is_taken_out_to_the_byte(host: Host) -> None:
+    before, gate = host.look(), former(host)
+    host.keeper().enable("sparse", [])
+    host.package("sparse", gate)
+    assert offline.disable(host.state, host.run, "sparse", host.brands) == "its config.xml is as it was before the gate"
     assert host.look() == before
 
 

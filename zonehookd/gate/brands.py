@@ -1,8 +1,19 @@
 """The gate in a brand's config.xml: a textual edit of three hooks, and its exact undoing (zones sheet 5.1). Pure.
 
-The hooks' text becomes ``STATE/gate RUN HOOK %z -- ORIGINAL``; what is appended to it goes to the original. Where a
-brand has no such hook, a word instead of ``--`` says what was there before, so that it can be put back to the byte:
-``-`` an empty element, ``-closed`` one of the form ``<hook/>``, ``-added`` none at all. Bytes outside are untouched.
+A hook's text becomes
+
+    $1;set -- STATE/gate RUN HOOK %z --;[ -x $1 ]||set --;exec "$@" ORIGINAL
+
+zoneadm and zoneadmd run it by ``sh -c 'exec TEXT ARGUMENTS'`` (5.1; gate usr/src/cmd/zoneadmd/zoneadmd.c
+brand_prestatechg, do_subproc), and the shell has no ``$1`` then: an exec of nothing goes on with what follows. So the
+gate's program is asked when it is there, and else the original runs by itself, with all that is appended. A folder that
+was deleted, or a dataset that is not mounted, must hold up neither boot nor halt (5.4: never veto halts). An uninstall
+is refused without the program: who depends cannot be known then, what is deleted does not come back, and a refusal
+says how to be rid of it. Only what a shell does by itself is in it: no process more than the gate's own.
+
+Where a brand has no such hook, a word instead of ``--`` says what was there before, so that it can be put back to the
+byte: ``-`` an empty element, ``-closed`` one of the form ``<hook/>``, ``-added`` none at all. Bytes outside are
+untouched. ``STATE/gate RUN HOOK %z -- ORIGINAL`` alone, as it once was, is known and undone too.
 """
 
 from __future__ import annotations
@@ -26,7 +37,12 @@ ORDER = (
 )  # fmt: skip
 HOOKS = ("preuninstall", "prestatechange", "poststatechange")
 SIZE_MAX_BYTES = 1 << 20
-_EMPTY, _CLOSED, _ADDED = "-", "-closed", "-added"
+_OWN, _EMPTY, _CLOSED, _ADDED = "--", "-", "-closed", "-added"
+_REFUSED = (
+    '{ echo "zonehookd: uninstall of zone $4 is refused: $1 is missing">&2;'
+    'echo "  start zonehookd, which puts it back; or take the hook out: zonehookctl brand disable, or pkg fix where '
+    'there is none">&2;exit 1;}'
+)
 _TEXT_MAX = 900  # after macros; libbrand's buffers hold about 1 KiB (5.1)
 _MACROS = {"z": 63, "R": 256, "P": 64, "%": 1}  # how long what they stand for may well be
 _WORDS = re.compile(rb"[A-Za-z0-9_./:,=@%+ -]*")  # all else may be shell syntax, XML, or the end of a command
@@ -78,10 +94,10 @@ def ungated(xml: bytes) -> bytes:
         if element is None:
             continue
         content = text[element.content : element.content_end]
-        ours = _ours(hook).match(content)
+        ours = _ours(hook, content)
         if ours is None:
             continue
-        mark = ours.group(1).decode()
+        mark = ours["mark"].decode()
         if mark == _ADDED:
             rest = text[element.end :]
             text = text[: element.begin] + rest.lstrip()
@@ -98,42 +114,67 @@ def has_gate(xml: bytes) -> bool:
     return ungated(xml) != xml
 
 
+def asked_at(xml: bytes) -> str | None:
+    """The run folder where all three hooks ask; None: not all of them ask, or not at the same. Raises BrandRefused."""
+    folders = set()
+    for element in _elements(xml):
+        if element.name in HOOKS:
+            ours = _ours(element.name, xml[element.content : element.content_end])
+            folders.add((element.name, ours["run"].decode() if ours else ""))
+    runs = {run for _, run in folders}
+    return runs.pop() if len(folders) == len(HOOKS) and len(runs) == 1 and runs != {""} else None
+
+
 def name_of(xml: bytes) -> str:
     """The brand's name, which is that of its folder (5.1). Raises BrandRefused."""
     return _parsed(xml)[0]
 
 
-def _ours(hook: str) -> re.Pattern[bytes]:
-    return re.compile(rb"[^ <]+/gate [^ <]+ " + hook.encode() + rb" %z (--(?= )|-closed\Z|-added\Z|-\Z) ?")
+def _text(hook: str, gate: str, run: str, mark: str) -> str:
+    """What stands before the original; a blank follows where there is one."""
+    missing = _REFUSED if hook == "preuninstall" else "set --" if mark == _OWN else "exit 0"
+    return f'$1;set -- {gate} {run} {hook} %z {mark};[ -x $1 ]||{missing};exec "$@"'
+
+
+def _ours(hook: str, content: bytes) -> re.Match[bytes] | None:
+    """Groups `run` and `mark`; what is behind its end is the original."""
+    found = re.match(
+        rb"(?P<now>\$1;set -- )?[^ <;]+/gate (?P<run>[^ <;]+) " + hook.encode() + rb" %z (?P<mark>--|-closed|-added|-)"
+        rb'(?(now);\[ -x \$1 \]\|\|[^<]*?;exec "\$@")(?: |\Z)',
+        content,
+    )  # fmt: skip
+    return found if found and (found["mark"] == _OWN.encode()) == (found.end() < len(content)) else None
 
 
 def _with(xml: bytes, hook: str, gate: str, run: str) -> bytes:
     elements = list(_elements(xml))
     element = next((each for each in elements if each.name == hook), None)
-    before = escape(f"{gate} {run} {hook} %z ").encode()
+
+    def text(mark: str) -> bytes:
+        return escape(_text(hook, gate, run, mark)).encode()
+
     if element is None:
         at = _place(elements, hook)
         blank = xml[len(xml[:at].rstrip()) : at]
-        made = f"<{hook}>".encode() + before + _ADDED.encode() + f"</{hook}>".encode()
+        made = f"<{hook}>".encode() + text(_ADDED) + f"</{hook}>".encode()
         return xml[:at] + made + blank + xml[at:]
     if element.closed:
         tag = xml[element.begin : element.content - 2]
-        content = b">" + before + _CLOSED.encode()
-        return xml[: element.begin] + tag + content + f"</{hook}>".encode() + xml[element.end :]
+        return xml[: element.begin] + tag + b">" + text(_CLOSED) + f"</{hook}>".encode() + xml[element.end :]
     original = xml[element.content : element.content_end]
-    _check(hook, original, before)
-    mark = b"-- " if original else _EMPTY.encode()
-    return xml[: element.content] + before + mark + xml[element.content :]
+    _check(hook, original, _text(hook, gate, run, _OWN))
+    before = text(_OWN) + b" " if original else text(_EMPTY)
+    return xml[: element.content] + before + xml[element.content :]
 
 
-def _check(hook: str, original: bytes, before: bytes) -> None:
+def _check(hook: str, original: bytes, before: str) -> None:
     shown = original.decode(errors="replace")
     hint = "ask its maker for a hook that is one plain command line"
     if not _WORDS.fullmatch(original):
         raise BrandRefused(f"{hook} is more than plain words: {shown!r}", hint=hint)
     if original and not original.lstrip().startswith(b"/"):
         raise BrandRefused(f"{hook} does not begin with the path of a program: {shown!r}", hint=hint)
-    text = (before + original).decode()
+    text = f"{before} {original.decode()}"
     length = len(text) + sum(text.count(f"%{macro}") * more for macro, more in _MACROS.items())
     if length > _TEXT_MAX:
         raise BrandRefused(f"{hook} would be {length} bytes long, and {_TEXT_MAX} are safe", hint="see [paths]")
@@ -227,12 +268,12 @@ def _compare(before: bytes, after: bytes, gate: str, run: str) -> None:
     """What a reader of XML sees is what it was, but for the three hooks, which are as they should be. Raises
     BrandRefused."""
     was, now = _seen(before), _seen(after)
-    expected = {hook: f"{gate} {run} {hook} %z " for hook in HOOKS}
     for tag, _, text in now:
         if tag in HOOKS:
             original = next((each for name, _, each in was if name == tag), None)
-            marks = {f"-- {original}"} if original else {_ADDED} if original is None else {_EMPTY, _CLOSED}
-            if not text.startswith(expected[tag]) or text.removeprefix(expected[tag]) not in marks:
+            marks = (_OWN,) if original else (_ADDED,) if original is None else (_EMPTY, _CLOSED)
+            behind = f" {original}" if original else ""
+            if text not in {_text(tag, gate, run, mark) + behind for mark in marks}:
                 raise BrandRefused(f"{tag} would read {text!r}")
     rest = [[each for each in one if each[0] not in HOOKS] for one in (was, now)]
     if rest[0] != rest[1] or {tag for tag, _, _ in now if tag in HOOKS} != set(HOOKS) or ungated(after) != before:

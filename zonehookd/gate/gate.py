@@ -24,7 +24,7 @@ from zonehookd.host.doors import Commands
 from zonehookd.model.event import Event
 from zonehookd.model.guard import Operation, Verdict
 
-_CHECK_S = 10.0  # a few stats; without its program the gate lets nothing through
+_CHECK_S = 10.0  # a few stats; without its program the gate asks nobody
 _DRAIN_MAX_S = 1.5  # of the two seconds that the gate has, the guard's answer included
 _FIRST_LOOK_S, _FIRST_LOOK_TRIES = 0.1, 50
 _HOOKS_MAX_S = 1.6  # of the same two seconds, for the admin's hooks
@@ -151,9 +151,12 @@ class Gate:
         self.without = sum(row.gate == "missing" for row in self._reply(self._keeper.enabled(), "").brands)
 
     async def _provide(self) -> None:
+        was_there = self._program.there()
         try:
             await self._program.provide()
             self._program_fault = ""
+            if not was_there:
+                self._log.warning("the gate program was missing, and is there again", path=str(self._program.path))
         except ZonehookError as problem:
             if str(problem) != self._program_fault:
                 self._log.error("no gate program", error=str(problem))
@@ -184,6 +187,7 @@ class Gate:
         if running is None:
             raise CannotObserve("no look has succeeded yet, so nobody knows which zones run", hint="try again soon")
         await self._program.provide()
+        self._program_fault = ""
         self._keeper.enable(name, running.get(name, set()))
         self._log.info("the gate is put into a brand", brand=name)
         return self._reply([name], f"brand {name} has the gate")
@@ -207,10 +211,11 @@ class Gate:
         site = self._tools.dispatcher.survey.site
         zones = [each.config.brand for each in site.zones.values() if each.config and not each.absent] if site else []
         enabled = self._keeper.enabled()
+        no_program = self._no_program()
         rows = []
         for name in names:
             how, said, old_hooks = self._keeper.known(name)
-            fault = self._program_fault if name in enabled else ""
+            fault = no_program if name in enabled else ""
             rows.append(
                 BrandRow(
                     name=name,
@@ -222,6 +227,13 @@ class Gate:
                 )
             )
         return BrandReply(brands=rows, text=text)
+
+    def _no_program(self) -> str:
+        """What is the matter with it, and what follows; empty: nothing."""
+        if self._program.there():
+            return self._program_fault  # it is an old one
+        fault = self._program_fault or f"the gate program {self._program.path} is missing"
+        return f"{fault}; boots and halts ask nobody until it is there again, and uninstalls are refused"
 
 
 def _both(ours: Word, hooks: Word | None) -> Word:

@@ -25,7 +25,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from zonehookd.gate.brands import SIZE_MAX_BYTES, BrandRefused, Damaged, gated, name_of, ungated
+from zonehookd.gate.brands import SIZE_MAX_BYTES, BrandRefused, Damaged, asked_at, gated, name_of, ungated
 from zonehookd.host.files import Stamp, put_like, read_bounded, stamp, write_atomically
 
 BRANDS = Path("/usr/lib/brand")
@@ -164,14 +164,17 @@ class BrandKeeper:
         if kept is not None:
             for half in self._file(name).parent.glob(f".config.xml.{'?' * 8}"):  # we were killed while we wrote it
                 half.unlink()
-        if kept is None:
-            if disk == bare or disk != gated(bare, self._gate, self._run):
-                self._known[name] = _Known("none", "" if disk == bare else "another zonehookd's gate is in it", seen)
-                return ""
+        if kept is None and (disk == bare or asked_at(disk) != self._run):
+            self._known[name] = _Known("none", "" if disk == bare else "another zonehookd's gate is in it", seen)
+            return ""
+        wanted = gated(bare, self._gate, self._run)
+        if kept is None:  # it asks us: the books were lost, or [paths] state is another
             self._keep(name, bare, like)
+            if disk != wanted:
+                self._put(name, wanted, like)
+                self._note_old_hooks(name, running)
             self._settle(name, "in place")
             return "what was there before the gate was not kept any more, and is known from the edit itself"
-        wanted = gated(bare, self._gate, self._run)
         if disk == wanted:
             edited = "" if bare == kept else "somebody else has changed the file besides"
             self._settle(name, "edited" if edited else "in place", edited)
@@ -181,7 +184,8 @@ class BrandKeeper:
         self._note_old_hooks(name, running)
         when = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         again = "put back as it was before the gate" if bare == kept else "replaced, as an update of its package does"
-        what = again if disk == bare else "edited by somebody else"
+        by_us = "made by another version of zonehookd, or with other [paths]"
+        what = again if disk == bare else by_us if asked_at(disk) else "edited by somebody else"
         self._settle(name, "remade", f"the file was {what}; the gate was made anew at {when}")
         return f"its config.xml was {what}; the gate is in it again"
 
@@ -196,7 +200,7 @@ class BrandKeeper:
             was = f"damaged ({problem.args[0]})" if self._file(name).exists() else "missing"
             said = f"its config.xml was {was}; {self._put_back(name, kept)}"
         else:
-            if kept == bare != disk == gated(bare, self._gate, self._run):
+            if kept == bare != disk:
                 put_like(self._file(name), kept, self._kept_file(name).stat(), times=True)
                 said = "its config.xml is as it was before the gate"
             elif bare != disk:
