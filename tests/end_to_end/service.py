@@ -10,6 +10,7 @@ from typing import Any
 from machine import NETWORKS, ROOT, Done, Machine, until
 
 FMRI = "svc:/site/zonehookd:default"
+OF_ALL_INSTANCES = "svc:/site/zonehookd"  # what has the manifest's property groups
 LOG = "/var/svc/log/site-zonehookd:default.log"
 CONFIG = "/etc/zonehookd/zonehookd.toml"
 
@@ -31,7 +32,7 @@ class Service:
     def set(self, **properties: object) -> None:
         """Properties of the group `config`, taken over at the next start."""
         for name, value in properties.items():
-            self.machine.do("svccfg", "-s", FMRI, "setprop", f"config/{name}", "=", str(value))
+            self.machine.do("svccfg", "-s", OF_ALL_INSTANCES, "setprop", f"config/{name}", "=", str(value))
         self.machine.do("svcadm", "refresh", FMRI)
 
     def enable(self) -> Done:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import time
 from collections.abc import Iterator
 
 import pytest
 from machine import NETWORKS, Machine, until
-from service import CONFIG, FMRI, Service
+from service import CONFIG, FMRI, OF_ALL_INSTANCES, Service
 
 pytestmark = pytest.mark.namespaces
 
@@ -60,6 +61,60 @@ def test_whoever_is_killed_smf_starts_both_again(service: Service, victim: str) 
         assert "warden: the daemon died by signal 9" in service.log()
     machine.zone("web1", "web1_0", "10.1.0.5/24")
     until(lambda: "web1_0" in machine.links(), "the new one works")
+
+
+OWN = """[plugins]
+folders = ["/etc/zonehookd/plugins"]
+also = ["one", "two"]
+"""
+HOOK = """from zonehookd.plugin import on
+
+@on("after-create")
+def told(zone):
+    with open("/var/log/told", "a") as file:
+        print(zone.name, file=file)
+"""
+
+
+def test_plugins_and_hooks_of_others_work_in_what_is_installed(service: Service) -> None:
+    """Their processes are of our make, wherever that is installed, and in our contract: they end with a daemon that is
+    killed, and hold up nobody."""
+    machine = service.machine
+    new = ("plugin", "new", "--kind", "network", "--into", "/etc/zonehookd/plugins")
+    assert service.ask(*new, "one").status == 0
+    assert service.ask(*new, "two", "--shape", "executable").status == 0
+    machine.do("mkdir", "-p", "/etc/zonehookd/hooks.d")
+    machine.write("/etc/zonehookd/hooks.d/10-told.py", HOOK)
+    service.configure(NETWORKS + OWN)
+
+    def workers() -> list[str]:
+        return machine.run("pgrep", "-f", "zonehookd.worker").out.split()
+
+    def at_work() -> bool:
+        rows = json.loads(service.ask("--run", "/var/run/zonehookd", "--json", "plugins").out)
+        return [row["name"] for row in rows if row["where"] == "worker" and row["state"] == "ready"] == ["one", "two"]
+
+    assert service.enable().status == 0
+    until(at_work, f"both work: {service.log()}")
+    machine.zone("web1", "web1_0", "10.1.0.5/24")
+    for file, line in (
+        ("run/zonehookd/one.txt", "dmz web1"),
+        ("run/zonehookd/two.txt", "dmz web1"),
+        ("log/told", "web1"),
+    ):
+        until(lambda: line in machine.run("cat", f"/var/{file}").out, f"{file}: {service.log()}")  # noqa: B023
+    before, of_the_dead = service.pids(), workers()
+    assert len(of_the_dead) == 3
+    service.kill(before[1])
+    service.until_restarted(before)
+    assert "killing what the daemon has left behind" not in service.log()
+    assert not set(of_the_dead) & set(workers())
+    until(at_work, f"both work again: {service.log()}")
+    before = service.pids()
+    assert "installed" in service.script("install")
+    service.until_restarted(before)  # or it would go on with workers of another version
+    assert service.disable().status == 0
+    assert service.pids() == (0, 0) and workers() == []
 
 
 def test_a_daemon_that_hangs_is_noticed(service: Service) -> None:
@@ -185,6 +240,7 @@ def test_a_daemon_that_never_gets_ready_is_tried_three_times(service: Service) -
     assert service.enable().status == 3
     assert service.reason() == "Start method failed repeatedly, last exited with status 1."
     assert service.log().count("warden: not ready within 1 s") == 3
+    assert "left behind" not in service.log(), "the start method is in the contract too, and waits for us"
     assert service.pids() == (0, 0)
     service.machine.do("mv", "/etc/zones/away", "/etc/zones/index")
     service.set(ready_s=60)
@@ -197,7 +253,7 @@ def test_properties_choose_the_configuration(service: Service) -> None:
     assert service.enable().status == 0
     other = "/etc/zonehookd/an other; $(touch oops).toml"
     service.configure('[network.fourth]\ncidr = "10.4.0.0/24"\n', other)
-    machine.do("svccfg", "-s", FMRI, "setprop", "config/file", "=", f'"{other}"')
+    machine.do("svccfg", "-s", OF_ALL_INSTANCES, "setprop", "config/file", "=", f'"{other}"')
     machine.do("svcadm", "refresh", FMRI)
     until(lambda: "that takes a restart" in service.log(), "a word that a refresh is not enough")
     assert "fourth0" not in machine.links()

@@ -214,7 +214,7 @@ class Warden:
         now = time.monotonic()
         until = now if self._waited else self._until if self._phase == "stopping" else now + self._limits.grace
         said = False
-        while others := _others_in_contract():
+        while others := self._others():
             if not said:
                 say(f"waiting for what the daemon has left behind: processes {', '.join(map(str, others))}")
                 said = True
@@ -228,6 +228,24 @@ class Warden:
             self._wait(channel, woken)
             for _ in heard(channel):
                 pass  # told to stop: that is what we do
+
+    def _others(self) -> list[int]:
+        """In our contract, beside us; and beside the start method, which is in it too (illumos-gate
+        usr/src/cmd/svc/startd/method.c, method_store_contract) and waits for our word."""
+        others = _others_in_contract()
+        waiting = _above() if others and self._report >= 0 else set()
+        return [each for each in others if each not in waiting]
+
+
+def _above() -> set[int]:
+    """Our parent, its parent, and so on."""
+    found: set[int] = set()
+    pid = os.getppid()
+    while pid > 1 and len(found) < 16:
+        found.add(pid)
+        parent, _ = _asked(["ps", "-o", "ppid=", "-p", str(pid)])
+        pid = int(parent) if parent.isdigit() else 0
+    return found
 
 
 def _others_in_contract() -> list[int]:
