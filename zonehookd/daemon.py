@@ -20,6 +20,7 @@ from zonehookd import log, metrics
 from zonehookd.answers import Answers, Condition
 from zonehookd.bus.announcements import DaemonData
 from zonehookd.bus.control import ControlServer
+from zonehookd.bus.doorstep import Doorstep
 from zonehookd.bus.messages import ReloadReply
 from zonehookd.bus.publisher import HEARD_BY, Publisher
 from zonehookd.bus.remote import Remote
@@ -172,9 +173,9 @@ class Daemon:
         trials = TrialAnswers(self._dispatcher, self._workers, self._look, lambda: self._in_force.config.plugins)
         asked = (answers, tracing, more, guarding, routes, self._publisher, self._gate, self._hooked, plugins, trials)
         handlers = {verb: handler for each in asked for verb, handler in each.handlers().items()}
-        self._control = _bound(
-            lambda: ControlServer(self._context, config.paths.run / "control.sock", handlers), config.paths.run
-        )
+        control = config.paths.run / "control.sock"
+        self._control = _bound(lambda: ControlServer(self._context, control, handlers), config.paths.run)
+        self._doors = Doorstep((self._control, self._publisher, self._gate.door), self._workers.open_folders, self._log)
 
     def _tools_of_workers(self, config: Config) -> WorkerTools:
         def changed(kind: str, plugin: str) -> None:
@@ -244,8 +245,8 @@ class Daemon:
             )
         try:
             async with asyncio.TaskGroup() as tasks:
-                aside = [tasks.create_task(self._control.run()), tasks.create_task(self._publisher.run())]
-                aside += [tasks.create_task(self._guard.run())]
+                asked = (self._control, self._publisher, self._guard, self._doors)
+                aside = [tasks.create_task(each.run()) for each in asked]
                 await self._patiently(self._learn_dialect)
                 aside += [tasks.create_task(self._source(source)) for source in self._sources]
                 await self._subscribed()
@@ -273,8 +274,7 @@ class Daemon:
             self._control.close()
             self._publisher.close()
             self._context.term()
-            for name in ("control.sock", "events.sock"):  # a file that nobody answers makes askers wait
-                (self._in_force.config.paths.run / name).unlink(missing_ok=True)
+            self._doors.close()
             self._store.close()
             self._audit.close()
             os.close(self._lock)

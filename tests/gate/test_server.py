@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import shutil
 import socket
 import stat
 import time
@@ -54,7 +55,7 @@ class Served:
     def play(self, scene: Scene) -> None:
         async def run() -> None:
             heard = lambda word, answer, code, seconds: self.answered.append((word, answer, code))  # noqa: E731
-            gate = GateServer(self.rig.socket, self.keeper, heard)
+            gate = self.gate = GateServer(self.rig.socket, self.keeper, heard)
             serving = asyncio.create_task(gate.run())
             await asyncio.sleep(0)
             async with asyncio.timeout(30):
@@ -225,6 +226,24 @@ def test_a_socket_that_a_killed_daemon_left_is_replaced(served: Served) -> None:
 
     served.play(scene)
     assert served.answered
+
+
+@pytest.mark.parametrize("what", ["file", "folder"])
+def test_a_socket_that_somebody_removed_is_made_anew(served: Served, what: str) -> None:
+    async def scene(served: Served) -> None:
+        for _ in range(3):
+            with pytest.raises(OSError, match="in use"):
+                served.gate.bind()
+            shutil.rmtree(served.rig.run) if what == "folder" else served.rig.socket.unlink()
+            assert (await served.ready()).status == 0
+            served.rig.run.mkdir(mode=0o700, exist_ok=True)
+            served.gate.bind()
+            assert (await served.ready()).status == 0
+            assert stat.S_IMODE(served.rig.socket.stat().st_mode) == 0o600
+
+    served.play(scene)
+    assert served.answered == [("ready", "allow", "fine")] * 3
+    assert [each[3] for each in served.rig.alone()] == ["no-socket"] * 3
 
 
 def test_before_it_listens_the_gate_is_told_so_at_once(rig: Rig) -> None:

@@ -28,8 +28,13 @@ class ControlServer:
         self._socket = context.socket(zmq.ROUTER)
         self._socket.setsockopt(zmq.LINGER, 500)
         self._socket.setsockopt(zmq.MAXMSGSIZE, _REQUEST_MAX_BYTES)
-        self._socket.bind(f"ipc://{path}")
-        path.chmod(0o600)
+        self.path = path
+        self.bind()
+
+    def bind(self) -> None:
+        """Makes the socket file; who is connected by a former one stays so. Raises zmq.ZMQError, OSError."""
+        self._socket.bind(f"ipc://{self.path}")
+        self.path.chmod(0o600)
 
     def close(self) -> None:
         self._socket.close()

@@ -61,9 +61,14 @@ class Publisher:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._soon: asyncio.TimerHandle | None = None
         self._local = Outlet(zmq.Context.shadow(context.underlying), queue, self._joined)
-        self._local.socket.bind(f"ipc://{path}")
-        path.chmod(0o600)
+        self.path = path
+        self.bind()
         self._remote = remote
+
+    def bind(self) -> None:
+        """Makes the socket file; who subscribed by a former one stays so. Raises zmq.ZMQError, OSError."""
+        self._local.socket.bind(f"ipc://{self.path}")
+        self.path.chmod(0o600)
 
     async def run(self) -> None:
         """The pulse, and the doors: nobody is served over TCP before this runs."""

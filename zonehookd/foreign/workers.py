@@ -60,18 +60,18 @@ class ForeignWorkers:
 
     def begin(self) -> None:
         """Raises OSError when there is no place for sockets."""
-        self._tools.folder.mkdir(mode=0o700, exist_ok=True)
+        self.open_folders()
         for left in self._tools.folder.glob("*.sock"):  # of a daemon that was killed
             left.unlink(missing_ok=True)
-        self._open_folders()
         self._running = True
         for each in (*self._all.values(), *self._hooks.values()):
             each.begin()
         self._keep(self._watch_memory())
 
-    def _open_folders(self) -> None:
-        """A worker with a user of its own passes through to its socket, and sees no other there; each socket is its
-        owner's alone."""
+    def open_folders(self) -> None:
+        """They are there, and a worker with a user of its own passes through to its socket, and sees no other there;
+        each socket is its owner's alone. Raises OSError."""
+        self._tools.folder.mkdir(mode=0o700, exist_ok=True)
         others = any(each.spec.run.user for each in (*self._all.values(), *self._hooks.values()))
         closed, open_ = 0o700, 0o711
         for folder in (self._tools.folder.parent, self._tools.folder):
@@ -118,7 +118,7 @@ class ForeignWorkers:
                 task.add_done_callback(self._replacing.discard)
         self._all = {name: self._all[name] for name in wanted}
         if self._running:
-            self._open_folders()
+            self.open_folders()
 
     def _dismiss(self, one: Supervised) -> None:
         async def dismiss() -> None:
@@ -191,7 +191,7 @@ class ForeignWorkers:
             else:
                 self._keep(self._replace(one, spec))
         if self._running:
-            self._open_folders()
+            self.open_folders()
 
     def hook(self, name: str) -> Supervised | None:
         return self._hooks.get(name)

@@ -68,7 +68,7 @@ class Gate:
         self._program = Program(tools.state, tools.commands)
         self._program_fault = ""
         self.without = 0  # brands that should have the gate and have not, at the last check
-        self._server = GateServer(tools.run / "gate.sock", self, tools.answered)
+        self.door = self._server = GateServer(tools.run / "gate.sock", self, tools.answered)
 
     async def run(self) -> None:
         """Until cancelled."""

@@ -56,42 +56,70 @@ class GateServer:
     """Owns the socket at `path` (0600) from the moment it is made. Raises OSError then."""
 
     def __init__(self, path: Path, doorkeeper: Doorkeeper, answered: Answered) -> None:
-        self._path = path
+        self.path = path
         self._doorkeeper = doorkeeper
         self._answered = answered
         self._slots = asyncio.Semaphore(_TOGETHER_MAX)
         self._log = log.get()
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        path.unlink(missing_ok=True)  # of a daemon that was killed
+        self._anew = asyncio.Event()
+        self._sockets: list[socket.socket] = []
+        self._hears = False
+        self.bind()
+
+    def bind(self) -> None:
+        """Makes the socket file, which must not be there. Raises OSError."""
+        listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
-            path.unlink(missing_ok=True)  # of a daemon that was killed
-            self._socket.bind(str(path))
-            path.chmod(0o600)
-            self._socket.setblocking(False)
+            listening.bind(str(self.path))
+            self.path.chmod(0o600)
+            listening.setblocking(False)
+            if self._hears:
+                listening.listen(_QUEUE)
         except OSError:
-            self._socket.close()
+            listening.close()
             raise
+        self._sockets.append(listening)
+        self._anew.set()
 
     async def run(self) -> None:
         """Until cancelled. Nobody is heard before: the gate is told so at once, and decides alone."""
-        self._socket.listen(_QUEUE)
-        loop = asyncio.get_running_loop()
+        self._hears = True
+        self._sockets[-1].listen(_QUEUE)
         async with asyncio.TaskGroup() as tasks:
             while True:
-                await self._slots.acquire()
-                try:
-                    connection, _ = await loop.sock_accept(self._socket)
-                except OSError as problem:  # no descriptor left: others will give theirs back
-                    self._slots.release()
-                    self._log.error("cannot take a question of the gate", error=str(problem))
-                    await asyncio.sleep(0.1)
-                    continue
-                tasks.create_task(self._serve(connection))
+                self._anew.clear()
+                serving = self._sockets[-1]
+                accepting = tasks.create_task(self._accept(serving, tasks))
+                await self._anew.wait()
+                accepting.cancel()
+                await asyncio.wait([accepting])
+                await asyncio.sleep(0)  # the loop has let go of it
+                self._sockets.remove(serving)
+                serving.close()
+
+    async def _accept(self, listening: socket.socket, tasks: asyncio.TaskGroup) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            await self._slots.acquire()
+            try:
+                connection, _ = await loop.sock_accept(listening)
+            except OSError as problem:  # no descriptor left: others will give theirs back
+                self._slots.release()
+                self._log.error("cannot take a question of the gate", error=str(problem))
+                await asyncio.sleep(0.1)
+                continue
+            except BaseException:
+                self._slots.release()
+                raise
+            tasks.create_task(self._serve(connection))
 
     def close(self) -> None:
         """Whoever asks from now on decides alone, at once."""
-        self._socket.close()
+        for each in self._sockets:
+            each.close()
         with contextlib.suppress(OSError):
-            self._path.unlink(missing_ok=True)
+            self.path.unlink(missing_ok=True)
 
     async def _serve(self, connection: socket.socket) -> None:
         try:

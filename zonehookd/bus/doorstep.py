@@ -1,0 +1,72 @@
+"""The socket files in the run folder, looked at now and then: one that is gone is made anew.
+
+Whoever removes a file, or the folder, under a running daemon cuts off all who come from then on; who is connected goes
+on. What somebody else has put in a file's place is left alone: two who take it from each other would serve nobody.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import zmq
+
+_EVERY_S = 10.0
+
+
+class Door(Protocol):
+    """`bind` makes the socket file, 0600. Raises OSError, zmq.ZMQError."""
+
+    path: Path
+
+    def bind(self) -> None: ...
+
+
+class Doorstep:
+    """All doors are in one folder; `folder_anew` is called when that had to be made. `log`: structlog's."""
+
+    def __init__(self, doors: Sequence[Door], folder_anew: Callable[[], None], log: Any) -> None:
+        self._doors = doors
+        self._folder = doors[0].path.parent
+        self._folder_anew = folder_anew
+        self._log = log
+        self._said: dict[Path, str] = {}
+
+    async def run(self) -> None:
+        while True:
+            await asyncio.sleep(_EVERY_S)
+            self.look()
+
+    def look(self) -> None:
+        if self._worked(self._folder, self._make_folder):
+            for door in self._doors:
+                self._worked(door.path, door.bind)
+
+    def close(self) -> None:
+        """A file that nobody answers makes askers wait."""
+        for door in self._doors:
+            with contextlib.suppress(OSError):
+                door.path.unlink(missing_ok=True)
+
+    def _make_folder(self) -> None:
+        self._folder.mkdir(mode=0o700, parents=True)
+        self._folder_anew()
+
+    def _worked(self, path: Path, make: Callable[[], None]) -> bool:
+        """Whether it is there now. What cannot be seen is not taken for gone."""
+        try:
+            try:
+                path.lstat()
+            except FileNotFoundError:
+                make()
+                self._log.warning("removed under us, and made anew", path=str(path))
+        except (OSError, zmq.ZMQError) as problem:
+            if self._said.get(path) != str(problem):
+                self._log.error("nobody can ask there", path=str(path), error=str(problem))
+            self._said[path] = str(problem)
+            return False
+        self._said.pop(path, None)
+        return True
