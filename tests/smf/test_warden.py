@@ -238,6 +238,14 @@ def test_a_run_folder_that_others_may_enter_is_refused(play: Play, mode: int) ->
     assert "is not a folder that is ours alone" in play.said()
 
 
+def test_a_run_folder_that_a_daemon_has_opened_for_its_plugins_is_closed_again(play: Play) -> None:
+    """What a plugin with a user of its own needs is no reason for maintenance at the next start."""
+    play.run.mkdir(mode=0o700)
+    play.run.chmod(0o711)
+    assert play.start() == 0
+    assert play.run.stat().st_mode & 0o777 == 0o700
+
+
 def test_a_run_folder_that_is_a_link_is_refused(play: Play, tmp_path: Path) -> None:
     (tmp_path / "elsewhere").mkdir(mode=0o700)
     play.run.symlink_to("elsewhere")

@@ -26,10 +26,14 @@ class Folder:
         self.socket = path / "warden.sock"
 
     def prepare(self) -> None:
-        """Raises OSError when it cannot be made, or could be another's."""
+        """Raises OSError when it cannot be made, or could be another's. A daemon whose plugins have users of their own
+        opens it (0711, foreign/workers.py), and leaves it like that: it is closed again."""
         self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
         found = self.path.lstat()
-        if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o077:
+        ours = stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid()
+        if ours and found.st_mode & 0o777 == 0o711:
+            self.path.chmod(0o700)
+        elif not ours or found.st_mode & 0o077:
             raise PermissionError(f"{self.path} is not a folder that is ours alone (mode 0700)")
 
     def lock(self, patience_s: float = 0.0) -> int | None:
