@@ -163,7 +163,8 @@ class Daemon:
             self._dispatcher, self._look, self._host, config.paths.state, config.paths.run,
             lambda: self._in_force.config.guard.boot, self._guard.check, draining.before_halt,
             self._metrics.gate_answered, self._metrics.gate_alone,
-            lambda: not self._condition.hears(ZoneChannel.name), hooks=self._hooked.asked,
+            lambda: not self._condition.hears(ZoneChannel.name),
+            hooks=self._hooked.asked, stopping=self._guard.zones_are_stopping,
         )  # fmt: skip
         self._gate = _bound(lambda: Gate(gate), config.paths.run)
         self._condition.without_gate = self._gate.missing

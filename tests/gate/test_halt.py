@@ -25,8 +25,10 @@ PERMITTED = Verdict("web1", "halt", True, "permitted", "halt of zone web1 is per
 DENIED = Verdict("web1", "halt", False, "dependents", "halt of gateway zone web1 is refused: zones depend on it")
 
 
-def asked(root: Path, verdict: Verdict, drain: Drain, operation: Operation = "halt", judging_s: float = 0.0) -> Word:
-    """What the gate is told, by a daemon's gate with this guard and these routes."""
+def asked(
+    root: Path, verdict: Verdict, drain: Drain, operation: Operation = "halt", judging_s: float = 0.0, **more: Any
+) -> Word:
+    """What the gate is told, by a daemon's gate with this guard and these routes. `more`: of its Tools."""
     (root / "host").mkdir()
     (root / "run").mkdir()
     (root / "brands").mkdir()
@@ -43,7 +45,7 @@ def asked(root: Path, verdict: Verdict, drain: Drain, operation: Operation = "ha
         ignore: Any = lambda *each: None  # noqa: E731
         tools = Tools(
             dispatcher, ours._look, ours.commands, root, root / "run", lambda: "allow", judge, drain, ignore, ignore,
-            lambda: False, root / "brands",
+            lambda: False, root / "brands", **more,
         )  # fmt: skip
         gate = Gate(tools)
         try:
@@ -92,6 +94,26 @@ def test_a_halt_that_is_refused_drains_nobody(tmp_path: Path) -> None:
 def test_an_uninstall_drains_nobody(tmp_path: Path) -> None:
     routes = Routes()
     assert asked(tmp_path, FREE, routes.drain, "uninstall").code == "not-guarded" and not routes.limits_s
+
+
+@pytest.mark.parametrize("operation", ["halt", "uninstall"])
+@pytest.mark.parametrize("stopping", [True, False])
+def test_what_hooks_refuse_is_halted_where_the_host_stops_its_zones(
+    tmp_path: Path, operation: Operation, stopping: bool
+) -> None:
+    """svc:/system/zones halts whom `zoneadm shutdown` did not stop, and waits for nobody (zones sheet 3.11)."""
+
+    async def hooks(zone: str, moment: str, limit_s: float) -> Word:
+        return Word(False, "hook-refused", ("zonehookd: no",))
+
+    async def stops() -> bool:
+        return stopping
+
+    routes = Routes()
+    word = asked(tmp_path, FREE, routes.drain, operation, hooks=hooks, stopping=stops)
+    assert word.allowed is (stopping and operation == "halt")
+    assert word.lines[0] == "zonehookd: no" and len(word.lines) == (2 if word.allowed else 1)
+    assert word.code == ("drained" if word.allowed else "hook-refused") and bool(routes.limits_s) is word.allowed
 
 
 def test_the_guards_own_time_is_part_of_it(tmp_path: Path) -> None:

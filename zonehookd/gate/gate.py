@@ -35,12 +35,17 @@ async def _nobody(zone: str, moment: str, limit_s: float) -> Word | None:
     return None
 
 
+async def _stays() -> bool:
+    return False
+
+
 @dataclass(frozen=True, slots=True)
 class Tools:
     """What of the daemon the gate needs. `state`, `run`: [paths]; `boot`: [guard] boot; `judge`: the guard;
     `drain`: before a zone is halted, within seconds: the code of what came of it, nothing for a zone without routes;
     `answered`: what was said to the gate; `alone`: word and answer of each decision it took without us; `deaf`: the
-    kernel's channel is not to be had, so what hooks tell is news; `hooks`: what hooks.d says, within seconds."""
+    kernel's channel is not to be had, so what hooks tell is news; `hooks`: what hooks.d says, within seconds;
+    `stopping`: the host stops its zones, or cannot say."""
 
     dispatcher: Dispatcher
     make_look: Callable[[], Look]
@@ -55,6 +60,7 @@ class Tools:
     deaf: Callable[[], bool]
     brands: Path = BRANDS
     hooks: Hooks = _nobody
+    stopping: Callable[[], Awaitable[bool]] = _stays
 
 
 class Gate:
@@ -107,10 +113,18 @@ class Gate:
     async def may(self, zone: str, operation: Operation) -> Word:
         began = time.monotonic()
         verdict = await self._tools.judge(zone, operation)
+        others = len({each.zone for each in verdict.dependents})
+        if not verdict.allowed:
+            self._log.warning("refused", zone=zone, operation=operation, code=verdict.code, dependents=others)
+        elif verdict.code == "permitted":
+            self._log.warning("let go with leave", zone=zone, operation=operation, dependents=others)
         drained, hooks = "", None
         if verdict.allowed:
             moment: Literal["before-stop", "before-delete"] = "before-stop" if operation == "halt" else "before-delete"
             hooks = await self._tools.hooks(zone, moment, _HOOKS_MAX_S - (time.monotonic() - began))
+            if operation == "halt" and hooks is not None and not hooks.allowed and await self._tools.stopping():
+                # whom `zoneadm shutdown` did not stop is halted in the end (zones sheet 3.11, 5.4: never veto halts)
+                hooks = Word(True, hooks.code, (*hooks.lines, "zonehookd: it is halted: the host stops its zones"))
         if operation == "halt" and verdict.allowed and (hooks is None or hooks.allowed):
             drained = await self._drained(zone, _DRAIN_MAX_S - (time.monotonic() - began))
         if verdict.code in ("not-guarded", "no-dependents"):  # nothing to say: zoneadm would say it in the zone's name

@@ -103,7 +103,7 @@ class Guard:
         allowed = self._without_a_look(gateway, operation)
         if allowed is not None:
             return replace(allowed, zone=zone)
-        if operation == "halt" and await self._zones_are_stopping():
+        if operation == "halt" and await self.zones_are_stopping():
             return Verdict(zone, operation, True, "not-guarded", f"the host stops its zones, {zone} with them")
         taken, found = await self.who(gateway)
         found = tuple(each for each in found if each.zone != zone)
@@ -178,7 +178,7 @@ class Guard:
         etherstubs = {network.link for network in site.networks.values() if network.internal}
         return await on_links(look, site.zones, site.holders, etherstubs)
 
-    async def _zones_are_stopping(self) -> bool:
+    async def zones_are_stopping(self) -> bool:
         """The host goes down, or cannot say: then nothing may be held up (zones sheet 3.11, trap 28)."""
         try:
             services = await self._tools.make_look().ask(smf.services(GLOBAL, [ZONES_SERVICE]))
