@@ -70,6 +70,7 @@ def _built() -> Iterator[tuple[str, Command]]:
         yield "dladm.vnics", dladm.vnics(dialect)
         yield "dladm.vnic", dladm.vnic("web1_0", dialect)
     yield "dladm.protections", dladm.protections()
+    yield "dladm.protection", dladm.protection("web1_0")
     yield "dladm.create_etherstub", dladm.create_etherstub("web0", why=why)
     yield "dladm.delete_etherstub", dladm.delete_etherstub("web0", ours=_MINE, why=why)
     for vlan in (0, 7):

@@ -6,17 +6,37 @@ import asyncio
 from collections.abc import Collection
 from typing import Any
 
-from paper import Engine
+from paper import Engine, PaperCommands, T
 
 from zonehookd.config import GuardSection
 from zonehookd.engine.survey import Survey
+from zonehookd.errors import CommandTimedOut
 from zonehookd.guard.answers import GuardAnswers
 from zonehookd.guard.guard import Guard, Tools
+from zonehookd.host.process import Finished
+from zonehookd.model.command import Change, Query
 from zonehookd.model.event import Event
 from zonehookd.model.gateway import Declaration
 from zonehookd.model.guard import Verdict
 from zonehookd.model.outcome import Outcome, Result
 from zonehookd.model.subject import Subject
+
+
+class Silent(PaperCommands):
+    """One command hangs, until it is killed at its time limit."""
+
+    silent: tuple[str, ...] = ()
+
+    async def run(self, query_or_change: Query[T] | Change, *, why: str, subject: Subject | None) -> Finished:
+        if query_or_change.argv[: len(self.silent)] == self.silent:
+            raise CommandTimedOut(query_or_change.argv, "was killed after 30 s")
+        return await super().run(query_or_change, why=why, subject=subject)
+
+
+def silence(ours: Engine, *command: str) -> None:
+    """From now on; `ours.commands` as it was before makes it answer again."""
+    ours.commands = commands = Silent(ours.world)
+    commands.silent = command
 
 
 class Guarded:

@@ -34,7 +34,6 @@ from zonehookd.engine.listeners import Listener
 from zonehookd.engine.look import Look
 from zonehookd.engine.reclaim import reclaim
 from zonehookd.engine.reconciler import Reconciler
-from zonehookd.engine.site import Site
 from zonehookd.engine.survey import Survey
 from zonehookd.engine.timing import Timing
 from zonehookd.errors import CannotObserve, ConfigError, ZonehookError
@@ -366,11 +365,11 @@ class Daemon:
         with contextlib.suppress(ZonehookError):  # it has been logged, and status says it
             await self._reload_now()
 
-    def reload(self, site: Site | None = None) -> ReloadReply:
+    async def reload(self) -> ReloadReply:
         """As `InForce.reload`; then whoever started us is told that we are ready again."""
         self._supervisor.reloading()
         try:
-            return self._in_force.reload(site)
+            return await self._in_force.reload()
         finally:
             self._reopen()
             if self._condition.ready:
@@ -388,8 +387,8 @@ class Daemon:
         self._lines.lost(gateways)
 
     async def _reload_now(self) -> ReloadReply:
-        """`reload`, by who is attached at this moment; then what became of plugins in workers."""
-        reply = self.reload(await self._in_force.site_now())
+        """`reload`; then what became of plugins in workers."""
+        reply = await self.reload()
         await self._workers.decided(_PLUGINS_S)
         return reply.model_copy(update={"not_well": self._workers.trouble()})
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import time
 from collections.abc import Callable
@@ -15,9 +16,9 @@ from zonehookd.engine.abroad import ForeignPlans
 from zonehookd.engine.dispatcher import Dispatcher
 from zonehookd.engine.look import Look
 from zonehookd.engine.reconciler import Reconciler
-from zonehookd.engine.site import Site
 from zonehookd.errors import CannotObserve, ConfigError, ZonehookError
 from zonehookd.guard import declared as declared_before
+from zonehookd.guard.cuts import Links
 from zonehookd.host.doors import Files
 from zonehookd.metrics import Metrics
 from zonehookd.model.gateway import Declaration
@@ -45,6 +46,7 @@ class InForce:
         self.takes: Callable[[Checked], None] = lambda checked: None  # is told of what is taken, before anybody looks
         self.elsewhere: ForeignPlans | None = None  # who asks plugins in workers
         self._file = file
+        self._alone = asyncio.Lock()
         self._dispatcher = dispatcher
         self._make_look = make_look
         self._files = files
@@ -62,14 +64,17 @@ class InForce:
             self._keep()
             return
         config, before = last
-        taken = await self._dispatcher.survey.take(self._make_look(), before, time.monotonic())
-        try:
-            declared_before.refuse_cuts(before, self.config, self.declared, taken.site, self._store)
-        except ConfigError as problem:
-            self._log.error("configuration refused, the one before stays", error=str(problem))
-            self._condition.config_error = str(problem)
-            self._metrics.config_refused()
-            self.config, self.declared = config, before
+        if before != self.declared:
+            look = self._make_look()
+            site = (await self._dispatcher.survey.take(look, before, time.monotonic())).site
+            links = await declared_before.links(look, site)
+            try:
+                declared_before.refuse_cuts(before, self.config, self.declared, site, links, self._store)
+            except ConfigError as problem:
+                self._log.error("configuration refused, the one before stays", error=str(problem))
+                self._condition.config_error = str(problem)
+                self._metrics.config_refused()
+                self.config, self.declared = config, before
         self._keep()
 
     def _keep(self) -> None:
@@ -78,13 +83,13 @@ class InForce:
         except OSError as problem:
             self._log.error("declaration not kept: a start will not know what it cuts off", error=str(problem))
 
-    def reload(self, site: Site | None = None) -> ReloadReply:
-        """Networks, plugins and their options, and the log level change. Raises what is wrong: the old stay then.
-        `site`: as zones are attached; by the last look unless told."""
+    async def reload(self) -> ReloadReply:
+        """Networks, plugins and their options, and the log level change. Raises what is wrong: the old stay then."""
         try:
-            checked = check(self._file)
-            self._refuse_cuts(checked, site or self._dispatcher.survey.site)
-            return self._take(checked)
+            async with self._alone:  # else who read the file first might be the last to take it
+                checked = check(self._file)
+                await self._refuse_cuts(checked)
+                return self._take(checked)
         except ZonehookError as problem:
             self._log.error("configuration refused, the old one stays", error=str(problem))
             self._condition.config_error = str(problem)
@@ -94,19 +99,19 @@ class InForce:
     async def edited(self) -> Declaration:
         """The declaration as the file is now. Raises ConfigError, also when `reload` would refuse it."""
         checked = check(self._file)
-        self._refuse_cuts(checked, await self.site_now())
+        await self._refuse_cuts(checked)
         return checked.declared
 
-    async def site_now(self) -> Site | None:
-        """None before the first look: everything is still to be seen, also by whoever cannot wait for it."""
-        last = self._dispatcher.survey.site
-        if last is not None:
+    async def _refuse_cuts(self, checked: Checked) -> None:
+        """By who is attached at this moment; by the last look where that cannot be seen. Before the first look
+        everything is still to be seen, also by whoever cannot wait for it."""
+        site, links = self._dispatcher.survey.site, Links()
+        if site is not None and checked.declared != self.declared:
+            look = self._make_look()
             with contextlib.suppress(CannotObserve):
-                return (await self._dispatcher.survey.take(self._make_look(), self.declared, time.monotonic())).site
-        return last
-
-    def _refuse_cuts(self, checked: Checked, site: Site | None) -> None:
-        declared_before.refuse_cuts(self.declared, checked.config, checked.declared, site, self._store)
+                site = (await self._dispatcher.survey.take(look, self.declared, time.monotonic())).site
+            links = await declared_before.links(look, site)
+        declared_before.refuse_cuts(self.declared, checked.config, checked.declared, site, links, self._store)
 
     def _take(self, checked: Checked) -> ReloadReply:
         config, declared, plugins = checked.config, checked.declared, checked.plugins

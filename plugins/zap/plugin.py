@@ -15,7 +15,7 @@ from pydantic import Field
 
 from zonehookd.illumos import zap
 from zonehookd.model import subject
-from zonehookd.model.record import PERMIT
+from zonehookd.model.record import PERMIT, permitted
 from zonehookd.plugin import (
     GLOBAL,
     CannotObserve,
@@ -71,7 +71,8 @@ class Zap(GatewayPlugin[Seen]):
         record = next(iter(host.recall(gateway.subject)), None)
         paths = {self._file(gateway.name), *([Path(record.facts["path"])] if record is not None else [])}
         permit = host.recall_one(PERMIT, gateway.name)
-        permitted_s = max(0.0, float(permit.facts["until"]) - time.time()) if permit is not None else 0.0
+        now_s = time.time()
+        permitted_s = float(permit.facts["until"]) - now_s if permit is not None and permitted(permit, now_s) else 0.0
         try:
             there = host.stamp(self.options.folder) is not None
             files = {path: host.read_file(path) for path in paths} if there or record is not None else {}

@@ -11,7 +11,7 @@ from zonehookd.config import Config
 from zonehookd.declaration import declare
 from zonehookd.engine.attach import attach_zone
 from zonehookd.engine.site import Site, settle
-from zonehookd.guard.cuts import cuts
+from zonehookd.guard.cuts import Links, cuts
 from zonehookd.model.gateway import Declaration
 from zonehookd.model.zone import Nic, Zone, ZoneConfig, ZoneState
 
@@ -48,9 +48,9 @@ def site(*zones: Zone, by: Declaration = BEFORE) -> Site:
 
 
 def cut(
-    at: Site, after: Declaration, *permitted: str, before: Declaration = BEFORE
+    at: Site, after: Declaration, *permitted: str, before: Declaration = BEFORE, links: Links | None = None
 ) -> list[tuple[str, tuple[str, ...]]]:
-    return [(each.network, each.zones) for each in cuts(before, after, at, permitted)]
+    return [(each.network, each.zones) for each in cuts(before, after, at, permitted, links or Links())]
 
 
 ONE = site(zone("z", "10.99.0.200/24"))
@@ -142,8 +142,63 @@ def test_an_address_of_the_pool_is_not_taken_away_for_the_gateway() -> None:
     assert cut(pooled, declared(web={**WEB, "gateway": "10.99.0.3"})) == []
 
 
+OTHER = declared(web={**WEB, "etherstub": "other0"})
+
+
 def test_another_etherstub_moves_the_zones_with_it() -> None:
-    assert cut(ONE, declared(web={**WEB, "etherstub": "other0"})) == []
+    assert cut(ONE, OTHER) == []
+
+
+def test_another_etherstub_cuts_off_who_is_up_or_comes_up_without_its_gateway() -> None:
+    up = zone("y", "10.99.0.201/24", state=ZoneState.RUNNING)
+    (found,) = cuts(BEFORE, OTHER, site(zone("z", "10.99.0.200/24"), up))
+    assert str(found) == "network.web: its etherstub cannot become other0: zone y (10.99.0.201) would be cut off"
+    running = {each.name: each for each in (zone("edge", state=ZoneState.RUNNING), zone("z", "10.99.0.200/24"))}
+    at = settle(BEFORE, running, {name: attach_zone(each, BEFORE) for name, each in running.items()}, {}, {}, 0.0)
+    assert cut(at, OTHER) == [("web", ("z",))], "the gateway stays where it is until it has halted"
+    assert cut(at, OTHER, "web") == [] == cut(site(zone("x", "10.98.0.7/24", state=ZoneState.RUNNING)), OTHER)
+    wire = declared(web={"cidr": WEB["cidr"], "uplink": "net1"}, db=None)
+    assert ("web", ("y",)) in cut(site(up), wire), "nor is it moved to a wire"
+
+
+def test_the_host_as_gateway_never_halts() -> None:
+    tables: dict[str, Any] = {"web": {**WEB, "via": "global"}, "db": None}
+    host = {"global": {"outside": "wan"}}
+    before = declared(host, **tables)
+    member = zone("z", "10.99.0.200/24")
+    table = {"z": member, "global": Zone("global", ZoneState.RUNNING, 0)}
+    at = settle(before, table, {name: attach_zone(each, before) for name, each in table.items()}, {}, {}, 0.0)
+    after = declared(host, **{**tables, "web": {**tables["web"], "etherstub": "other0"}})
+    assert cut(at, after, before=before) == [("web", ("z",))]
+
+
+def test_who_is_there_by_a_link_alone() -> None:
+    """A VNIC on the etherstub, whatever the zone's configuration says of it."""
+    at = site(zone("odd", ""), zone("gone", "", zh_depends="no"))
+    links = Links({"web0": {"odd", "gone", "edge", "global", "never"}, "wan0": {"odd"}})
+    (found,) = cuts(BEFORE, declared(web=None), at, (), links)
+    assert str(found) == "network.web: it cannot be removed: zone odd (by its link) would be cut off"
+    alone = {"cidr": WEB["cidr"]}
+    two = {"edge": EDGE, "edge2": {"outside": "wan", "address": "192.0.2.11"}}
+    for after in (declared(web=alone), declared(two, web={**WEB, "via": "edge2"}), OTHER):
+        assert cut(at, after, links=links) == [("web", ("odd",))]
+    assert cut(at, declared(web=None), "web", links=links) == []
+    assert cut(at, declared(db=None), links=links) == [], "another network"
+    wider = declared(web={**WEB, "cidr": ["10.99.0.0/23", "fd00:99::/64"]})
+    assert cut(at, wider, links=links) == [], "what grows loses nobody"
+    (doubt,) = cuts(BEFORE, declared(web={**WEB, "cidr": "10.99.0.0/25"}), at, (), links)
+    assert "whether zone odd would be cut off is not known: its addresses are its own" in str(doubt)
+    both = site(zone("odd", ""), zone("z", "10.99.0.200/24"))
+    (found,) = cuts(BEFORE, declared(web=None), both, (), links)
+    assert found.zones == ("odd", "z") and "zone odd (by its link), zone z (10.99.0.200)" in str(found)
+
+
+def test_links_that_cannot_be_seen_are_in_the_way() -> None:
+    blind = Links(blind="dlmgmtd is not well")
+    (found,) = cuts(BEFORE, declared(web=None, db=DB), site(), (), blind)
+    assert "it cannot be removed: who has a link on web0 cannot be seen: dlmgmtd is not well" in str(found)
+    assert cut(site(), declared(new={"cidr": "10.97.0.0/24"}), links=blind) == [], "what takes nothing away is taken"
+    assert cut(site(), declared(web=None), "web", links=blind) == []
 
 
 def test_a_link_that_is_named_moves_with_nobody() -> None:
@@ -210,7 +265,7 @@ def test_a_zone_that_cannot_be_read_is_in_the_way() -> None:
         (found,) = cuts(BEFORE, after, at)
         assert "whether zone z would be cut off is not known: cannot read /etc/zones/z.xml" in str(found)
     assert cut(at, declared(web={**WEB, "cidr": ["10.99.0.0/23", "fd00:99::/64"]})) == [], "what grows loses nobody"
-    assert cut(at, declared(web={**WEB, "etherstub": "other0"})) == []
+    assert cut(at, OTHER) == [("web", ("z",))], "it may be up"
     assert cut(at, declared(web=None), "web") == []
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from pathlib import Path
 from typing import Any
@@ -10,12 +11,13 @@ import pytest
 from fixtures import Admin, Build
 from paper import Engine
 from paper_gateway import DB, EDGE, WAN, WEB, member, wish
-from paper_guard import Guarded
+from paper_guard import Guarded, silence
 
 from zonehookd.config import Config, load
 from zonehookd.declaration import declare
 from zonehookd.errors import ConfigError
-from zonehookd.guard.declared import NAME, keep, kept, refuse_cuts
+from zonehookd.guard.cuts import Links
+from zonehookd.guard.declared import NAME, keep, kept, links, refuse_cuts
 from zonehookd.host.local import LocalFiles
 
 FILES = LocalFiles()
@@ -98,12 +100,16 @@ def ours(admin: Admin, engine: Build) -> Engine:
     return built
 
 
+def seen(ours: Engine) -> Links:
+    return asyncio.run(links(ours._look(), ours.survey.site)) if ours.survey.site is not None else Links()
+
+
 def refused(ours: Engine, **networks: Any) -> str:
     """What is said to these networks; nothing when they are taken."""
     tables = {"wan": WAN, "web": WEB, "db": DB, **networks}
     after = config({"network": {name: table for name, table in tables.items() if table}, "gateway": {"edge": EDGE}})
     try:
-        refuse_cuts(ours.declared, after, declare(after), ours.survey.site, ours.store)
+        refuse_cuts(ours.declared, after, declare(after), ours.survey.site, seen(ours), ours.store)
     except ConfigError as problem:
         return str(problem)
     return ""
@@ -125,7 +131,7 @@ def test_the_file_is_named_that_declares_it(ours: Engine, tmp_path: Path) -> Non
     drop_in.write_text('[network.web]\ncidr = "10.99.0.0/25"\nvia = "edge"\n')
     after = load(main)
     with pytest.raises(ConfigError, match=f"^{drop_in}: network.web: its range cannot become"):
-        refuse_cuts(ours.declared, after, declare(after), ours.survey.site, ours.store)
+        refuse_cuts(ours.declared, after, declare(after), ours.survey.site, seen(ours), ours.store)
 
 
 def test_a_permit_lets_one_network_go_and_ends(ours: Engine) -> None:
@@ -157,11 +163,30 @@ def test_who_went_since_is_no_ghost(ours: Engine, admin: Admin) -> None:
     assert refused(ours, web=None, db=None) == ""
 
 
+def test_a_link_made_by_hand_is_in_the_way(ours: Engine, admin: Admin) -> None:
+    admin.delete("web1")
+    admin.zone("odd", "set physical=own0")
+    ours.look()
+    assert refused(ours, db=None) == ""
+    admin.do("dladm", "create-vnic", "-l", "db0", "own0")
+    assert "it cannot be removed: zone odd (by its link) would be cut off" in refused(ours, db=None)
+    assert refused(ours, web=None) == "", "that one is empty"
+    before = ours.commands
+    silence(ours, "dladm", "show-vnic")
+    assert "who has a link on db0 cannot be seen" in refused(ours, db=None)
+    ours.commands = before
+    admin.do("zonecfg", "-z", "odd", "remove net physical=own0")
+    ours.look()
+    assert refused(ours, db=None) == ""
+
+
 def test_a_zone_that_nobody_can_read_is_in_the_way(ours: Engine, admin: Admin) -> None:
     path = admin.world.path("/etc/zones/web1.xml")
     text = path.read_text()
     path.write_text("<zone")
     ours.look()
+    assert "zone web1 (by its link) would be cut off" in refused(ours, db=None)
+    admin.do("dladm", "delete-vnic", "web1_1")
     assert "whether zone web1 would be cut off is not known" in refused(ours, db=None)
     path.write_text(text.replace("zh.net1", "zh.depends"))
     ours.look()

@@ -11,12 +11,12 @@ import pytest
 from zonehookd.config import Config
 from zonehookd.declaration import declare
 from zonehookd.engine.attach import attach_zone
-from zonehookd.engine.dependents import dependents, permitted
+from zonehookd.engine.dependents import dependents
 from zonehookd.engine.site import Site, settle
 from zonehookd.errors import ConfigError
 from zonehookd.model import subject
 from zonehookd.model.gateway import Declaration
-from zonehookd.model.record import PERMIT, Record
+from zonehookd.model.record import PERMIT, Record, permitted
 from zonehookd.model.zone import Nic, Zone, ZoneConfig, ZoneState
 
 NETWORKS: dict[str, Any] = {
@@ -258,3 +258,5 @@ def test_ten_thousand_are_found_at_once() -> None:
 def test_a_permit_is_valid_to_the_second_it_names() -> None:
     permit = Record(PERMIT, "edge", subject.gateway("edge"), "guard", {"until": "1000", "reason": "x", "cut": ""})
     assert permitted(permit, 999.9) and not permitted(permit, 1000.0) and not permitted(None, 0.0)
+    day_s = 86_400.0
+    assert permitted(permit, 1000.0 - day_s) and not permitted(permit, 990.0 - day_s), "no permit is for longer"

@@ -12,8 +12,10 @@ from paper_gateway import member
 from paper_guard import FREE, Guarded, asked
 
 from zonehookd.bus.messages import GuardReply, GuardStatusReply, PermitReply, Request
+from zonehookd.engine.survey import Survey
 from zonehookd.errors import ZonehookError
 from zonehookd.guard.standing import NAME, Standing, read
+from zonehookd.model.guard import Dependent
 from zonehookd.model.record import KEPT, PERMIT, RESTORE
 
 
@@ -122,6 +124,82 @@ def test_it_is_had_back_when_somebody_asks_or_by_itself(guarded: Guarded, admin:
         asyncio.run(guarded.answers.restore(Request(verb="guard-restore", zone="edge")))
 
 
+def test_one_that_was_deleted_a_moment_ago_is_had_back_too(guarded: Guarded, admin: Admin) -> None:
+    """Whoever asks at once is not told that it is there, nor to delete it."""
+    member(admin, "web1", "web")
+    guarded.converge()
+    before = guarded.ours.survey._last
+    assert before is not None
+    guarded.ours.survey = Survey(guarded.ours.config.paths.zones, 0.3)
+    guarded.ours.survey.keep(before)
+    admin.do("zonecfg", "-z", "edge", "delete", "-F")
+    guarded.look()
+    assert guarded.ours.survey.undecided == {"edge"}
+    reply = asyncio.run(guarded.answers.restore(Request(verb="guard-restore", zone="edge")))
+    assert reply.model_dump()["state"] == "installed"
+
+
+def test_what_somebody_had_leave_to_delete_does_not_come_back_by_itself(guarded: Guarded, admin: Admin) -> None:
+    """He was slower than his leave."""
+    guarded.policy = guarded.policy.model_copy(update={"restore": "auto"})
+    member(admin, "web1", "web")
+    guarded.converge()
+    guarded.guard.grant("edge", 60.0, "replaced", ["web1"])
+    admin.do("zoneadm", "-z", "edge", "uninstall", "-F")
+    guarded.converge()
+    guarded.guard.grant("edge", -1.0, "replaced", ["web1"])
+    guarded.converge()
+    assert asked(guarded)[1] == "dependents", "it has run out"
+    admin.do("zonecfg", "-z", "edge", "delete", "-F")
+    guarded.converge()
+    assert guarded.lost[-1] == {"edge"} and guarded.ours.store.one(RESTORE, "edge") is None
+    reply = asyncio.run(guarded.answers.restore(Request(verb="guard-restore", zone="edge")))
+    assert reply.model_dump()["state"] == "configured", "but somebody may ask for it"
+    admin.do("zoneadm", "-z", "edge", "install")
+    guarded.converge()
+    assert guarded.ours.store.one(PERMIT, "edge") is None
+    admin.do("zonecfg", "-z", "edge", "delete", "-F")
+    guarded.converge()
+    assert guarded.ours.store.one(RESTORE, "edge") is not None, "that one nobody had leave to delete"
+
+
+def test_it_does_not_come_back_by_itself_for_ever(guarded: Guarded, admin: Admin) -> None:
+    guarded.policy = guarded.policy.model_copy(update={"restore": "auto"})
+    member(admin, "web1", "web")
+    guarded.converge()
+    came_back = 0
+    for _ in range(5):
+        admin.sh("zonecfg", "-z", "edge", "delete", "-F")
+        guarded.converge()
+        if guarded.ours.store.one(RESTORE, "edge") is None:
+            break
+        guarded.converge()
+        came_back += 1
+    assert came_back == 3 and guarded.lost[-1] == {"edge"}
+    reply = asyncio.run(guarded.answers.restore(Request(verb="guard-restore", zone="edge")))
+    assert reply.model_dump()["state"] == "installed"
+
+
+@pytest.mark.parametrize("text", ["<zone", None])
+def test_one_that_may_be_missed_is_kept(guarded: Guarded, admin: Admin, text: str | None) -> None:
+    """Nobody can read the only zone that may depend on it, and it has no link of ours: that is not nobody."""
+    admin.zone("odd", state="configured")
+    guarded.converge()
+    path = admin.world.path("/etc/zones/odd.xml")
+    whole = path.read_text()
+    path.unlink() if text is None else path.write_text(text)
+    guarded.look()
+    links = admin.links()
+    admin.do("zonecfg", "-z", "edge", "delete", "-F")
+    guarded.converge()
+    assert guarded.lost[-1] == {"edge"} and admin.links() == links
+    site = guarded.ours.survey.site
+    assert site is not None and "whether zone odd depends on it is not known: cannot read" in site.zones["edge"].trouble
+    path.write_text(whole)
+    guarded.converge()
+    assert guarded.lost[-1] == set() and held(admin) == [], "it does not, and nobody else does"
+
+
 # -- leave, and what is written down
 
 
@@ -146,6 +224,9 @@ def test_leave_is_given_with_a_reason_and_a_time(guarded: Guarded, admin: Admin)
     assert asked(guarded)[1] == "permitted"
     assert guarded.said == [("permit", "edge", "moving to edge2 (for 0 s)", {"web1"})]
     assert ask(for_s=5, zone=None, network="web").cuts_off == ["web1"]
+    admin.zone("odd", "set physical=own0")
+    admin.do("dladm", "create-vnic", "-l", "web0", "own0")
+    assert ask(for_s=5, zone=None, network="web").cuts_off == ["odd", "web1"], "by a link alone, seen just now"
 
 
 def test_who_asks_is_told_what_is_so(guarded: Guarded, admin: Admin) -> None:
@@ -187,6 +268,7 @@ def test_what_is_written_down_is_what_would_be_said(guarded: Guarded, admin: Adm
             verdict = guarded.check(name)
             assert known[name].lines == verdict.lines()[1:-1]
             assert known[name].count == len({each.zone for each in verdict.dependents})
+            assert known[name].dependents == verdict.dependents
         if not lose:
             admin.do("zonecfg", "-z", "inner", "delete", "-F")
 
@@ -198,7 +280,8 @@ def test_where_the_number_decides_links_made_by_hand_are_counted(guarded: Guarde
     assert written(guarded)["edge"].count == 0
     admin.do("dladm", "create-vnic", "-l", "web0", "own0")
     guarded.look()
-    assert written(guarded)["edge"] == Standing(1, 0, ("  network web: odd (installed)",))
+    odd = Dependent("web", "odd", "link", "installed")
+    assert written(guarded)["edge"] == Standing(1, 0, ("  network web: odd (installed)",), (odd,))
 
 
 def test_who_cannot_be_read_is_counted_where_nobody_else_is(guarded: Guarded, admin: Admin) -> None:

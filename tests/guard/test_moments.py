@@ -8,16 +8,13 @@ import pytest
 from fixtures import Admin
 from lab.faults import Fault
 from lab.world import Dialect
-from paper import PaperCommands, T
 from paper_gateway import member, wish
-from paper_guard import FREE, Guarded, asked
+from paper_guard import FREE, Guarded, asked, silence
 
+from zonehookd.bus.messages import Request
 from zonehookd.engine.survey import Survey
-from zonehookd.errors import CommandTimedOut, ZonehookError
+from zonehookd.errors import ZonehookError
 from zonehookd.guard.guard import Guard
-from zonehookd.host.process import Finished
-from zonehookd.model.command import Change, Query
-from zonehookd.model.subject import Subject
 
 NEVER_S = 3600.0
 
@@ -28,22 +25,6 @@ def doubts(guarded: Guarded) -> None:
     guarded.ours.survey = Survey(guarded.ours.config.paths.zones, NEVER_S)
     if site is not None:
         guarded.ours.survey.keep(site)
-
-
-class Silent(PaperCommands):
-    """One command hangs, until it is killed at its time limit."""
-
-    silent: tuple[str, ...] = ()
-
-    async def run(self, query_or_change: Query[T] | Change, *, why: str, subject: Subject | None) -> Finished:
-        if query_or_change.argv[: len(self.silent)] == self.silent:
-            raise CommandTimedOut(query_or_change.argv, "was killed after 30 s")
-        return await super().run(query_or_change, why=why, subject=subject)
-
-
-def silence(guarded: Guarded, *command: str) -> None:
-    guarded.ours.commands = commands = Silent(guarded.ours.world)
-    commands.silent = command
 
 
 # -- between two looks
@@ -122,6 +103,31 @@ def test_a_link_that_somebody_made_and_lent(guarded: Guarded, admin: Admin) -> N
     assert bool(walks) is (admin.world.dialect is Dialect.VANILLA), "on OmniOS show-vnic says it"
 
 
+def test_a_link_that_a_halted_zone_names_is_lent_to_another(guarded: Guarded, admin: Admin) -> None:
+    admin.zone("odd", "set physical=own0", extra=wish(0, "no").replace("zh.net0", "zh.depends"))
+    admin.zone("even")
+    admin.do("zoneadm", "-z", "even", "boot")
+    admin.do("dladm", "create-vnic", "-l", "web0", "own0")
+    assert asked(guarded) == asked(guarded, "halt") == FREE, "that one does not depend"
+    admin.do("dladm", "set-linkprop", "-t", "-p", "zone=even", "own0")
+    assert asked(guarded) == asked(guarded, "halt") == (False, "dependents", ["web/even"])
+    admin.do("zonecfg", "-z", "odd", "remove attr name=zh.depends")
+    assert asked(guarded)[0] is False
+    assert asked(guarded, "halt") == (False, "dependents", ["web/even"]), "who is halted loses nothing by a halt"
+    admin.do("dladm", "reset-linkprop", "-t", "-p", "zone", "own0")
+    assert asked(guarded, "halt") == FREE
+
+
+def test_that_nobody_is_there_costs_a_few_commands_more_at_most(guarded: Guarded, admin: Admin) -> None:
+    for number in range(20):
+        admin.zone(f"odd{number}", f"set physical=own{number}", extra=wish(0, "no").replace("zh.net0", "zh.depends"))
+        admin.do("dladm", "create-vnic", "-l", "web0", f"own{number}")
+    before = len(guarded.ours.commands.looks)
+    assert asked(guarded) == FREE
+    more = guarded.ours.commands.looks[before + 2 :]
+    assert [argv[:2] for argv in more] == [("dladm", "show-linkprop")] * (admin.world.dialect is Dialect.VANILLA)
+
+
 def test_an_answer_costs_two_commands_for_any_number_of_zones(guarded: Guarded, admin: Admin) -> None:
     for number in range(20):
         member(admin, f"web{number}", "web", state="configured")
@@ -131,7 +137,7 @@ def test_an_answer_costs_two_commands_for_any_number_of_zones(guarded: Guarded, 
     assert [argv[:2] for argv in guarded.ours.commands.looks[before:]] == [("zoneadm", "list"), ("dladm", "show-vnic")]
     changes = len(guarded.ours.commands.changes)
     assert asked(guarded, zone="web1") == (True, "not-guarded", [])
-    assert guarded.ours.commands.looks[before + 2 :] == [("zoneadm", "list", "-cp")], "is it a gateway renamed?"
+    assert guarded.ours.commands.looks[before + 2 :] == [], "whether it is a gateway renamed, the index says"
     assert len(guarded.ours.commands.changes) == changes
 
 
@@ -168,10 +174,15 @@ def test_the_gateways_own_file_says_nothing_of_others(guarded: Guarded, admin: A
 @pytest.mark.parametrize("command", [("zoneadm", "list"), ("dladm", "show-vnic")])
 def test_a_command_that_does_not_answer(guarded: Guarded, command: tuple[str, ...]) -> None:
     before = guarded.ours.commands
-    silence(guarded, *command)
+    silence(guarded.ours, *command)
     for operation, allowed in (("uninstall", False), ("delete", False), ("halt", True)):
         assert asked(guarded, operation) == (allowed, "cannot-look", [])
     assert "was killed after 30 s" in guarded.check("edge").text
+    assert asked(guarded, zone="web9") == (True, "not-guarded", []), "who is nobody's gateway is not held up by that"
+    reply = asyncio.run(guarded.answers.permit(Request(verb="guard-permit", zone="edge", for_s=60.0, reason="broken")))
+    assert "as last seen" in reply.text, "leave can be given all the same"
+    assert asked(guarded) == asked(guarded, "delete") == (True, "permitted", [])
+    guarded.guard.grant("edge", -1.0, "broken", [])
     guarded.ours.commands = before
     assert asked(guarded) == FREE, "it answers again"
 
@@ -192,7 +203,7 @@ def test_a_host_that_goes_down_is_not_held_up(guarded: Guarded, admin: Admin) ->
     admin.do("zoneadm", "-z", "web1", "boot")
     assert asked(guarded, "halt") == (False, "dependents", ["web/web1"])
     before = guarded.ours.commands
-    silence(guarded, "svcs")
+    silence(guarded.ours, "svcs")
     assert asked(guarded, "halt") == (True, "not-guarded", []), "it cannot say whether it goes down"
     guarded.ours.commands = before
     admin.do("svcadm", "disable", "-t", "svc:/system/zones:default")

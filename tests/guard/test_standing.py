@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from zonehookd.guard.replies import verdict_reply
 from zonehookd.guard.standing import Known, Standing, alone, read, standing, written
-from zonehookd.model.guard import Dependent
+from zonehookd.model.guard import Dependent, Verdict
 
 NOW_S = 1_000_000.0
 HEAD = "zonehookd 1\n"
@@ -48,7 +49,9 @@ def test_what_is_written_is_read() -> None:
             "  network deep, through zone inner: db1 (running)",
             "  network web: old (installed)",
         ),
+        found,
     ), "a zone on two networks is counted once"
+    assert one.left_out == 0
 
 
 def test_zones_that_may_depend_count_where_nobody_is_known_to() -> None:
@@ -85,7 +88,25 @@ def test_a_thousand_gateways_are_read_whole(tmp_path: Path) -> None:
     gateways = {f"g{n:04}": standing(many(500, networks=30), 0.0) for n in range(1000)}
     text = written(Known("block", "allow", gateways))
     assert len(text) < 4 << 20, "what is written can be read"
-    assert known(tmp_path, text).gateways == gateways
+    read_back = known(tmp_path, text).gateways
+    assert {name: (each.count, each.lines) for name, each in read_back.items()} == {
+        name: (each.count, each.lines) for name, each in gateways.items()
+    }
+    assert read_back["g0000"].dependents == gateways["g0000"].dependents
+    assert read_back["g0999"].left_out == 500, "there was no more room"
+    assert sum(len(each.dependents) for each in read_back.values()) > 10_000
+
+
+def test_ten_thousand_dependents_are_a_page_of_text(tmp_path: Path) -> None:
+    """All that zoneadmd passes on, the way out included (zones sheet 5.5)."""
+    text, hint = "halt of gateway zone edge is refused: zones depend on it", "move or delete them first; or WHY"
+    zones = (f"{n:05}" + "z" * 58 for n in range(10_000))
+    longest = tuple(Dependent(f"{'n' * 27}{n % 500:04}", zone, "link", "running") for n, zone in enumerate(zones))
+    for found in (many(10_000), many(10_000, networks=500), longest):
+        lines = Verdict("edge", "halt", False, "dependents", text, found, hint).lines()
+        assert lines[0] == text and lines[-1] == f"  {hint}"
+        assert sum(len(line) + 1 for line in lines) < 4096
+        assert all(part in "".join(lines) for part in (" more", "network n"))
 
 
 # -- what is no such file
@@ -135,6 +156,19 @@ def test_the_policy_answers(tmp_path: Path, policy: str, count: int, allowed: bo
     assert allowed or "svcadm enable or clear zonehookd" in verdict.hint
     if not allowed and count:
         assert "  network net0000: z00000 (running), z00001 (running) (when last seen)" in verdict.lines()
+    assert verdict.dependents == many(count) and verdict.recorded == path.stat().st_mtime
+
+
+def test_the_answer_has_the_same_shape_with_and_without_a_daemon(tmp_path: Path) -> None:
+    live = Verdict("edge", "uninstall", False, "dependents", "it is refused", many(2))
+    known = verdict_reply(alone(wrote(tmp_path, edge=standing(many(2), 0.0)), "edge", "uninstall", NOW_S)).model_dump()
+    assert known.keys() == (shown := verdict_reply(live).model_dump()).keys()
+    assert known["dependents"] == shown["dependents"] and len(known["dependents"]) == 2
+    assert shown["recorded"] is None and known["recorded"] > 0
+    few = wrote(tmp_path, edge=Standing(3, 0, (), many(1)))
+    assert verdict_reply(alone(few, "edge", "uninstall", NOW_S)).left_out == 2
+    nobody = alone(tmp_path / "elsewhere", "edge", "uninstall", NOW_S)
+    assert (nobody.recorded, nobody.dependents) == (None, ())
 
 
 def test_a_halt_is_never_held_up(tmp_path: Path) -> None:
@@ -148,7 +182,10 @@ def test_who_was_no_gateway_is_free(tmp_path: Path) -> None:
     assert alone(path, "edg", "uninstall", NOW_S).allowed and alone(path, "edge2", "uninstall", NOW_S).allowed
 
 
-@pytest.mark.parametrize("until, allowed", [(NOW_S + 1, True), (NOW_S, False), (NOW_S - 1, False), (0, False)])
+@pytest.mark.parametrize(
+    "until, allowed", [(NOW_S + 1, True), (NOW_S + 86_401, True), (NOW_S + 86_402, False), (NOW_S, False),
+                       (NOW_S - 1, False), (0, False)],
+)  # fmt: skip
 def test_a_permit_outlives_the_daemon_and_ends(tmp_path: Path, until: float, allowed: bool) -> None:
     path = wrote(tmp_path, edge=standing(many(2), until))
     assert alone(path, "edge", "uninstall", NOW_S).allowed is allowed

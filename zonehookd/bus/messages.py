@@ -268,7 +268,7 @@ class DependentRow(BaseModel):
 
 
 class GuardReply(BaseModel):
-    """`code`: as a Verdict's in model/guard.py. `lines`: for people."""
+    """`code`, `recorded`, `left_out`: as a Verdict's in model/guard.py. `lines`: for people, the first of them."""
 
     zone: str
     operation: str
@@ -278,14 +278,17 @@ class GuardReply(BaseModel):
     hint: str = ""
     dependents: list[DependentRow] = Field(default_factory=list)
     lines: list[str] = Field(default_factory=list)
+    recorded: float | None = None
+    left_out: int = 0
 
 
 class PermitReply(BaseModel):
-    """`name`: a gateway zone, or ``network/NETWORK``; `until`: unix seconds."""
+    """`name`: a gateway zone, or ``network/NETWORK``; `until`: unix seconds. `text`: why `cuts_off` is as last seen."""
 
     name: str
     until: float
     cuts_off: list[str]
+    text: str = ""
 
 
 class GuardedRow(BaseModel):

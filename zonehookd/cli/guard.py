@@ -17,10 +17,12 @@ from zonehookd.cli import tables
 from zonehookd.cli.settings import EXIT_TROUBLE, EXIT_USAGE, json_option, settings_of
 from zonehookd.errors import ZonehookError
 from zonehookd.guard import standing
+from zonehookd.guard.replies import verdict_reply
 from zonehookd.model.guard import OPERATIONS
 
 _RESTORE_MAX_S = 120.0
 _CHECK_MAX_S = 2.0  # scripts wait for it, as the gate does
+_NAMES_MAX, _CUT_OFF_MAX = 8, 100  # zones that are named
 _UNITS = {"s": 1, "m": 60, "h": 3600}
 
 
@@ -52,20 +54,11 @@ def check(context: click.Context, zone: str, operation: str, as_json: bool) -> N
         answer = ask(settings.run, "guard-check", timeout_s=_CHECK_MAX_S, zone=zone, operation=operation)
     except NoDaemon:
         verdict = standing.alone(settings.state / standing.NAME, zone, operation, time.time())
-        answer = {
-            "zone": zone,
-            "operation": operation,
-            "allowed": verdict.allowed,
-            "code": verdict.code,
-            "text": verdict.text,
-            "hint": verdict.hint,
-            "dependents": [],
-            "lines": list(verdict.lines()),
-        }
+        answer = verdict_reply(verdict).model_dump(mode="json")
     except ZonehookError as problem:  # such as a name that no zone has: neither yes nor no
         click.echo(f"zonehookctl: {problem}", err=True)
         sys.exit(EXIT_USAGE)
-    settings.show(answer, lambda out, answer: _lines(out, answer["lines"]))
+    settings.show(answer, _verdict)
     sys.exit(0 if answer["allowed"] else EXIT_TROUBLE)
 
 
@@ -109,14 +102,19 @@ def status(context: click.Context, as_json: bool) -> None:
     sys.exit(EXIT_TROUBLE if any(row["state"] == "lost" or row["text"] for row in answer["gateways"]) else 0)
 
 
-def _lines(out: Console, lines: list[str]) -> None:
+def _verdict(out: Console, answer: dict[str, Any]) -> None:
+    lines = [*answer["lines"]]
+    if answer["recorded"] is not None:
+        lines.append(f"  by the record of {_clock(answer['recorded'])}; what has happened since is not known")
     for line in lines:
         out.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 def _permitted(out: Console, answer: dict[str, Any]) -> None:
     out.print(f"{answer['name']}: permitted until {_clock(answer['until'])}")
-    out.print(f"cut off then: {', '.join(answer['cuts_off']) or 'nobody'}")
+    out.print(f"cut off then: {_few(answer['cuts_off'], _CUT_OFF_MAX) or 'nobody'}")
+    if answer["text"]:
+        out.print(Text(answer["text"], "yellow"))
 
 
 def _status(out: Console, answer: dict[str, Any]) -> None:
@@ -137,10 +135,16 @@ def _cells(row: dict[str, Any]) -> tuple[Text | str, ...]:
     networks: dict[str, list[str]] = {}
     for each in row["dependents"]:
         networks.setdefault(each["network"], []).append(each["zone"])
-    shown = "; ".join(f"{network}: {', '.join(zones)}" for network, zones in networks.items())
+    shown = "; ".join(f"{network}: {_few(zones, _NAMES_MAX)}" for network, zones in networks.items())
     until = f"until {_clock(row['permit_until'])}: {row['permit_reason']}" if row["permit_until"] else "-"
     marks = {True: Text("yes"), False: Text("no", "yellow"), None: Text("-")}
     return row["name"], state, marks[row["kept"]], marks[row["gate"]], shown or "-", until, row["text"]
+
+
+def _few(names: list[str], most: int) -> str:
+    """For people; --json has them all."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return f"{', '.join(names[:most])}{more}"
 
 
 def _clock(seconds: float) -> str:

@@ -15,7 +15,6 @@ from zonehookd.model.attachment import Attachment
 from zonehookd.model.gateway import GLOBAL
 from zonehookd.model.guard import Dependent
 from zonehookd.model.network import Network
-from zonehookd.model.record import Record
 
 _NOTHING: Mapping[str, Collection[str]] = MappingProxyType({})
 
@@ -78,11 +77,17 @@ def _of(now: _Now, gateway: str, seen: frozenset[str]) -> Iterator[Dependent]:
                 yield replace(each, through=each.through or inner.name)
 
 
+def networks_behind(site: Site, gateway: str, seen: frozenset[str] = frozenset()) -> Iterator[Network]:
+    """Its own, and those of the gateways further in, there or not."""
+    declared = site.gateways.get(gateway)
+    if declared is None:
+        return
+    yield from declared.networks.values()
+    for inner in site.gateways.values():
+        if inner.outside is not None and inner.outside.name in declared.networks and inner.name not in seen | {gateway}:
+            yield from networks_behind(site, inner.name, seen | {gateway})
+
+
 def members(attachments: Collection[Attachment]) -> Iterator[Attachment]:
     """Those that a network serves; a gateway's inner side serves it."""
     return (each for each in attachments if each.role != "inside")
-
-
-def permitted(permit: Record | None, now_s: float) -> bool:
-    """`permit`: a record of kind PERMIT; `now_s` on the wall clock, as its `until` is."""
-    return permit is not None and float(permit.facts["until"]) > now_s

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Collection, Mapping
 
-from zonehookd.engine.look import Look
+from zonehookd.engine.look import NARROW_MAX, Look
 from zonehookd.illumos import dladm
 from zonehookd.model.zone import Zone
 
 
 async def on_links(
-    look: Look, zones: Mapping[str, Zone], holders: Mapping[str, str], lower: Collection[str]
+    look: Look,
+    zones: Mapping[str, Zone],
+    holders: Mapping[str, str],
+    lower: Collection[str],
+    *,
+    thorough: bool = False,
 ) -> Mapping[str, Collection[str]]:
     """Link of `lower` -> zones that have a VNIC over it: named by their configuration, or lent to them.
 
     Our books and `holders` (link -> zone) are asked of zones that cannot be read only: what they say of others is old,
-    and may be a ghost. Raises CannotObserve.
+    and may be a ghost. `thorough`: also whether somebody lent another zone what a halted zone names, where only the
+    links themselves know; for whoever is about to say that nobody is there. Raises CannotObserve.
     """
     vnics = await look.ask(dladm.vnics(look.dialect))
     named: dict[str, set[str]] = {}
@@ -24,6 +31,7 @@ async def on_links(
             named.setdefault(nic.link, set()).add(each.name)
     lent: Mapping[str, dladm.Protection] | None = None
     found: dict[str, set[str]] = {}
+    idle: dict[str, str] = {}  # VNIC that no zone has by its configuration now, and nobody says where it is -> over
     for name, vnic in vnics.items():
         if vnic.over not in lower:
             continue
@@ -38,4 +46,20 @@ async def on_links(
                 lent = lent if lent is not None else await look.ask(dladm.protections())
                 having.update([lent[name].zone] if name in lent and lent[name].zone else [])
         found.setdefault(vnic.over, set()).update(having)
+        if vnic.zone is None and not any(name in zones and zones[name].state.in_kernel for name in having):
+            idle[name] = vnic.over
+    if thorough:
+        there = await _lent(look, idle) if lent is None else {name: lent[name].zone for name in idle if name in lent}
+        for name, zone in there.items():
+            found[idle[name]].update([zone] if zone else [])
     return found
+
+
+async def _lent(look: Look, links: Collection[str]) -> Mapping[str, str]:
+    """Link -> the zone that it is lent to now, if any. The walk over all is for many of them."""
+    wide, look.wide = look.wide, len(links) > NARROW_MAX
+    try:
+        found = await asyncio.gather(*(look.ask(dladm.protection(name)) for name in links))
+    finally:
+        look.wide = wide
+    return {name: its.zone for name, its in zip(links, found, strict=True) if its is not None}

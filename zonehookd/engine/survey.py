@@ -10,12 +10,12 @@ from __future__ import annotations
 import contextlib
 import gc
 import time
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from zonehookd.engine.attach import PROVISIONED, Attached, attach_zone
-from zonehookd.engine.dependents import members, permitted
+from zonehookd.engine.dependents import members
 from zonehookd.engine.look import Look
 from zonehookd.engine.on_links import on_links
 from zonehookd.engine.pools import Lease, declared_pools
@@ -24,7 +24,7 @@ from zonehookd.errors import CannotObserve
 from zonehookd.host.files import Stamp
 from zonehookd.illumos import ipadm, zoneadm, zonefiles
 from zonehookd.model.gateway import GLOBAL, Declaration, Gateway
-from zonehookd.model.record import ADDRESS, KEPT, PERMIT
+from zonehookd.model.record import ADDRESS, KEPT, PERMIT, permitted
 from zonehookd.model.route import ROUTE
 from zonehookd.model.zone import Zone, ZoneConfig, ZoneState
 from zonehookd.plugin.routing.book import routed
@@ -67,7 +67,7 @@ class Survey:
         """Raises CannotObserve when the index or the list cannot be had: then nothing may be concluded."""
         last = self._last
         listed = await look.ask(zoneadm.zones())
-        indexed = self._index(look)  # after the list: what was deleted in between is then missing, not half there
+        indexed = self.indexed(look)  # after the list: what was deleted in between is then missing, not half there
         zones: dict[str, Zone] = {}
         read: dict[str, _Read] = {}
         with _no_collection():
@@ -125,6 +125,14 @@ class Survey:
     def site(self) -> Site | None:
         return self._last.site if self._last else None
 
+    @property
+    def undecided(self) -> frozenset[str]:
+        """Zones that were not in the index at the last look, and are not believed to be gone yet."""
+        if self._last is None:
+            return frozenset()
+        missing = (self._last.site.zones[name] for name in self._last.missing_since_s)
+        return frozenset(zone.name for zone in missing if not (zone.absent or zone.vanished))
+
     def is_current(self, look: Look, name: str) -> bool:
         """The last survey has read the configuration that this zone has now."""
         read = self._last.read.get(name) if self._last else None
@@ -141,7 +149,8 @@ class Survey:
         zones: Mapping[str, Zone],
         alone: Mapping[str, tuple[ZoneConfig | None, Attached]],
     ) -> Mapping[str, Zone]:
-        """Gateways that are gone, and missed by others: by their configuration, else by a link on their network."""
+        """Gateways that are gone, and missed by others: by their configuration, else by a link on their network; or
+        somebody cannot be read, and may miss them."""
         lost = {}
         for name in missing:
             gateway = declared.gateways.get(name)
@@ -150,14 +159,17 @@ class Survey:
             others = _behind(gateway, name, zones, alone)
             if not others:
                 holders = self._last.site.holders if self._last else {}
-                found = await on_links(look, zones, holders, {network.link for network in gateway.networks.values()})
+                links = {network.link for network in gateway.networks.values()}
+                found = await on_links(look, zones, holders, links, thorough=True)
                 linked = {other for every in found.values() for other in every} - {name, GLOBAL}
                 others = sorted(other for other in linked if other in zones and zones[other].depends)
-            if others:
-                lost[name] = _vanished(name, others)
+            unread = () if others else [each for each in zones.values() if each.unread]
+            if others or unread:
+                lost[name] = _vanished(name, others, unread)
         return lost
 
-    def _index(self, look: Look) -> Mapping[str, zonefiles.Indexed]:
+    def indexed(self, look: Look) -> Mapping[str, zonefiles.Indexed]:
+        """Which zones there are at this moment, by the index alone. Raises CannotObserve."""
         path = self._folder / "index"
         text = look.read_file(path)
         if text is None:
@@ -232,11 +244,14 @@ def is_kept(look: Look, name: str) -> bool:
     return look.store.one(KEPT, name) is not None and not permitted(look.store.one(PERMIT, name), time.time())
 
 
-def _vanished(name: str, others: list[str]) -> Zone:
+def _vanished(name: str, others: list[str], unread: Sequence[Zone]) -> Zone:
     """What is in trouble keeps its links, records and addresses, so all is there when it comes back."""
     more = f" and {len(others) - 5} more" if len(others) > 5 else ""
     who = f"zone {others[0]} depends" if len(others) == 1 else f"zones {', '.join(others[:5])}{more} depend"
     text = f"its configuration was deleted while {who} on it"
+    if not others:
+        text = f"its configuration was deleted; whether zone {unread[0].name} depends on it is not known: "
+        text += unread[0].trouble
     hint = f"zonehookctl guard restore {name}; or, to let it go, zonehookctl guard permit {name} --for 10m --reason WHY"
     return Zone(name, ZoneState.UNKNOWN, trouble=f"{text} (hint: {hint})", vanished=True)
 

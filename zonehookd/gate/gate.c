@@ -43,6 +43,7 @@ enum {
 	LOG_MAX = 64 * 1024,
 	GUARD_MAX = 4 * 1024 * 1024,
 	LINE_MAX_BYTES = 2048,
+	PERMIT_MAX_S = 24 * 60 * 60 + 1,	/* longer to go: given by a clock that went wrong */
 	ZONE_MAX = 64,
 	EXIT_DENIED = 1,
 	EXIT_USAGE = 64
@@ -448,7 +449,7 @@ uninstall_alone(const struct question *about)
 {
 	const char *zone = about->zone, *why;
 	char *text = record(&why), head[ZONE_MAX + 16], *line, *end;
-	long long count, until;
+	long long count, until, now;
 	int allowed = 0;
 
 	if (text == NULL) {
@@ -467,7 +468,8 @@ uninstall_alone(const struct question *about)
 		count = 1;
 		until = 0;
 	}
-	if (until > (long long)time(NULL)) {
+	now = (long long)time(NULL);
+	if (until > now && until - now <= PERMIT_MAX_S) {
 		say(about->out, "zonehookd cannot be asked; uninstall of zone %s is permitted", zone);
 		allowed = 1;
 	} else if (policy_is(text, "uninstall", "allow")) {

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 from zonehookd.bus.control import Handler
-from zonehookd.bus.messages import DependentRow, GuardedRow, GuardReply, GuardStatusReply, PermitReply, Request
-from zonehookd.engine.dependents import members, permitted
+from zonehookd.bus.messages import GuardedRow, GuardReply, GuardStatusReply, PermitReply, Request
 from zonehookd.errors import CannotObserve, ZonehookError
 from zonehookd.guard.guard import Guard, Tools
+from zonehookd.guard.replies import dependent_rows, verdict_reply
 from zonehookd.model import subject
 from zonehookd.model.gateway import GLOBAL
-from zonehookd.model.guard import Dependent, Verdict
-from zonehookd.model.record import KEPT, PERMIT, RESTORE
+from zonehookd.model.guard import Dependent
+from zonehookd.model.record import KEPT, PERMIT, PERMIT_MAX_S, RESTORE, permitted
 
-_PERMIT_MAX_S = 86_400.0
+_SEEN_MAX_S = 3.0  # who is cut off is looked up for so long; leave is given all the same
 _REASON_MAX = 500
+_NAMES_MAX = 50  # in a hint
 _RESTORE_MAX_S = 90.0
 _ASK_AGAIN_S = 0.3
 Said = Callable[[str, str, str, Collection[str]], None]  # permit | restore, of what, why, who is cut off
@@ -42,50 +44,67 @@ class GuardAnswers:
 
     async def check(self, request: Request) -> GuardReply:
         zone = request.zone or ""
-        site = self._tools.dispatcher.survey.site
-        if site is not None and zone not in site.zones and zone not in site.gateways:
-            zones = ", ".join(sorted(name for name, each in site.zones.items() if not each.absent))
-            raise ZonehookError(f"there is no zone {zone!r}", hint=f"there are: {zones or 'none'}")
+        if self._guard.begun:  # until then nobody knows which gateways there should be
+            with contextlib.suppress(CannotObserve):  # the guard says so itself
+                self._known(zone)
         return verdict_reply(await self._guard.check(zone, request.operation))
+
+    def _known(self, zone: str) -> None:
+        dispatcher = self._tools.dispatcher
+        zones = dispatcher.survey.indexed(self._tools.make_look())
+        if zone not in zones and zone not in dispatcher.declared.gateways and zone != GLOBAL:
+            raise ZonehookError(f"there is no zone {zone!r}", hint=f"there are: {_few(sorted(zones)) or 'none'}")
 
     async def permit(self, request: Request) -> PermitReply:
         """For a time: the gateway may be deleted and halted, or the network removed or shrunk."""
         seconds, reason = request.for_s or 0.0, " ".join(request.reason.split())
-        if not 0 < seconds <= _PERMIT_MAX_S:
-            raise ZonehookError(f"a permit is for more than 0 and at most {_PERMIT_MAX_S:.0f} s, not for {seconds:g} s")
+        if not 0 < seconds <= PERMIT_MAX_S:
+            raise ZonehookError(f"a permit is for more than 0 and at most {PERMIT_MAX_S:.0f} s, not for {seconds:g} s")
         if not reason or len(reason) > _REASON_MAX:
             raise ZonehookError("a permit needs a reason, of one line", hint="--reason 'moving to edge2, ticket 42'")
-        name, zones = await self._cut_off(request)
+        name = self._of_what(request)
+        zones, blind = await self._cut_off(name)
         until = self._guard.grant(name, seconds, reason, zones)
-        self._said("permit", name, f"{reason} (for {seconds:.0f} s)", zones)
-        return PermitReply(name=name, until=until, cuts_off=sorted(zones))
+        self._said("permit", name, f"{reason} (for {seconds:.0f} s{'; zones as last seen' if blind else ''})", zones)
+        text = f"who is cut off is as last seen: {blind}" if blind else ""
+        return PermitReply(name=name, until=until, cuts_off=sorted(zones), text=text)
 
-    async def _cut_off(self, request: Request) -> tuple[str, set[str]]:
+    async def _cut_off(self, name: str) -> tuple[set[str], str]:
+        """The zones; and why they are those last seen, if they are: leave is for hosts that are not well, too."""
+        try:
+            async with asyncio.timeout(_SEEN_MAX_S):
+                if "/" in name:
+                    return await self._guard.on_network(name.partition("/")[2]), ""
+                return {each.zone for each in (await self._guard.who_of([name]))[name]}, ""
+        except (CannotObserve, TimeoutError) as problem:
+            return self._guard.last_seen(name), str(problem) or "the host did not answer in time"
+
+    def _of_what(self, request: Request) -> str:
         if request.network:
             if request.network not in self._tools.dispatcher.declared.networks:
                 known = ", ".join(sorted(self._tools.dispatcher.declared.networks)) or "none"
                 raise ZonehookError(f"there is no network {request.network!r}", hint=f"there are: {known}")
-            site = self._tools.dispatcher.survey.site
-            attached = members(site.on_network.get(request.network, ())) if site else ()
-            return f"network/{request.network}", {each.zone for each in attached}
+            return f"network/{request.network}"
         zone = request.zone or ""
         if zone not in self._tools.dispatcher.declared.gateways or zone == GLOBAL:
             known = ", ".join(sorted({*self._tools.dispatcher.declared.gateways} - {GLOBAL})) or "none"
             raise ZonehookError(
                 f"zone {zone!r} is no declared gateway, so it needs no permit", hint=f"gateways: {known}"
             )
-        _, found = await self._guard.who(zone)
-        return zone, {each.zone for each in found}
+        return zone
 
     async def restore(self, request: Request) -> GuardedRow:
         """Brings back a gateway whose configuration was deleted; waits for it."""
         zone = request.zone or ""
+        deadline_s = time.monotonic() + _RESTORE_MAX_S
         await self._tools.dispatcher.settled()
+        while zone in self._tools.dispatcher.survey.undecided and time.monotonic() < deadline_s:
+            await asyncio.sleep(_ASK_AGAIN_S)  # it was deleted a moment ago
+            await self._tools.dispatcher.settled()
         if self._tools.store.one(RESTORE, zone) is None:
             self._may_restore(zone)
             self._guard.restore(zone, "asked for")
             self._said("restore", zone, "asked for", ())
-        deadline_s = time.monotonic() + _RESTORE_MAX_S
         while self._tools.store.one(RESTORE, zone) is not None and time.monotonic() < deadline_s:
             await self._tools.dispatcher.settled()
             self._refused(zone)
@@ -97,6 +116,9 @@ class GuardAnswers:
     def _may_restore(self, zone: str) -> None:
         site = self._tools.dispatcher.survey.site
         there = site.zones.get(zone) if site else None
+        if zone in self._tools.dispatcher.survey.undecided:
+            hint = "try again in a moment; [timing] absence_s says when it is believed"
+            raise ZonehookError(f"zone {zone} is missing, and not believed to be gone yet", hint=hint)
         if there is not None and there.trouble and not there.vanished and not there.absent:
             hint = f"zonecfg -z {zone} delete -F (its files stay), then zonehookctl guard restore {zone}"
             raise ZonehookError(f"zone {zone} is there, and cannot be read: {there.trouble}", hint=hint)
@@ -130,7 +152,7 @@ class GuardAnswers:
         every: Mapping[str, tuple[Dependent, ...]] = {}
         text = ""
         try:
-            _, every = await self._guard.who_of(wanted)
+            every = await self._guard.who_of(wanted)
         except CannotObserve as problem:
             text = str(problem)
         for name in wanted:
@@ -159,21 +181,6 @@ class GuardAnswers:
                 yield PermitReply(name=record.name, until=float(record.facts["until"]), cuts_off=cut)
 
 
-def verdict_reply(verdict: Verdict) -> GuardReply:
-    return GuardReply(
-        zone=verdict.zone,
-        operation=verdict.operation,
-        allowed=verdict.allowed,
-        code=verdict.code,
-        text=verdict.text,
-        hint=verdict.hint,
-        dependents=dependent_rows(verdict.dependents),
-        lines=list(verdict.lines()),
-    )
-
-
-def dependent_rows(found: Collection[Dependent]) -> list[DependentRow]:
-    return [
-        DependentRow(network=each.network, zone=each.zone, how=each.how, state=each.state, through=each.through)
-        for each in found
-    ]
+def _few(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _NAMES_MAX} more" if len(names) > _NAMES_MAX else ""
+    return f"{', '.join(names[:_NAMES_MAX])}{more}"

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
 
 from zonehookd.engine.attach import attach_zone
 from zonehookd.engine.dependents import members
@@ -26,38 +26,84 @@ class Cut:
         return f"network.{self.network}: {self.text}"
 
 
-def cuts(before: Declaration, after: Declaration, site: Site, permitted: Collection[str] = ()) -> list[Cut]:
+@dataclass(frozen=True, slots=True)
+class Links:
+    """`on_link`: etherstub -> zones that have a VNIC over it, whoever made it. `blind`: why nobody can tell."""
+
+    on_link: Mapping[str, Collection[str]] = field(default_factory=dict)
+    blind: str = ""
+
+
+_NONE = Links()
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    site: Site
+    links: Links
+
+
+def cuts(
+    before: Declaration, after: Declaration, site: Site, permitted: Collection[str] = (), links: Links = _NONE
+) -> list[Cut]:
     """`site`: as zones are attached by `before`; `permitted`: networks for which there is a permit."""
     if before == after:
         return []
-    found = [_cut(network, before, after, site) for name, network in before.networks.items() if name not in permitted]
+    seen = _Seen(site, links)
+    found = [_cut(network, before, after, seen) for name, network in before.networks.items() if name not in permitted]
     return [each for each in found if each is not None]
 
 
-def _cut(network: Network, before: Declaration, after: Declaration, site: Site) -> Cut | None:
+def _cut(network: Network, before: Declaration, after: Declaration, seen: _Seen) -> Cut | None:
+    site = seen.site
     attached = [each for each in members(site.on_network.get(network.name, ())) if _living(site, each.zone)]
+    linked = _by_a_link_alone(network, attached, seen)
     now = after.networks.get(network.name)
     if now is None:
-        return _lost(network, attached, "it cannot be removed", site)
+        return _lost(network, attached, "it cannot be removed", seen, linked)
     if network.via and not now.via:
-        return _lost(network, attached, f"its gateway {network.via} cannot be taken away", site)
+        return _lost(network, attached, f"its gateway {network.via} cannot be taken away", seen, linked)
     if now.via not in ("", network.via, GLOBAL) and not _there(site, now.via):
-        return _lost(network, attached, f"its gateway cannot become {now.via}, for there is no such zone", site)
+        what = f"its gateway cannot become {now.via}, for there is no such zone"
+        return _lost(network, attached, what, seen, linked)
     then = after.gateways.get(now.via)
     if network.via == now.via and then is not None and not then.ours and before.gateways[now.via].ours:
-        return _lost(network, attached, f"its gateway {now.via} cannot become external, which nobody sets up", site)
+        what = f"its gateway {now.via} cannot become external, which nobody sets up"
+        return _lost(network, attached, what, seen, linked)
+    if network.internal and now.link != network.link:
+        left = _left_behind(network, attached, site)
+        if (lost := _lost(network, left, f"its etherstub cannot become {now.link}", seen, linked)) is not None:
+            return lost
     what = f"its range cannot become {', '.join(map(str, now.cidrs))}"
     outside = [each for each in attached if any(not now.holds(address.ip) for address in each.addresses)]
     if outside or not all(now.holds(cidr[0]) and now.holds(cidr[-1]) for cidr in network.cidrs):
-        return _lost(network, outside, what, site)
+        return _lost(network, outside, what, seen, linked, "its addresses are its own")
     reasons = {each.zone: why for each in attached if (why := _refused(each, site.zones[each.zone], after))}
     if reasons:
         refused = [each for each in attached if each.zone in reasons]
-        return _lost(network, refused, f"it cannot become so, for {next(iter(reasons.values()))}", site)
+        return _lost(network, refused, f"it cannot become so, for {next(iter(reasons.values()))}", seen)
     taken = [each for each in attached if any(address.ip in now.gateways for address in each.addresses)]
     if not taken:
         return None
-    return _lost(network, taken, f"its gateway address cannot become {', '.join(map(str, now.gateways))}", site)
+    return _lost(network, taken, f"its gateway address cannot become {', '.join(map(str, now.gateways))}", seen)
+
+
+def _by_a_link_alone(network: Network, attached: Collection[Attachment], seen: _Seen) -> list[str]:
+    """Zones that say nothing of this network, and have a VNIC on its etherstub."""
+    if not network.internal:
+        return []
+    known = {each.zone for each in attached} | {network.via, GLOBAL}
+    there = seen.links.on_link.get(network.link, ())
+    return sorted(each for each in there if each not in known and _living(seen.site, each))
+
+
+def _left_behind(network: Network, attached: Collection[Attachment], site: Site) -> list[Attachment]:
+    """A link moves to another etherstub when its zone has halted, each at its own time; the host never does. So whoever
+    is up stays behind, and whoever is not comes up without a gateway that is."""
+    gateway = site.zones.get(network.via)
+    if gateway is not None and gateway.state.in_kernel:
+        return list(attached)
+    return [each for each in attached if site.zones[each.zone].state.in_kernel]
 
 
 def _refused(before: Attachment, zone: Zone, after: Declaration) -> str:
@@ -71,28 +117,38 @@ def _refused(before: Attachment, zone: Zone, after: Declaration) -> str:
     return next(refusals, f"{before.link} would be somewhere else")
 
 
-def _lost(network: Network, attached: Collection[Attachment], what: str, site: Site) -> Cut | None:
-    if attached:
-        zones = tuple(sorted({each.zone for each in attached}))
-        return Cut(network.name, zones, f"{what}: {', '.join(_shown(attached))} would be cut off")
-    unread = [zone for zone in site.zones.values() if _unread(zone) and zone.name not in (network.via, GLOBAL)]
-    if not unread:
-        return None
-    text = f"{what}: whether zone {unread[0].name} would be cut off is not known: {unread[0].trouble}"
-    return Cut(network.name, tuple(sorted(zone.name for zone in unread)), text)
+def _lost(
+    network: Network,
+    attached: Collection[Attachment],
+    what: str,
+    seen: _Seen,
+    linked: Collection[str] = (),
+    doubt: str = "",
+) -> Cut | None:
+    """`linked`: zones that are on it by a link alone: cut off too; or, with `doubt`, nobody knows, and that is why."""
+    if attached or (linked and not doubt):
+        certain = () if doubt else linked
+        zones = tuple(sorted({*(each.zone for each in attached), *certain}))
+        return Cut(network.name, zones, f"{what}: {', '.join(_shown(attached, certain))} would be cut off")
+    others = (each for each in seen.site.zones.values() if each.name not in (network.via, GLOBAL))
+    unread = {each.name: each.trouble for each in others if each.unread}
+    unread |= dict.fromkeys(linked, doubt)
+    if unread:
+        name, why = next(iter(unread.items()))
+        text = f"{what}: whether zone {name} would be cut off is not known: {why}"
+        return Cut(network.name, tuple(sorted(unread)), text)
+    if seen.links.blind and network.internal:
+        return Cut(network.name, (), f"{what}: who has a link on {network.link} cannot be seen: {seen.links.blind}")
+    return None
 
 
-def _unread(zone: Zone) -> bool:
-    """It is in the index, and nobody can say where it is attached. Who is in our books alone has no path."""
-    return zone.config is None and bool(zone.trouble and zone.zonepath) and not zone.vanished
-
-
-def _shown(attached: Collection[Attachment]) -> Iterator[str]:
-    each_zone = {each.zone: each for each in sorted(attached, key=lambda each: each.zone)}
-    for name, each in list(each_zone.items())[:_NAMES_MAX]:
-        yield f"zone {name}{f' ({each.addresses[0].ip})' if each.addresses else ''}"
-    if len(each_zone) > _NAMES_MAX:
-        yield f"{len(each_zone) - _NAMES_MAX} more"
+def _shown(attached: Collection[Attachment], linked: Collection[str]) -> Iterator[str]:
+    of_each = dict.fromkeys(linked, " (by its link)")
+    of_each |= {each.zone: f" ({each.addresses[0].ip})" if each.addresses else "" for each in attached}
+    for name in sorted(of_each)[:_NAMES_MAX]:
+        yield f"zone {name}{of_each[name]}"
+    if len(of_each) > _NAMES_MAX:
+        yield f"{len(of_each) - _NAMES_MAX} more"
 
 
 def _there(site: Site, name: str) -> bool:

@@ -10,13 +10,14 @@ from pydantic import ValidationError
 
 from zonehookd.config import Config
 from zonehookd.declaration import declare
-from zonehookd.engine.dependents import permitted
+from zonehookd.engine.look import Look
+from zonehookd.engine.on_links import on_links
 from zonehookd.engine.site import Site
-from zonehookd.errors import ConfigError, ZonehookError
-from zonehookd.guard.cuts import cuts
+from zonehookd.errors import CannotObserve, ConfigError, ZonehookError
+from zonehookd.guard.cuts import Links, cuts
 from zonehookd.host.doors import Files
 from zonehookd.model.gateway import Declaration
-from zonehookd.model.record import PERMIT
+from zonehookd.model.record import PERMIT, permitted
 from zonehookd.store.store import Store
 
 NAME = "declared.json"  # below [paths] state
@@ -24,7 +25,18 @@ _SECTIONS = {"network", "gateway", "provisioning"}
 _SIZE_MAX_BYTES = 64 << 20
 
 
-def refuse_cuts(before: Declaration, after: Config, declared: Declaration, site: Site | None, store: Store) -> None:
+async def links(look: Look, site: Site) -> Links:
+    """Who has a link on an etherstub, whatever his configuration says of it. Raises nothing: `blind` says why not."""
+    etherstubs = {network.link for network in site.networks.values() if network.internal}
+    try:
+        return Links(await on_links(look, site.zones, site.holders, etherstubs, thorough=True))
+    except CannotObserve as problem:
+        return Links(blind=str(problem))
+
+
+def refuse_cuts(
+    before: Declaration, after: Config, declared: Declaration, site: Site | None, links: Links, store: Store
+) -> None:
     """Raises ConfigError when zones that are attached now would be so no more; `after` and `declared` are the new one.
 
     `site` None: nobody has looked yet, so nobody can tell.
@@ -35,7 +47,7 @@ def refuse_cuts(before: Declaration, after: Config, declared: Declaration, site:
         )
     now = time.time()
     leave = {record.name.partition("/")[2] for record in store.of_kind(PERMIT) if permitted(record, now)}
-    found = cuts(before, declared, site, leave)
+    found = cuts(before, declared, site, leave, links)
     if found:
         way_out = f"zonehookctl guard permit --network {found[0].network} --for 10m --reason WHY"
         text = "\n".join(after.origins.located(str(each)) for each in found)

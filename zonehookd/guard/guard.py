@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import math
 import time
+from collections import deque
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
 from zonehookd.config import GuardSection
-from zonehookd.engine.dependents import dependents, permitted
+from zonehookd.engine.dependents import dependents, members, networks_behind
 from zonehookd.engine.look import Look
 from zonehookd.engine.on_links import on_links
 from zonehookd.engine.site import Site
 from zonehookd.engine.survey import Survey, Taken, is_kept
 from zonehookd.errors import CannotObserve, ZonehookError
 from zonehookd.guard import standing
+from zonehookd.guard.recorder import OnLink, Recorder
 from zonehookd.host.doors import Files
 from zonehookd.illumos import smf
 from zonehookd.model import subject
@@ -27,14 +28,16 @@ from zonehookd.model.event import Event
 from zonehookd.model.gateway import GLOBAL, Declaration
 from zonehookd.model.guard import OPERATIONS, Dependent, Verdict
 from zonehookd.model.outcome import Outcome
-from zonehookd.model.record import KEPT, PERMIT, RESTORE, Record
+from zonehookd.model.record import KEPT, PERMIT, RESTORE, Record, permitted
 from zonehookd.model.subject import Subject
+from zonehookd.model.zone import ZoneState
 from zonehookd.store.store import Store
 
 ZONES_SERVICE = "svc:/system/zones:default"  # its stop method halts every zone (zones sheet 3.11)
 KEEPER = "keeper"  # the plugin that keeps configurations and restores them
 _RUNNING = ("running", "ready", "shutting_down", "mounted")
-_PAUSE_S = 0.2  # between two writings of the standing file
+_APART = (ZoneState.CONFIGURED, ZoneState.INCOMPLETE, ZoneState.UNKNOWN)  # of a gateway on its way out
+_RESTORED_MAX, _RESTORED_WITHIN_S = 3, 3600.0  # so often within so long by itself; then somebody must ask
 _ANSWER_MAX_S = 1.7  # the gate waits for two seconds
 
 
@@ -63,17 +66,48 @@ class Tools:
     lost: Callable[[Collection[str]], None]
 
 
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """One survey and one list of links. `refused`, `missed`: as `dependents` wants them."""
+
+    look: Look
+    taken: Taken
+    on_link: OnLink
+    refused: Collection[Attachment]
+    missed: Collection[str]
+
+    def of(self, gateway: str) -> tuple[Dependent, ...]:
+        gone = self.taken.missing_since_s.keys()
+        return dependents(self.taken.site, gateway, self.on_link, gone, self.refused, self.missed)
+
+
 class Guard:
     """A Listener: it writes down what it would say, for the time when nobody can be asked."""
 
     def __init__(self, tools: Tools) -> None:
         self._tools = tools
-        self._site: Site | None = None
+        path = tools.state / standing.NAME
+        self._recorder = Recorder(tools.store, tools.files, path, tools.policy, self._see_links)
         self._begun = asyncio.Event()  # what is declared is known
-        self._changed = asyncio.Event()
-        self._written = ""
+        self._restored_s: dict[str, deque[float]] = {}  # gateway -> when it was restored because [guard] says so
         self._lost: frozenset[str] = frozenset()
-        self._linked: Mapping[str, Collection[str]] | None = None  # lower link -> zones, as last seen
+
+    # -- the record
+
+    async def run(self) -> None:
+        """Keeps it true, until cancelled."""
+        await self._recorder.run()
+
+    def refresh(self) -> None:
+        """The policy may have changed."""
+        self._recorder.changed()
+
+    def standing(self, site: Site) -> str:
+        return self._recorder.text(site)
+
+    def with_files_of(self, gateway: str, site: Site) -> list[str]:
+        """Zones that have the files of a gateway that is missed: it was renamed."""
+        return self._recorder.with_files_of(gateway, site)
 
     # -- asking
 
@@ -81,34 +115,39 @@ class Guard:
         """What is declared is known now. Until then only the record of the last daemon can answer."""
         self._begun.set()
 
+    @property
+    def begun(self) -> bool:
+        return self._begun.is_set()
+
     async def check(self, zone: str, operation: str) -> Verdict:
         """Never raises for what it cannot see: an uninstall is refused then, a halt never is. Raises ZonehookError: no
         such operation."""
         if operation not in OPERATIONS:
             raise ZonehookError(f"there is no operation {operation!r}", hint=f"one of {', '.join(OPERATIONS)}")
+        gateway = zone
         try:
             async with asyncio.timeout(_ANSWER_MAX_S):
                 await self._begun.wait()
-                verdict = await self._check(zone, operation)
+                gateway = self._known_as(zone) if operation != "halt" else zone
+                verdict = await self._check(zone, gateway, operation)
         except (CannotObserve, TimeoutError) as problem:
-            if self._begun.is_set():
-                verdict = self._blind(zone, operation, str(problem) or "the host did not answer in time")
+            if self.begun:
+                verdict = self._blind(zone, gateway, operation, str(problem) or "the host did not answer in time")
             else:
                 verdict = standing.alone(self._tools.state / standing.NAME, zone, operation, time.time())
         self._tools.heard(verdict)
         return verdict
 
-    async def _check(self, zone: str, operation: str) -> Verdict:
-        gateway = await self._known_as(zone) if operation != "halt" else zone
+    async def _check(self, zone: str, gateway: str, operation: str) -> Verdict:
         allowed = self._without_a_look(gateway, operation)
         if allowed is not None:
             return replace(allowed, zone=zone)
         if operation == "halt" and await self.zones_are_stopping():
             return Verdict(zone, operation, True, "not-guarded", f"the host stops its zones, {zone} with them")
-        taken, found = await self.who(gateway)
-        found = tuple(each for each in found if each.zone != zone)
-        if operation == "halt":
-            found = tuple(each for each in found if each.state in _RUNNING)
+        seen = await self._look()
+        found = _who_loses(seen.of(gateway), zone, operation)
+        if not found:
+            found = _who_loses((await self._thorough(seen, gateway)).of(gateway), zone, operation)
         if permitted(self.permit(gateway), time.time()):
             return Verdict(zone, operation, True, "permitted", f"{operation} of zone {zone} is permitted", found)
         hint = f"move or delete them first; or zonehookctl guard permit {gateway} --for 10m --reason WHY"
@@ -116,6 +155,7 @@ class Guard:
             whose = f"gateway zone {zone}" if zone == gateway else f"zone {zone}, which is gateway {gateway} renamed,"
             text = f"{operation} of {whose} is refused: zones depend on it"
             return Verdict(zone, operation, False, "dependents", text, found, hint)
+        taken = seen.taken
         unread = [] if operation == "halt" else _unread(taken, zone)
         if unread:
             text = (
@@ -126,8 +166,9 @@ class Guard:
         nobody = "no zone that runs" if operation == "halt" else "no zone"
         return Verdict(zone, operation, True, "no-dependents", f"{nobody} depends on zone {zone}")
 
-    async def _known_as(self, zone: str) -> str:
-        """The declared gateway that this zone is: by its name, or renamed since, by its files. Raises CannotObserve."""
+    def _known_as(self, zone: str) -> str:
+        """The declared gateway that this zone is: by its name, or renamed since, by its files. Raises CannotObserve.
+        Every zone is asked about, so this costs one file and no command."""
         dispatcher = self._tools.dispatcher
         paths = {
             record.facts.get("zonepath", ""): record.name
@@ -136,10 +177,10 @@ class Guard:
         }
         if zone in dispatcher.declared.gateways or not paths:
             return zone
-        taken = await dispatcher.survey.take(self._tools.make_look(), dispatcher.declared, time.monotonic())
-        here = taken.site.zones.get(zone)
+        index = dispatcher.survey.indexed(self._tools.make_look())
+        here = index.get(zone)
         name = paths.get(here.zonepath) if here is not None and here.zonepath else None
-        return name if name is not None and name in taken.missing_since_s else zone
+        return name if name is not None and name not in index else zone
 
     def _without_a_look(self, zone: str, operation: str) -> Verdict | None:
         """Most zones are nobody's gateway, and most hosts let gateways halt: these questions cost nothing."""
@@ -149,32 +190,68 @@ class Guard:
             return Verdict(zone, operation, True, "not-guarded", "[guard] halt allows it")
         return None
 
-    @staticmethod
-    def _blind(zone: str, operation: str, why: str) -> Verdict:
+    def _blind(self, zone: str, gateway: str, operation: str, why: str) -> Verdict:
+        """Leave is leave, seen or not: it is the way out."""
         if operation == "halt":
             return Verdict(zone, operation, True, "cannot-look", f"a halt is not held up: {why}")
+        if permitted(self.permit(gateway), time.time()):
+            text = f"{operation} of zone {zone} is permitted; who depends on it cannot be seen now: {why}"
+            return Verdict(zone, operation, True, "permitted", text)
         text = f"{operation} of zone {zone} is refused: who depends on it cannot be seen now: {why}"
-        hint = f"try again; or zonehookctl guard permit {zone} --for 10m --reason WHY"
+        leave = f"; or zonehookctl guard permit {gateway} --for 10m --reason WHY"
+        hint = f"try again{leave if gateway in self._tools.dispatcher.declared.gateways else ''}"
         return Verdict(zone, operation, False, "cannot-look", text, hint=hint)
 
-    async def who(self, gateway: str) -> tuple[Taken, tuple[Dependent, ...]]:
-        """A survey of this moment, and who depends on `gateway` by it. Raises CannotObserve."""
-        taken, found = await self.who_of([gateway])
-        return taken, found[gateway]
+    async def who_of(self, gateways: Collection[str]) -> Mapping[str, tuple[Dependent, ...]]:
+        """Who depends on each, by one survey of this moment and one list of links. Raises CannotObserve."""
+        seen = await self._look()
+        return {each: seen.of(each) for each in gateways}
 
-    async def who_of(self, gateways: Collection[str]) -> tuple[Taken, Mapping[str, tuple[Dependent, ...]]]:
-        """The same of many gateways, by one survey and one list of links."""
+    async def on_network(self, name: str) -> set[str]:
+        """Zones on a network, as it is now; the host apart. Raises CannotObserve."""
+        seen = await self._look()
+        return self._members(seen.taken.site, name, seen.on_link) - seen.taken.missing_since_s.keys()
+
+    def last_seen(self, name: str) -> set[str]:
+        """Who was cut off by this when the host could be seen: of a gateway, or of ``network/NETWORK``."""
+        site = self._tools.dispatcher.survey.site
+        if site is None:
+            return set()
+        on_link = self._recorder.on_link(site)
+        if "/" in name:
+            return self._members(site, name.partition("/")[2], on_link)
+        lost = [each for each, zone in site.zones.items() if zone.vanished]
+        return {each.zone for each in dependents(site, name, on_link, lost, (), lost)}
+
+    @staticmethod
+    def _members(site: Site, name: str, on_link: OnLink) -> set[str]:
+        network = site.networks.get(name)
+        if network is None:
+            return set()
+        found = {each.zone for each in members(site.on_network.get(name, ()))} | {*on_link.get(network.link, ())}
+        return found - {GLOBAL, network.via}
+
+    async def _look(self) -> _Seen:
         dispatcher = self._tools.dispatcher
         look = self._tools.make_look()
         taken = await dispatcher.survey.take(look, dispatcher.declared, time.monotonic())
-        on_link = await self._on_links(look, taken.site)
         gone = taken.missing_since_s.keys()
-        refused = list(_refused_for(taken)) if gone else ()
         missed = [name for name in gone if is_kept(look, name)]
-        return taken, {each: dependents(taken.site, each, on_link, gone, refused, missed) for each in gateways}
+        on_link = await self._on_links(look, taken.site)
+        return _Seen(look, taken, on_link, list(_refused_for(taken)) if gone else (), missed)
 
     @staticmethod
-    async def _on_links(look: Look, site: Site) -> Mapping[str, Collection[str]]:
+    async def _thorough(seen: _Seen, gateway: str) -> _Seen:
+        """Before it is said that nobody is behind it. The list of links is not asked for again."""
+        site = seen.taken.site
+        behind = {network.link for network in networks_behind(site, gateway) if network.internal}
+        return replace(seen, on_link=await on_links(seen.look, site.zones, site.holders, behind, thorough=True))
+
+    async def _see_links(self, site: Site) -> OnLink:
+        return await self._on_links(self._tools.make_look(), site)
+
+    @staticmethod
+    async def _on_links(look: Look, site: Site) -> OnLink:
         etherstubs = {network.link for network in site.networks.values() if network.internal}
         return await on_links(look, site.zones, site.holders, etherstubs)
 
@@ -198,20 +275,21 @@ class Guard:
         owner = subject.network(name.partition("/")[2]) if "/" in name else subject.gateway(name)
         facts = {"until": f"{until:.0f}", "reason": reason, "cut": ",".join(sorted(cut))}
         self._tools.store.remember(Record(PERMIT, name, owner, "guard", facts))
-        self._changed.set()
+        self._recorder.changed()
         self._tools.dispatcher.hint(Event("guard", "permit", everything=True))
         return until
 
     def _drop_ended(self, site: Site) -> None:
         """Permits whose time is over, or that were for a gateway which is gone by now: another one of its name has
-        none."""
+        none. One that ends while its gateway is being taken apart is remembered: see `_restore_lost`."""
         now = time.time()
         for record in self._tools.store.of_kind(PERMIT):
-            zone = site.zones.get(record.name)
+            zone = site.zones.get(record.name) if record.owner.kind == "gateway" else None
             gone = (zone is None or zone.absent) and self._tools.store.one(KEPT, record.name) is None
-            if not permitted(record, now) or (record.owner.kind == "gateway" and gone):
+            apart = zone is not None and zone.state in _APART
+            if (record.owner.kind == "gateway" and gone) or not (permitted(record, now) or apart):
                 self._tools.store.forget(PERMIT, record.name)
-                self._changed.set()
+                self._recorder.changed()
 
     def restore(self, zone: str, why: str) -> None:
         """Plugin keeper does it, at the next look."""
@@ -226,17 +304,26 @@ class Guard:
 
     def looked(self, site: Site, seconds: float, full: bool, planned: int, unannounced: int) -> None:
         self._drop_ended(site)
-        if site is not self._site or full:  # who makes a link by hand tells nobody
-            self._site = site
-            self._changed.set()
+        self._recorder.looked(site, full)
         lost = frozenset(name for name, zone in site.zones.items() if zone.vanished)
         if lost != self._lost:
             self._lost = lost
             self._tools.lost(lost)
         if self._tools.policy().restore == "auto":
-            for name in lost:
-                if self._tools.store.one(KEPT, name) and not self._tools.store.one(RESTORE, name):
-                    self.restore(name, "[guard] restore = auto")
+            self._restore_lost()
+
+    def _restore_lost(self) -> None:
+        """By itself, but not what somebody had leave to delete, who may have been slow; nor again and again against
+        somebody who deletes it again and again."""
+        now_s = time.monotonic()
+        for name in self._lost:
+            if not self._tools.store.one(KEPT, name) or self._tools.store.one(RESTORE, name) or self.permit(name):
+                continue
+            before = self._restored_s.setdefault(name, deque(maxlen=_RESTORED_MAX))
+            if len(before) == _RESTORED_MAX and now_s - before[0] < _RESTORED_WITHIN_S:
+                continue
+            before.append(now_s)
+            self.restore(name, "[guard] restore = auto")
 
     def blind(self, error: str) -> None:
         pass
@@ -247,68 +334,10 @@ class Guard:
     def queued(self, waiting: int, oldest_s: float, working: int) -> None:
         pass
 
-    # -- the standing file
 
-    def refresh(self) -> None:
-        """The policy may have changed."""
-        self._changed.set()
-
-    async def run(self) -> None:
-        """Keeps the standing file true, until cancelled."""
-        while True:
-            await self._changed.wait()
-            self._changed.clear()
-            if self._site is not None:
-                await self._see_links(self._site)
-                text = self.standing(self._site)
-                with contextlib.suppress(OSError):  # the disk is full: tried again with the next change
-                    path = self._tools.state / standing.NAME
-                    if text != self._written or self._tools.files.stamp(path) is None:
-                        await asyncio.to_thread(self._tools.files.write, path, text, 0o600)
-                        self._written = text
-            await asyncio.sleep(_PAUSE_S)
-
-    async def _see_links(self, site: Site) -> None:
-        """Links that others made are asked for only where the number of dependents will decide."""
-        if self._tools.policy().without_daemon != "record":
-            self._linked = None
-            return
-        with contextlib.suppress(CannotObserve):  # then what was seen last stands
-            self._linked = await self._on_links(self._tools.make_look(), site)
-
-    def standing(self, site: Site) -> str:
-        on_link = self._linked if self._linked is not None else self._by_our_books(site)
-        lost = [name for name, zone in site.zones.items() if zone.vanished]
-        gateways = {}
-        for name in site.gateways:
-            if name != GLOBAL:
-                permit = self.permit(name)
-                until = float(permit.facts["until"]) if permit else 0.0
-                unread = [
-                    zone for zone in site.zones.values() if zone.trouble and not zone.vanished and zone.name != name
-                ]
-                found = dependents(site, name, on_link, lost, (), lost)
-                gateways[name] = standing.standing(found, until, {zone.name: zone.trouble for zone in unread})
-                if name in lost:
-                    gateways |= dict.fromkeys(self.with_files_of(name, site), gateways[name])
-        policy = self._tools.policy()
-        return standing.written(standing.Known(policy.without_daemon, policy.boot, gateways))
-
-    def with_files_of(self, gateway: str, site: Site) -> list[str]:
-        """Zones that have the files of a gateway that is missed: it was renamed."""
-        kept = self._tools.store.one(KEPT, gateway)
-        path = kept.facts.get("zonepath") if kept is not None else None
-        return sorted(zone.name for zone in site.zones.values() if path and zone.zonepath == path) if path else []
-
-    def _by_our_books(self, site: Site) -> Mapping[str, Collection[str]]:
-        on_link: dict[str, set[str]] = {}
-        for record in self._tools.store.of_kind("vnic"):
-            zone = site.zones.get(record.owner.name) if record.owner.kind == "zone" else None
-            if zone is None or "over" not in record.facts:
-                continue
-            if zone.config is None or zone.state.in_kernel or any(nic.link == record.name for nic in zone.config.nics):
-                on_link.setdefault(record.facts["over"], set()).add(zone.name)
-        return on_link
+def _who_loses(found: Collection[Dependent], zone: str, operation: str) -> tuple[Dependent, ...]:
+    """Nobody depends on himself, and by a halt only those who run lose something."""
+    return tuple(each for each in found if each.zone != zone and (operation != "halt" or each.state in _RUNNING))
 
 
 def _refused_for(taken: Taken) -> Iterator[Attachment]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -20,6 +21,7 @@ TRY_AGAIN = "try again later"
 DENIED = "permission denied"
 _BUSY_IN_DISGUISE = "may not use default_tag ID"  # create-vnic says this for a busy lower link (sheet 2.5)
 _NO_SUCH_FIELD = "unknown output field"
+_PROTECTIONS = ("dladm", "show-linkprop", "-c", "-o", "link,property,value", "-p", "zone,protection,allowed-ips")
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,28 +163,40 @@ def protections() -> Query[Mapping[str, Protection]]:
     It opens each link for a moment, so others may see `link busy`: ask only where an answer is needed (sheet 2.10).
     A link that vanishes during the walk makes it exit 1 with good output otherwise; such rows read ``?``.
     """
-    argv = ("dladm", "show-linkprop", "-c", "-o", "link,property,value", "-p", "zone,protection,allowed-ips")
+    return Query(_PROTECTIONS, functools.partial(_protections, _PROTECTIONS))
 
-    def parse(reply: Reply) -> Mapping[str, Protection]:
-        if reply.status != 0 and not reply.stdout:
-            _must_succeed(argv, reply)
-        table: dict[str, _PropertyRow] = {}
-        for line in reply.stdout.splitlines():
-            fields = split(line)
-            if len(fields) < 3:
-                raise CannotObserve(f"show-linkprop printed {line!r}")
-            table.setdefault(fields[0], _PropertyRow()).values[fields[1]] = fields[2]
-        return {
-            name: Protection(
-                zone=_global_as_empty(row.values.get("zone", "")),
-                protection=_words(row.values.get("protection", "")),
-                allowed_ips=_words(row.values.get("allowed-ips", "")),
-            )
-            for name, row in table.items()
-            if "?" not in row.values.values()
-        }
 
-    return Query(argv, parse)
+def protection(name: str) -> Query[Protection | None]:
+    """The same of one link; None when it is not there, or went while it was looked at."""
+    argv = (*_PROTECTIONS, name)
+
+    def parse(reply: Reply) -> Protection | None:
+        found = _protections(argv, reply).get(name) if reply.stdout else None
+        if found is None and NOT_FOUND not in reply.stderr:
+            raise CannotObserve(f'"{" ".join(argv)}" exited {reply.status}: {reply.stderr.strip()}')
+        return found
+
+    return Query(argv, parse, wide=protections(), pick=lambda every: every.get(name))
+
+
+def _protections(argv: tuple[str, ...], reply: Reply) -> Mapping[str, Protection]:
+    if reply.status != 0 and not reply.stdout:
+        _must_succeed(argv, reply)
+    table: dict[str, _PropertyRow] = {}
+    for line in reply.stdout.splitlines():
+        fields = split(line)
+        if len(fields) < 3:
+            raise CannotObserve(f"show-linkprop printed {line!r}")
+        table.setdefault(fields[0], _PropertyRow()).values[fields[1]] = fields[2]
+    return {
+        name: Protection(
+            zone=_global_as_empty(row.values.get("zone", "")),
+            protection=_words(row.values.get("protection", "")),
+            allowed_ips=_words(row.values.get("allowed-ips", "")),
+        )
+        for name, row in table.items()
+        if "?" not in row.values.values()
+    }
 
 
 def _vnic_fields(dialect: Dialect) -> str:

@@ -12,6 +12,8 @@ PERMIT = "permit"  # name: ZONE or network/NETWORK; facts: until (seconds, wall 
 KEPT = "kept"  # name: ZONE, a gateway; facts: its last good configuration, see plugin keeper
 HOOK = "hook"  # name: ZONE; what hooks were told of it, see hooks/book.py
 RESTORE = "restore"  # name: ZONE; somebody wants it back, see plugin keeper
+PERMIT_MAX_S = 86_400.0  # a permit is for a day at most
+_ROUNDED_S = 1.0  # its end is a whole second
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,3 +25,13 @@ class Record:
     owner: Subject
     plugin: str
     facts: Mapping[str, str] = field(default_factory=dict)
+
+
+def permitted(permit: Record | None, now_s: float) -> bool:
+    """`permit`: a record of kind PERMIT; `now_s` on the wall clock, as its `until` is."""
+    return permit is not None and valid(float(permit.facts["until"]), now_s)
+
+
+def valid(until_s: float, now_s: float) -> bool:
+    """What has longer to go than any permit is given for was given by a clock that went wrong, and is none."""
+    return 0.0 < until_s - now_s <= PERMIT_MAX_S + _ROUNDED_S

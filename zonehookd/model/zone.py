@@ -83,6 +83,11 @@ class Zone:
         return self.state is ZoneState.ABSENT
 
     @property
+    def unread(self) -> bool:
+        """It is in the index, and nobody can say where it is attached. Who is in our books alone has no path."""
+        return self.config is None and bool(self.trouble and self.zonepath) and not self.vanished
+
+    @property
     def depends(self) -> bool:
         """It counts among those who depend on their gateway. One that cannot be read does, until it is read."""
         said = self.config.attrs.get(DEPENDS, "") if self.config else ""

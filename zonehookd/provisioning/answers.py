@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,7 +37,7 @@ class Daemon:
 
     file: Path
     config: Callable[[], Config]
-    reload: Callable[[], object]
+    reload: Callable[[], Awaitable[object]]
 
 
 class Provisioning:
@@ -76,7 +76,7 @@ class Provisioning:
                 latest = self._dispatcher.latest.get(subject.network(name))
                 refused = next((note for note in latest.notes if note.kind == "refused"), None) if latest else None
                 if refused is not None:
-                    self._swap(file, self._read(file), before)
+                    await self._swap(file, self._read(file), before)
                     raise ZonehookError(refused.text, hint=refused.hint)
                 reply, moving = await self._reply([name], text)
                 if moving:
@@ -104,7 +104,7 @@ class Provisioning:
             if (where := self._where(name)) != file:
                 raise ZonehookError(f"provisioning network {name} is declared in {where}", hint="take it out there")
             network = self._dispatcher.declared.networks[name]
-            self._swap(file, self._read(file), None)
+            await self._swap(file, self._read(file), None)
             await self._dispatcher.settled()
             await self._gone(name)
             links = await self._foreign(network.link, network.gateway_link)
@@ -130,7 +130,7 @@ class Provisioning:
             return f"provisioning network {name} is declared in {file} already"
         if where is not None:
             await self._keeps_its_zones(name, values, old)
-        self._swap(file, before, after)
+        await self._swap(file, before, after)
         return f"provisioning network {name} is declared in {file}"
 
     async def _found(self, name: str, wish: ProvisioningWish, old: Mapping[str, Any]) -> dict[str, Any]:
@@ -180,19 +180,19 @@ class Provisioning:
         except (OSError, ValueError) as problem:
             raise ConfigError(f"{file}: cannot read it: {problem}") from problem
 
-    def _swap(self, file: Path, before: str | None, after: str | None) -> None:
+    async def _swap(self, file: Path, before: str | None, after: str | None) -> None:
         """The new content in force, or the old one where it was and the reason raised. None: no file."""
         try:
             self._put(file, after)
         except OSError as problem:
             raise ConfigError(f"{file}: cannot write it: {problem}") from problem
         try:
-            self._daemon.reload()
+            await self._daemon.reload()
         except ZonehookError:
             with contextlib.suppress(OSError):
                 self._put(file, before)
             with contextlib.suppress(ZonehookError):  # or status would go on saying that the configuration is wrong
-                self._daemon.reload()
+                await self._daemon.reload()
             raise
 
     def _put(self, file: Path, content: str | None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 
 import pytest
@@ -162,7 +163,7 @@ def test_forgotten_when_it_goes_and_nobody_depends_on_it(admin: Admin, engine: B
 
 def test_forgotten_when_it_is_let_go(admin: Admin, engine: Build) -> None:
     found = edge_site(admin, engine, "web1 web")
-    permit = Record(PERMIT, "edge", subject.gateway("edge"), "guard", {"until": "99999999999"})
+    permit = Record(PERMIT, "edge", subject.gateway("edge"), "guard", {"until": f"{time.time() + 600:.0f}"})
     found.ours.store.remember(permit)
     admin.delete("edge")
     settle(found.ours)
