@@ -17,6 +17,7 @@ TRIES = "tries"  # of a record RESTORE: how often it was booted
 FILES_ARE_GONE = "files_gone"  # of a record KEPT: restored without what was installed in it
 _TRIES_MAX = 3
 _SHOWN_MAX = 5
+_NAMES_MAX = 8
 Step = Change | Remember | Forget
 
 
@@ -136,8 +137,16 @@ def _differs(zone: Zone, restore: Record, how: str) -> Plan:
 
 def _said(gateway: GatewayView) -> str:
     networks = {name: sorted({each.zone for each in every}) for name, every in gateway.members.items() if every}
-    who = "; ".join(f"network {name}: {', '.join(zones)}" for name, zones in sorted(networks.items()))
-    return f"gateway zone {gateway.name} was deleted while zones depend on it ({who})"
+    named = [f"network {name}: {_few(zones, ', ')}" for name, zones in sorted(networks.items())]
+    if named:
+        return f"gateway zone {gateway.name} was deleted while zones depend on it ({_few(named, '; ')})"
+    why = gateway.zone.trouble.partition(" (hint: ")[0] if gateway.zone is not None else ""
+    return f"gateway zone {gateway.name}: {why}"
+
+
+def _few(names: list[str], between: str) -> str:
+    more = f" and {len(names) - _NAMES_MAX} more" if len(names) > _NAMES_MAX else ""
+    return f"{between.join(names[:_NAMES_MAX])}{more}"
 
 
 def _refused(name: str, text: str, hint: str) -> Plan:

@@ -74,6 +74,23 @@ def test_it_is_said_loudly_and_nothing_is_done(admin: Admin, engine: Build) -> N
     assert state(admin) == "gone" and admin.vnic("edge_web0"), "it keeps what it has"
 
 
+def test_of_many_zones_the_first_are_named(admin: Admin, engine: Build) -> None:
+    found = edge_site(admin, engine, *(f"web{number} web" for number in range(10, 22)))
+    gone(admin)
+    look(found)
+    assert "(network web: web10, web11, web12, web13, web14, web15, web16, web17 and 4 more)" in lost(found).text
+
+
+def test_who_is_there_by_a_link_alone_is_named_too(admin: Admin, engine: Build) -> None:
+    found = edge_site(admin, engine)
+    admin.zone("odd", "set physical=own0")
+    admin.do("dladm", "create-vnic", "-l", "web0", "own0")
+    settle(found.ours)
+    gone(admin)
+    look(found)
+    assert lost(found).text == "gateway zone edge: its configuration was deleted while zone odd depends on it"
+
+
 def test_it_comes_back_as_it_was(admin: Admin, engine: Build) -> None:
     found = site(admin, engine)
     admin.do("zonecfg", "-z", "edge", 'set bootargs="-m verbose"; set autoboot=true')
