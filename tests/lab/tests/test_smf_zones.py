@@ -14,7 +14,7 @@ zone() {
     zonecfg -z $1 "create -b; set zonepath=/zones/$1; set brand=sparse; set ip-type=exclusive; set autoboot=$2"
     zoneadm -z $1 install
 }
-states() { zoneadm list -cp | awk -F: '$2 != "global" {printf "%s %s ", $2, $3}'; echo; }
+states() { zoneadm list -cp | sort -rt: -k2,2 | awk -F: '$2 != "global" {printf "%s %s ", $2, $3}'; echo; }
 log() { sed -n 's/^\[ .* [0-9:]* \(.*\) \]$/\1/p' /var/svc/log/system-zones:default.log; }
 hook() {
     printf '#!/bin/sh\n%s\n' "$2" >/usr/lib/brand/sparse/$1; chmod 755 /usr/lib/brand/sparse/$1
@@ -52,9 +52,9 @@ def test_a_stop_and_a_start(request: pytest.FixtureRequest, who: str) -> None:
     )
     assert lines == [
         "online -",
-        "web1 installed db1 installed raw configured ",
+        "web1 installed raw configured db1 installed ",
         "disabled",
-        "web1 running db1 installed raw configured ",
+        "web1 running raw configured db1 installed ",
         "online -",
         "db1 /zones/db1 2 0", "web1 /zones/web1 2 0", "web1 /zones/web1 2 1",
         "Stopping because service disabled.",
