@@ -134,11 +134,7 @@ class Answers:
             working=condition.working,
             waiting=condition.waiting,
             sources=sorted(condition.sources.values(), key=lambda row: row.name),
-            trouble=[
-                views.outcome_row(outcome)
-                for _, outcome in sorted(self._dispatcher.latest.items())
-                if views.troubled(outcome)
-            ],
+            trouble=views.trouble_rows(self._dispatcher.latest),
             last_full_look_s=round(now - condition.last_full_s, 3) if condition.last_full_s else None,
             blind=condition.blind_error,
             config=str(condition.config),

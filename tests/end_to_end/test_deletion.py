@@ -157,6 +157,13 @@ def test_what_zap_deletes_all_the_same_is_said_and_comes_back_by_one_command(wor
     until(lambda: world.gateway()["state"] == "lost", "the loss is noticed", 20.0)
     status = world.daemon.ask("status")
     assert status.status == 1 and "zonehookctl guard restore edge" in status.out, status
+    said = [
+        (row["kind"], note["code"])
+        for row in world.daemon.ctl("status")["trouble"]
+        for note in row["notes"]
+        if row["name"] == "edge" and note["kind"] != "nothing"
+    ]
+    assert said == [("gateway", "gateway-lost")], "and once"
     assert "edge_web0" in host.links() and "web1_0" in host.links(), "what was made for it stays"
     restored = world.daemon.ask("guard", "restore", "edge")
     assert restored.status == 0, restored

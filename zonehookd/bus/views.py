@@ -20,6 +20,8 @@ from zonehookd.model.record import ADDRESS, Record
 from zonehookd.model.subject import Subject
 from zonehookd.store.store import Store
 
+_LOST = "gateway-lost"
+
 
 def note_row(note: Note) -> NoteRow:
     return NoteRow(kind=note.kind, text=note.text, code=note.code, object=note.object, hint=note.hint)
@@ -72,6 +74,26 @@ def changes_host(step: Step) -> bool:
 def troubled(outcome: Outcome) -> bool:
     """Somebody should look at this subject."""
     return outcome.result not in (Result.NOOP, Result.CHANGED) or any(n.kind != "nothing" for n in outcome.notes)
+
+
+def trouble_rows(latest: Mapping[Subject, Outcome]) -> list[SubjectRow]:
+    """Those whom somebody should look at. That a gateway was deleted is said once, by the note that says for whom."""
+    rows = []
+    for each, outcome in sorted(latest.items()):
+        if not troubled(outcome) or _said_by_its_gateway(each, latest):
+            continue
+        row = outcome_row(outcome)
+        if any(note.code == _LOST for note in row.notes):
+            row.notes = [note for note in row.notes if note.code != GATEWAY_SHUT]
+        rows.append(row)
+    return rows
+
+
+def _said_by_its_gateway(each: Subject, latest: Mapping[Subject, Outcome]) -> bool:
+    if each.kind != "zone" or subject.gateway(each.name) not in latest:
+        return False
+    zone, gateway = latest[each], latest[subject.gateway(each.name)]
+    return {note.code for note in zone.notes} == {_LOST} and any(note.code == _LOST for note in gateway.notes)
 
 
 def _trouble(latest: Mapping[Subject, Outcome], each: Subject) -> tuple[str, list[NoteRow]]:
