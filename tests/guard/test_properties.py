@@ -56,10 +56,11 @@ class Stories(RuleBasedStateMachine):
         web1=ways,
         db1=ways,
         inner=st.booleans(),
+        peopled=st.booleans(),
         wired=st.booleans(),
         up=st.booleans(),
     )
-    def begin(self, dialect: Dialect, web1: str, db1: str, inner: bool, wired: bool, up: bool) -> None:
+    def begin(self, dialect: Dialect, web1: str, db1: str, inner: bool, peopled: bool, wired: bool, up: bool) -> None:
         self.root = Path(tempfile.mkdtemp(prefix="zonehookd-guard-"))
         (self.root / "host").mkdir()
         self.admin = Admin(paper_world(str(self.root / "host"), dialect))
@@ -71,11 +72,14 @@ class Stories(RuleBasedStateMachine):
             self.creates_a_gateway(name)
         if wired:
             self.ours.converge(10)  # so that there are etherstubs
-        self.creates("web1", "web", web1)
-        self.creates("db1", "deep", db1)
+        if peopled:
+            self.creates("web1", "web", web1)
+            self.creates("db1", "deep", db1)
+        else:  # nobody depends yet, so one that cannot be read is all that may block
+            self.creates("web2", "free", "address")
         if wired:
             self.ours.converge(10)
-        for zone in [*GATEWAYS, "web1", "db1"] if up else []:
+        for zone in [*GATEWAYS, "web1", "db1", "web2"] if up else []:
             self.says(zone, "install")
             self.says(zone, "boot")
 
