@@ -143,6 +143,10 @@ def test_no_export_is_no_answer(world: World, admin: Admin) -> None:
 def test_attached_by_force(world: World, admin: Admin) -> None:
     admin.zone("edge", state="configured")
     change = zoneadm.attach_force("edge", why="")
+    done = admin.sh(*change.argv)
+    assert done.status == 1 and "/zones/edge" in done.err, "its files are not there"
+    assert not change.judge(done.status, done.err).done
+    world.path("/zones/edge").mkdir(mode=0o700, parents=True)
     admin.do(*change.argv)
     assert admin.do("zoneadm", "-z", "edge", "list", "-p").split(":")[2] == "installed"
     done = admin.sh(*change.argv)

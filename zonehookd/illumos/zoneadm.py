@@ -52,7 +52,8 @@ def boot(name: str, *, why: str) -> Change:
 
 
 def attach_force(name: str, *, why: str) -> Change:
-    """A configured zone is called installed: nothing is looked at, no hook runs (3.9). Its files must be there.
+    """A configured zone is called installed: no hook of `attach` runs (3.9). Its zonepath must be there, and as
+    `install` leaves it (3.10).
 
     One that is installed already is as it should be (3.2).
     """
