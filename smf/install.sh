@@ -143,7 +143,9 @@ print(*(each for each in sys.path if each.endswith("-packages")), sep="\n")' >"$
 
 uninstall() {
     if [ -z "$DESTDIR" ]; then
-        for each in /var/lib/zonehookd/brand/*/; do # brands whose hooks ask us get their own back
+        # Brands whose hooks ask us get their own back: by the books, which may be elsewhere, and by what is in their files.
+        gated=$(grep -l '/gate [^ ]* prestatechange %z -' /usr/lib/brand/*/config.xml 2>/dev/null) || true
+        for each in /var/lib/zonehookd/brand/*/ $(echo "$gated" | sed 's|config.xml$||'); do
             [ -d "$each" ] || continue
             "$PREFIX/bin/zonehookctl" brand disable "$(basename "$each")" || failed=yes
         done

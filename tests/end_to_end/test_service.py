@@ -360,13 +360,15 @@ def test_zones_are_not_touched_by_a_restart_of_ours(service: Service) -> None:
 
 
 def test_uninstalled_it_leaves_brands_as_their_packages_made_them(service: Service) -> None:
+    """Also where its books are not in the usual place."""
     machine = service.machine
     packaged = machine.read("/usr/lib/brand/sparse/config.xml")
+    machine.write(CONFIG, machine.read(CONFIG) + '[paths]\nstate = "/var/lib/elsewhere"\n')
     assert service.enable().status == 0
     done = service.ask("brand", "enable", "sparse")
     assert done.status == 0, done
     assert machine.read("/usr/lib/brand/sparse/config.xml") != packaged
-    compiled = machine.do("sha256sum", "/opt/zonehookd/lib/python/zonehookd/gate/gate", "/var/lib/zonehookd/gate")
+    compiled = machine.do("sha256sum", "/opt/zonehookd/lib/python/zonehookd/gate/gate", "/var/lib/elsewhere/gate")
     assert len({line.split()[0] for line in compiled.splitlines()}) == 1, "the program that was installed is used"
     service.script("uninstall")
     assert machine.read("/usr/lib/brand/sparse/config.xml") == packaged
