@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import pytest
 
-from lab import brands, furnish_zones, zoneadmd
+from lab import zoneadmd
 from lab.call import Call
 from lab.dispatch import Completed
 from lab.tests.zone_host import Host, drain
@@ -229,6 +228,30 @@ def test_when_the_snapshot_is_taken(tmp_path: Path, dialect: Dialect, expected: 
     assert f'value="{expected}"' in host.file("/var/run/zones/web1.snapshot.xml").read_text()
 
 
+def test_what_hooks_say_is_lost_when_the_zone_itself_asked(host: Host) -> None:
+    host.zoneadm("web1", "boot")
+    record(host, "prestate", 'echo lost words; [ "$4" != 0 ] || kill -9 $$')
+    zoneadmd.uadmin(Call(host.world, ["reboot"]), "web1", reboot=True)
+    log = host.file("/var/adm/messages").read_text()
+    assert "unexpectedly terminated due to signal 9" in log and "lost words" not in log
+    assert state_of(host.world, "web1") == "installed"
+
+
+def test_a_state_hook_on_gate_has_no_input_and_nobody_hears_its_errors(host: Host) -> None:
+    """What is there belongs to zoneadmd: a hook that reads from it waits for ever, one that writes is refused."""
+    log = host.hook("sparse", "prestate", "timeout 0.2 cat; echo $? >$LOG; echo lost >&2; echo $? >>$LOG; exit 0")
+    assert host.zoneadm("web1", "ready") == Completed(0, "", "")
+    status, written = log.read_text().split()
+    assert status == "124" and written != "0"
+
+
+def test_a_state_hook_may_write_where_nobody_reads(host: Host) -> None:
+    """zoneadmd ignores SIGPIPE, and so does who is started by it."""
+    log = host.hook("sparse", "prestate", "kill -PIPE $$; echo alive >$LOG")
+    assert host.zoneadm("web1", "ready").status == 0
+    assert log.read_text() == "alive\n"
+
+
 # zoneadm's own hooks -------------------------------------------------------------------------------------------
 
 
@@ -340,107 +363,3 @@ def test_the_boot_and_halt_hooks(host: Host) -> None:
     host.hook("sparse", "halting", "exit 0")
     host.good("zoneadm", "-z", "web1", "halt")
     assert state_of(host.world, "web1") == "installed"
-
-
-# config.xml ------------------------------------------------------------------------------------------------------
-
-
-def test_every_furnished_brand_is_valid(tmp_path: Path) -> None:
-    for dialect, names in (
-        (Dialect.VANILLA, furnish_zones.GATE_BRANDS),
-        (Dialect.OMNIOS, tuple(furnish_zones.OMNIOS_BRANDS)),
-    ):
-        host = Host(tmp_path / dialect.value, dialect)
-        for name in names:
-            brand = brands.open_brand(host.world, name)
-            for text in brand.elements.values():
-                word = text.split(" ")[0]
-                if word.startswith("/usr/lib/brand/"):
-                    assert host.file(word).exists(), (name, text)
-
-
-@pytest.mark.parametrize(
-    ("old", "new"),
-    [
-        ("<!DOCTYPE brand", "<!DOCTYPE zone"),
-        ('<brand name="sparse">', '<brand name="other">'),
-        ("  <modname>", "  <unknown></unknown>\n  <modname>"),
-        ("  <user_cmd>/usr/bin/getent passwd %u</user_cmd>\n", ""),
-        ("</brand>", "  <sysboot>x</sysboot>\n</brand>"),
-        ("</brand>", ""),
-        ('<brand name="sparse">', '<brand name="sparse" by="me">'),
-        ('"file:///usr/share/lib/xml/dtd/brand.dtd.1"', '"file:///usr/share/lib/xml/dtd/zonecfg.dtd.1"'),
-        ("<install>", '<install by="me">'),
-        ("</install>", "<b/></install>"),
-        ("</install>", "</install> and more"),
-        ("</install>", " &more;</install>"),
-        ('<privilege set="default"', '<privilege set="any"'),
-        ('set="default" name="contract_event"', 'set="default"'),
-    ],
-)
-def test_a_document_that_does_not_pass_its_dtd_makes_the_brand_unusable(host: Host, old: str, new: str) -> None:
-    config = host.file("/usr/lib/brand/sparse/config.xml")
-    assert old in config.read_text()
-    config.write_text(config.read_text().replace(old, new))
-    expected = "zoneadm: zone 'web1': missing or invalid brand\n"
-    assert host.zoneadm("web1", "boot") == Completed(1, "", expected)
-    done = host.zonecfg("web1", "info")
-    assert done == Completed(1, "", 'Zone web1 uses non-existent brand "sparse".  Unable to continue\n')
-
-
-def test_a_module_need_not_be_named(host: Host) -> None:
-    config = host.file("/usr/lib/brand/sparse/config.xml")
-    config.write_text(config.read_text().replace("  <modname></modname>\n", "  <!-- none -->\n"))
-    assert host.zoneadm("web1", "boot").status == 0
-
-
-def test_macros() -> None:
-    assert brands.expand("a %z %R %Z %u %% %q%", "web1", "/zones/web1") == "a web1 /zones/web1 global root % "
-
-
-def test_a_text_that_fills_its_buffer_is_no_hook_at_all(host: Host) -> None:
-    """`exec `, macros and the arguments included; then nobody boots, halts or uninstalls."""
-    host.zoneadm("web1", "boot")
-    long = "/usr/lib/brand/sparse/prestate %z " + "x" * (1024 - len("exec /usr/lib/brand/sparse/prestate web1 "))
-    host.element("sparse", "uninstall", f"<preuninstall>{long}</preuninstall>")
-    host.element("sparse", "poststatechange", f"<prestatechange>{long}</prestatechange>")
-    config = host.file("/usr/lib/brand/sparse/config.xml")
-    config.write_text(re.sub("  <prestatechange>[^x]*?</prestatechange>\n", "", config.read_text()))
-    assert host.zoneadm("web1", "halt").status == 0, "it has the hooks that it was booted with"
-    done = host.zoneadm("web1", "boot")
-    assert (done.status, done.err.splitlines()[0]) == (
-        1, "failed to initialize brand state change hooks: No such file or directory",
-    )  # fmt: skip
-    assert state_of(host.world, "web1") == "installed"
-    expected = "zoneadm: zone 'web1': invalid brand configuration: missing preuninstall resource\n"
-    assert host.zoneadm("web1", "uninstall", "-F") == Completed(1, "", expected)
-    config.write_text(config.read_text().replace(long, long[:-1]))
-    assert host.zoneadm("web1", "boot").status == 0
-    assert host.zoneadm("web1", "halt").status == 0
-    expected = "zoneadm: zone 'web1': Command line too long\n"
-    assert host.zoneadm("web1", "uninstall", "-F") == Completed(1, "", expected)
-    assert state_of(host.world, "web1") == "installed"
-
-
-def test_what_hooks_say_is_lost_when_the_zone_itself_asked(host: Host) -> None:
-    host.zoneadm("web1", "boot")
-    record(host, "prestate", 'echo lost words; [ "$4" != 0 ] || kill -9 $$')
-    zoneadmd.uadmin(Call(host.world, ["reboot"]), "web1", reboot=True)
-    log = host.file("/var/adm/messages").read_text()
-    assert "unexpectedly terminated due to signal 9" in log and "lost words" not in log
-    assert state_of(host.world, "web1") == "installed"
-
-
-def test_a_state_hook_on_gate_has_no_input_and_nobody_hears_its_errors(host: Host) -> None:
-    """What is there belongs to zoneadmd: a hook that reads from it waits for ever, one that writes is refused."""
-    log = host.hook("sparse", "prestate", "timeout 0.2 cat; echo $? >$LOG; echo lost >&2; echo $? >>$LOG; exit 0")
-    assert host.zoneadm("web1", "ready") == Completed(0, "", "")
-    status, written = log.read_text().split()
-    assert status == "124" and written != "0"
-
-
-def test_a_state_hook_may_write_where_nobody_reads(host: Host) -> None:
-    """zoneadmd ignores SIGPIPE, and so does who is started by it."""
-    log = host.hook("sparse", "prestate", "kill -PIPE $$; echo alive >$LOG")
-    assert host.zoneadm("web1", "ready").status == 0
-    assert log.read_text() == "alive\n"
