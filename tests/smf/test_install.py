@@ -227,6 +227,15 @@ def test_the_gate_program_is_linked_where_sockets_are_not_in_libc(tmp_path: Path
     assert subprocess.run([gate], capture_output=True, check=False).returncode == 64, "its usage"
 
 
+def test_the_shell_of_illumos_installs_the_same(stage: Path, tmp_path: Path) -> None:
+    environ = {"PATH": os.environ["PATH"], "DESTDIR": str(tmp_path), "DEPS": "no", "PYTHON": sys.executable}
+    script = ["ksh93", str(ROOT / "smf/install.sh")]
+    subprocess.run([*script, "install"], env=environ, check=True)
+    assert (files(tmp_path), links(tmp_path)) == (files(stage), links(stage))
+    subprocess.run([*script, "uninstall"], env={**environ, "MANIFESTDIR": "/lib/svc/manifest/site"}, check=True)
+    assert not files(tmp_path) and not links(tmp_path)
+
+
 def test_all_may_read_what_is_installed_whatever_the_umask(tmp_path: Path) -> None:
     """A plugin may run as somebody else than root, with our modules."""
     argv = ["make", "-s", "install", f"DESTDIR={tmp_path}", f"PYTHON={sys.executable}", "DEPS=no"]

@@ -129,8 +129,9 @@ def test_the_log_line_is_what_logadm_takes_over() -> None:
     assert line.endswith("-a '/opt/zonehookd/lib/zonehookd-warden reopen'")
 
 
+@pytest.mark.parametrize("shell", ["dash", "ksh93"])  # ksh93 is /sbin/sh of illumos
 @pytest.mark.parametrize("script", ["svc-zonehookd", "install.sh", "packaging/package.sh", "packaging/postinstall",
                                     "packaging/preremove", "packaging/postremove"])  # fmt: skip
-def test_scripts_are_posix(script: str) -> None:
-    done = subprocess.run(["dash", "-n", str(SMF / script)], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+def test_scripts_are_read_by_either_shell(script: str, shell: str) -> None:
+    done = subprocess.run([shell, "-n", str(SMF / script)], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
