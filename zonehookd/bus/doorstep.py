@@ -26,12 +26,13 @@ class Door(Protocol):
 
 
 class Doorstep:
-    """All doors are in one folder; `folder_anew` is called when that had to be made. `log`: structlog's."""
+    """All doors are in one folder; `made` is called when any of it had to be made: what else is in there may be gone,
+    too. It may raise OSError. `log`: structlog's."""
 
-    def __init__(self, doors: Sequence[Door], folder_anew: Callable[[], None], log: Any) -> None:
+    def __init__(self, doors: Sequence[Door], made: Callable[[], None], log: Any) -> None:
         self._doors = doors
         self._folder = doors[0].path.parent
-        self._folder_anew = folder_anew
+        self._made = made
         self._log = log
         self._said: dict[Path, str] = {}
 
@@ -53,7 +54,6 @@ class Doorstep:
 
     def _make_folder(self) -> None:
         self._folder.mkdir(mode=0o700, parents=True)
-        self._folder_anew()
 
     def _worked(self, path: Path, make: Callable[[], None]) -> bool:
         """Whether it is there now. What cannot be seen is not taken for gone."""
@@ -63,6 +63,7 @@ class Doorstep:
             except FileNotFoundError:
                 make()
                 self._log.warning("removed under us, and made anew", path=str(path))
+                self._made()
         except (OSError, zmq.ZMQError) as problem:
             if self._said.get(path) != str(problem):
                 self._log.error("nobody can ask there", path=str(path), error=str(problem))
