@@ -56,7 +56,8 @@ class InForce:
         self._log = log.get()
 
     async def hold_on(self) -> None:
-        """A declaration that was edited while we were down cuts off nobody either: then the one before stays."""
+        """A declaration that was edited while we were down cuts off nobody either: then the one before stays. Raises
+        CannotObserve: whom it cuts off cannot be seen now, and is asked again."""
         last = declared_before.kept(self._files, self.config.paths.state, self.config)
         if last is None:
             if self._files.stamp(file := self.config.paths.state / declared_before.NAME) is not None:
@@ -71,6 +72,8 @@ class InForce:
             try:
                 declared_before.refuse_cuts(before, self.config, self.declared, site, links, self._store)
             except ConfigError as problem:
+                if links.blind:
+                    raise CannotObserve(links.blind) from problem
                 self._log.error("configuration refused, the one before stays", error=str(problem))
                 self._condition.config_error = str(problem)
                 self._metrics.config_refused()
