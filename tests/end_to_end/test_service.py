@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from machine import NETWORKS, Machine, until
+from machine import NETWORKS, ROOT, Machine, until
 from service import CONFIG, FMRI, OF_ALL_INSTANCES, Service
 
 pytestmark = pytest.mark.namespaces
@@ -360,18 +360,28 @@ def test_zones_are_not_touched_by_a_restart_of_ours(service: Service) -> None:
 
 
 def test_uninstalled_it_leaves_brands_as_their_packages_made_them(service: Service) -> None:
-    """Also where its books are not in the usual place."""
+    """Both ways: the package's, and ours; also where its books are not in the usual place."""
     machine = service.machine
-    packaged = machine.read("/usr/lib/brand/sparse/config.xml")
+    brand = "/usr/lib/brand/sparse/config.xml"
+    packaged = machine.read(brand)
+
+    def gated() -> None:
+        assert service.enable().status == 0
+        done = service.ask("brand", "enable", "sparse")
+        assert done.status == 0 and machine.read(brand) != packaged, done
+
+    gated()
+    machine.do("sh", f"{ROOT}/smf/packaging/preremove")
+    assert machine.read(brand) == packaged and service.pids() == (0, 0)
     machine.write(CONFIG, machine.read(CONFIG) + '[paths]\nstate = "/var/lib/elsewhere"\n')
-    assert service.enable().status == 0
-    done = service.ask("brand", "enable", "sparse")
-    assert done.status == 0, done
-    assert machine.read("/usr/lib/brand/sparse/config.xml") != packaged
+    gated()
+    machine.do("sh", f"{ROOT}/smf/packaging/preremove")
+    assert machine.read(brand) == packaged
+    gated()
     compiled = machine.do("sha256sum", "/opt/zonehookd/lib/python/zonehookd/gate/gate", "/var/lib/elsewhere/gate")
     assert len({line.split()[0] for line in compiled.splitlines()}) == 1, "the program that was installed is used"
     service.script("uninstall")
-    assert machine.read("/usr/lib/brand/sparse/config.xml") == packaged
+    assert machine.read(brand) == packaged
     with_link = "create -b; set zonepath=/zones/web1; set brand=sparse; set ip-type=exclusive"
     machine.do("zonecfg", "-z", "web1", with_link)
     machine.do("zoneadm", "-z", "web1", "install")
