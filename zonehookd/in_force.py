@@ -68,7 +68,7 @@ class InForce:
         if before != self.declared:
             look = self._make_look()
             site = (await self._dispatcher.survey.take(look, before, time.monotonic())).site
-            links = await declared_before.links(look, site)
+            links = await declared_before.links(look, before, self.declared, site)
             try:
                 declared_before.refuse_cuts(before, self.config, self.declared, site, links, self._store)
             except ConfigError as problem:
@@ -113,7 +113,7 @@ class InForce:
             look = self._make_look()
             with contextlib.suppress(CannotObserve):
                 site = (await self._dispatcher.survey.take(look, self.declared, time.monotonic())).site
-            links = await declared_before.links(look, site)
+            links = await declared_before.links(look, self.declared, checked.declared, site)
         declared_before.refuse_cuts(self.declared, checked.config, checked.declared, site, links, self._store)
 
     def _take(self, checked: Checked) -> ReloadReply:

@@ -19,6 +19,7 @@ from zonehookd.errors import ConfigError
 from zonehookd.guard.cuts import Links
 from zonehookd.guard.declared import NAME, keep, kept, links, refuse_cuts
 from zonehookd.host.local import LocalFiles
+from zonehookd.model.gateway import Declaration
 
 FILES = LocalFiles()
 WHOLE: dict[str, Any] = {
@@ -100,8 +101,9 @@ def ours(admin: Admin, engine: Build) -> Engine:
     return built
 
 
-def seen(ours: Engine) -> Links:
-    return asyncio.run(links(ours._look(), ours.survey.site)) if ours.survey.site is not None else Links()
+def seen(ours: Engine, after: Declaration) -> Links:
+    site = ours.survey.site
+    return asyncio.run(links(ours._look(), ours.declared, after, site)) if site is not None else Links()
 
 
 def refused(ours: Engine, **networks: Any) -> str:
@@ -109,7 +111,7 @@ def refused(ours: Engine, **networks: Any) -> str:
     tables = {"wan": WAN, "web": WEB, "db": DB, **networks}
     after = config({"network": {name: table for name, table in tables.items() if table}, "gateway": {"edge": EDGE}})
     try:
-        refuse_cuts(ours.declared, after, declare(after), ours.survey.site, seen(ours), ours.store)
+        refuse_cuts(ours.declared, after, declare(after), ours.survey.site, seen(ours, declare(after)), ours.store)
     except ConfigError as problem:
         return str(problem)
     return ""
@@ -131,7 +133,7 @@ def test_the_file_is_named_that_declares_it(ours: Engine, tmp_path: Path) -> Non
     drop_in.write_text('[network.web]\ncidr = "10.99.0.0/25"\nvia = "edge"\n')
     after = load(main)
     with pytest.raises(ConfigError, match=f"^{drop_in}: network.web: its range cannot become"):
-        refuse_cuts(ours.declared, after, declare(after), ours.survey.site, seen(ours), ours.store)
+        refuse_cuts(ours.declared, after, declare(after), ours.survey.site, seen(ours, declare(after)), ours.store)
 
 
 def test_a_permit_lets_one_network_go_and_ends(ours: Engine) -> None:

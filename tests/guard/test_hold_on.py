@@ -70,11 +70,24 @@ def test_whom_it_would_cut_off_keeps_his_network(ours: Engine, tmp_path: Path) -
 def test_where_links_cannot_be_seen_it_is_asked_again(ours: Engine, tmp_path: Path) -> None:
     """Else one command that fails at a start decides what is in force until somebody reloads."""
     before = ours.commands
+    fewer = started(ours, tmp_path, db=None)
     silence(ours, "dladm", "show-vnic")
-    grown = started(ours, tmp_path, new={"cidr": "10.97.0.0/24"})
-    assert holds_on(grown) == ({"wan", "web", "db", "new"}, ""), "what takes nothing away needs no look at links"
-    fewer = started(ours, tmp_path / "other", db=None)
     with pytest.raises(CannotObserve, match="was killed after 30 s"):
         asyncio.run(fewer.hold_on())
     ours.commands = before
     assert holds_on(fewer) == ({"wan", "web"}, "")
+
+
+def test_what_takes_nothing_away_needs_no_look_at_links(ours: Engine, tmp_path: Path) -> None:
+    looks = ours.commands.looks
+    for networks, asked in (
+        ({"new": {"cidr": "10.97.0.0/24"}}, False),
+        ({"web": {**WEB, "cidr": "10.99.0.0/23"}}, False),
+        ({"db": None}, True),
+    ):
+        there = started(ours, tmp_path / "-".join(networks), **networks)
+        before = len(looks)
+        assert holds_on(there)[1] == ""
+        found = [argv[:2] for argv in looks[before:]]
+        assert found[0] == ("zoneadm", "list") and (("dladm", "show-vnic") in found[1:]) is asked
+        assert asked or len(found) == 1
