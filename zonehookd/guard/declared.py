@@ -54,7 +54,8 @@ def refuse_cuts(
     if found:
         way_out = f"zonehookctl guard permit --network {found[0].network} --for 10m --reason WHY"
         text = "\n".join(after.origins.located(str(each)) for each in found)
-        raise ConfigError(text, hint=f"move or delete them first; or {way_out}")
+        first = "move or delete them first" if found[0].zones else "try again"
+        raise ConfigError(text, hint=f"{first}; or {way_out}")
 
 
 def keep(files: Files, state: Path, config: Config) -> None:

@@ -34,7 +34,7 @@ class Verdict:
     """`code` is stable, for programs: no-dependents, permitted, not-guarded; dependents, cannot-look, no-daemon.
 
     `recorded`: when that was written down on which it rests, in unix seconds; None: it was looked up just now. A record
-    has no room for everybody: `left_out` more depend by it.
+    has no room for everybody: `left_out` more depend by it; or may, where it knows of none.
     """
 
     zone: str
