@@ -102,9 +102,6 @@ class Guard:
         """The policy may have changed."""
         self._recorder.changed()
 
-    def standing(self, site: Site) -> str:
-        return self._recorder.text(site)
-
     def with_files_of(self, gateway: str, site: Site) -> list[str]:
         """Zones that have the files of a gateway that is missed: it was renamed."""
         return self._recorder.with_files_of(gateway, site)
