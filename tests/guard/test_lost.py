@@ -245,14 +245,19 @@ def test_who_asks_is_told_what_is_so(guarded: Guarded, admin: Admin) -> None:
 def written(guarded: Guarded) -> dict[str, Standing]:
     """What the guard writes down by itself, once."""
 
+    path = guarded.state / NAME
+    path.unlink(missing_ok=True)
+
     async def once() -> None:
         keeping = asyncio.create_task(guarded.guard.run())
         guarded.guard.refresh()
-        await asyncio.sleep(0.15)
+        async with asyncio.timeout(60.0):
+            while not path.exists():
+                await asyncio.sleep(0.01)
         keeping.cancel()
 
     asyncio.run(once())
-    return dict(read(guarded.state / NAME).gateways)
+    return dict(read(path).gateways)
 
 
 @pytest.mark.parametrize("policy", ["block", "record"])
