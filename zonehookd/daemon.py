@@ -155,8 +155,7 @@ class Daemon:
         self._in_force.changed = self._changed
         guarding = GuardAnswers(self._guard, tools, leave, lambda brand: self._gate.stands_in(brand))
         own = (self._dispatcher, self._processes, self._audit, self._store, self._workers)
-        told = (self._metrics, self._timeline, self._publisher)
-        self._hooked = Hooked(*own, told, lambda: self._in_force.config)
+        self._hooked = Hooked(*own, (self._metrics, self._timeline, self._publisher), lambda: self._in_force.config)
         self._listeners.append(self._hooked.hooks)
         gate = GateTools(
             self._dispatcher, self._look, self._host, config.paths.state, config.paths.run,
@@ -175,7 +174,8 @@ class Daemon:
         handlers = {verb: handler for each in asked for verb, handler in each.handlers().items()}
         control = config.paths.run / "control.sock"
         self._control = _bound(lambda: ControlServer(self._context, control, handlers), config.paths.run)
-        self._doors = Doorstep((self._control, self._publisher, self._gate.door), self._workers.open_folders, self._log)
+        besides = (self._workers.open_folders, self._hooked.hooks.note_boot)
+        self._doors = Doorstep((self._control, self._publisher, self._gate.door), besides, self._log)
 
     def _tools_of_workers(self, config: Config) -> WorkerTools:
         def changed(kind: str, plugin: str) -> None:

@@ -55,7 +55,7 @@ async def house(run: Path) -> AsyncIterator[House]:
     control = ControlServer(context, run / "control.sock", {"keys": keys})
     publisher = Publisher(context, run / "events.sock")
     made: list[str] = []
-    doorstep = Doorstep((control, publisher), lambda: made.append("what else"), log.get())
+    doorstep = Doorstep((control, publisher), (lambda: made.append("what else"),), log.get())
     subscriber = context.socket(zmq.SUB)
     subscriber.setsockopt(zmq.SUBSCRIBE, b"")
     subscriber.connect(f"ipc://{run / 'events.sock'}")

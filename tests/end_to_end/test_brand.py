@@ -146,6 +146,7 @@ def test_what_is_removed_under_a_daemon_comes_back(machine: Machine, plain: Daem
     machine.zone("web1", "web1_0", "10.1.0.5/24")
     until(lambda: "web1_0" in machine.links(), "its link")
     machine.do("zoneadm", "-z", "web1", "install")
+    boot = machine.read("/var/run/zonehookd/hooks.boot")
     machine.do("mkdir", f"{STATE}/gate.new")  # so that it cannot be made at once
     machine.do("rm", "-r", "/var/run/zonehookd", f"{STATE}/gate")
     until(lambda: plain.ask("status").status == 1, "it can be asked again, and says that something is missing")
@@ -155,7 +156,8 @@ def test_what_is_removed_under_a_daemon_comes_back(machine: Machine, plain: Daem
     machine.do("rmdir", f"{STATE}/gate.new")
     until(lambda: plain.ask("status").status == 0, "the program is there again")
     assert machine.run("test", "-S", "/var/run/zonehookd/gate.sock").status == 0, "and its socket"
-    assert machine.do("stat", "-c", "%a", "/var/run/zonehookd").strip() == "700"
+    assert machine.do("stat", "-c", "%a", "/var/run/zonehookd", "/var/run/zonehookd/plugins").split() == ["700", "700"]
+    assert machine.read("/var/run/zonehookd/hooks.boot") == boot, "the host has not booted"
     machine.do("zoneadm", "-z", "web1", "boot")
     assert metric(machine, 'zonehookd_gate_answers_total{answer="allow",code="ready",word="ready"}') == 1
     assert metric(machine, "zonehookd_gate_alone_total") == 0

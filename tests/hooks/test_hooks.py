@@ -81,6 +81,24 @@ def test_a_boot_of_the_host_is_another_run_though_the_zone_id_is_the_same(theatr
     asyncio.run(play())
 
 
+def test_a_run_folder_that_is_emptied_under_a_daemon_is_no_boot_of_the_host(theatre: Theatre) -> None:
+    put(theatre.folder, "a", "exit 0")
+
+    async def play() -> None:
+        async with theatre.daemon() as daemon:
+            daemon.look(running("web1"))
+            await daemon.quiet()
+            for file in (theatre.root / "run").iterdir():
+                file.unlink()
+            daemon.hooks.note_boot()
+        async with theatre.daemon() as daemon:
+            daemon.look(running("web1"))
+            await daemon.quiet()
+            assert daemon.moments() == ["reconnect"]
+
+    asyncio.run(play())
+
+
 @pytest.mark.parametrize(
     ("meanwhile", "again"), [(running("web1"), "after-start"), (zone("web1"), "after-stop")], ids=["runs", "stopped"]
 )

@@ -26,13 +26,13 @@ class Door(Protocol):
 
 
 class Doorstep:
-    """All doors are in one folder; `made` is called when any of it had to be made: what else is in there may be gone,
-    too. It may raise OSError. `log`: structlog's."""
+    """All doors are in one folder; `besides` are called when any of it had to be made: what else is in there may be
+    gone, too. They may raise OSError. `log`: structlog's."""
 
-    def __init__(self, doors: Sequence[Door], made: Callable[[], None], log: Any) -> None:
+    def __init__(self, doors: Sequence[Door], besides: Sequence[Callable[[], None]], log: Any) -> None:
         self._doors = doors
         self._folder = doors[0].path.parent
-        self._made = made
+        self._besides = besides
         self._log = log
         self._said: dict[Path, str] = {}
 
@@ -63,7 +63,8 @@ class Doorstep:
             except FileNotFoundError:
                 make()
                 self._log.warning("removed under us, and made anew", path=str(path))
-                self._made()
+                for each in self._besides:
+                    each()
         except (OSError, zmq.ZMQError) as problem:
             if self._said.get(path) != str(problem):
                 self._log.error("nobody can ask there", path=str(path), error=str(problem))

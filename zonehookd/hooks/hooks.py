@@ -127,6 +127,11 @@ class Hooks:
             self._log.error("cannot note which boot of the host this is", error=str(problem))
         return token
 
+    def note_boot(self) -> None:
+        """The run folder was emptied under us, and the host has not booted. Raises OSError."""
+        if self._boot:
+            write_atomically(self._tools.run / BOOT, self._boot + "\n", 0o600)
+
     async def run(self) -> None:
         """Until cancelled."""
         while True:
