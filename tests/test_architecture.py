@@ -69,6 +69,7 @@ ALLOWED: dict[str, tuple[set[str], str]] = {
         "counters of links are read beside the engine, and only shown: it knows no metrics",
     ),
     "supervisor": (set(), "what we tell the supervisor is told by the daemon"),
+    "footing": ({"errors", "host", "store"}, "one lock and one set of books, whoever uses them"),
     "routes": (
         {"bus", "engine", "errors", "model", "plugin", "routes", "store"},
         "routes are shown from the engine and the books; what is done about them is for plugins",

@@ -37,6 +37,7 @@ from zonehookd.engine.reconciler import Reconciler
 from zonehookd.engine.survey import Survey
 from zonehookd.engine.timing import Timing
 from zonehookd.errors import CannotObserve, ConfigError, ZonehookError
+from zonehookd.footing import Footing
 from zonehookd.foreign.answers import PluginAnswers
 from zonehookd.foreign.tools import Tools as WorkerTools
 from zonehookd.foreign.workers import ForeignWorkers
@@ -48,7 +49,6 @@ from zonehookd.hooked import Hooked
 from zonehookd.host.audit import Audit
 from zonehookd.host.local import LocalFiles, LocalHost
 from zonehookd.host.process import Limits, Processes
-from zonehookd.host.sole import sole
 from zonehookd.illumos import dladm
 from zonehookd.in_force import InForce
 from zonehookd.lines import Lines, given_leave
@@ -62,7 +62,6 @@ from zonehookd.sources.poll import Poll
 from zonehookd.sources.source import Source, supervise
 from zonehookd.sources.zone_channel import ZoneChannel
 from zonehookd.sources.zone_files import ZoneFiles
-from zonehookd.store.store import Store
 from zonehookd.supervisor import Supervisor
 from zonehookd.tracing.answers import TraceAnswers
 from zonehookd.tracing.timeline import Timeline
@@ -87,9 +86,9 @@ class Daemon:
         self._log = log.get()
         self._supervisor = Supervisor()
         self._metrics = metrics.Metrics(config.metrics.zones_max, config.timing.full_look_s)
-        self._lock = sole(config.paths.state / "lock")
+        self._footing = Footing(config.paths.state, self._log)
+        self._store = self._footing.store
         self._audit = Audit(config.paths.audit)
-        self._store = Store(config.paths.state / "state.db")
         self._store.took = self._metrics.committed
         self._condition = Condition(file, self._store.rebuilt)
         commands, timing = config.commands, config.timing
@@ -247,6 +246,7 @@ class Daemon:
             async with asyncio.TaskGroup() as tasks:
                 asked = (self._control, self._publisher, self._guard, self._doors)
                 aside = [tasks.create_task(each.run()) for each in asked]
+                aside.append(tasks.create_task(self._footing.run(self._in_force.keep, self._stop)))
                 await self._patiently(self._learn_dialect)
                 aside += [tasks.create_task(self._source(source)) for source in self._sources]
                 await self._subscribed()
@@ -275,9 +275,8 @@ class Daemon:
             self._publisher.close()
             self._context.term()
             self._doors.close()
-            self._store.close()
             self._audit.close()
-            os.close(self._lock)
+            self._footing.close()
             self._log.info("stopped")
 
     async def _source(self, source: Source) -> None:

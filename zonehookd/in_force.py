@@ -62,7 +62,7 @@ class InForce:
         if last is None:
             if self._files.stamp(file := self.config.paths.state / declared_before.NAME) is not None:
                 self._log.error("declaration before not readable: nobody knows what this one cuts off", file=str(file))
-            self._keep()
+            self.keep()
             return
         config, before = last
         if before != self.declared:
@@ -78,9 +78,9 @@ class InForce:
                 self._condition.config_error = str(problem)
                 self._metrics.config_refused()
                 self.config, self.declared = config, before
-        self._keep()
+        self.keep()
 
-    def _keep(self) -> None:
+    def keep(self) -> None:
         try:
             declared_before.keep(self._files, self.config.paths.state, self.config)
         except OSError as problem:
@@ -127,7 +127,7 @@ class InForce:
         self._metrics.config_taken()
         self._metrics.has([*(plugin.name for plugin in plugins), *(spec.name for spec in checked.foreign)])
         self.declared = declared
-        self._keep()
+        self.keep()
         self.changed()
         self.takes(checked)
         self._dispatcher.reconciler = Reconciler(plugins, self._metrics.called, self.elsewhere)

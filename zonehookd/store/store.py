@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -18,6 +19,11 @@ from zonehookd.model.record import Record
 from zonehookd.model.subject import Subject
 
 _SCHEMA = Path(__file__).with_name("schema")
+_INSERT = "INSERT INTO record (kind, name, owner_kind, owner_name, plugin, facts) VALUES (?, ?, ?, ?, ?, ?)"
+_OR_UPDATE = (
+    "ON CONFLICT (kind, name) DO UPDATE SET owner_kind = excluded.owner_kind, owner_name = excluded.owner_name, "
+    "plugin = excluded.plugin, facts = excluded.facts"
+)
 
 
 class Store:
@@ -40,24 +46,32 @@ class Store:
                     raise
                 aside = path.with_name(f"{path.name}.unreadable-{time.time_ns()}")
                 path.rename(aside)
-                for leftover in ("-wal", "-shm"):
-                    path.with_name(path.name + leftover).unlink(missing_ok=True)
+                _remove(path)
                 self._database = self._open()
                 self._begun_anew(f"{path} was unreadable ({problem}); kept as {aside}")
         except (OSError, sqlite3.OperationalError) as problem:
             raise ConfigError(f"cannot use the store {path}: {problem}", hint="see [paths] state") from problem
         pending = self._database.execute("SELECT why FROM reclaim").fetchone()
-        self.rebuilt = pending[0] if pending else ""
+        self.rebuilt = self._due = pending[0] if pending else ""
         self._of: dict[Subject, dict[tuple[str, str], Record]] = {}
         self._of_kind: dict[str, dict[str, Record]] = {}
         for record in self._records.values():
             self._file(record)
 
-    def _open(self) -> sqlite3.Connection:
+    def _connect(self) -> sqlite3.Connection:
         database = sqlite3.connect(self.path, isolation_level=None)
         try:
             database.execute("PRAGMA journal_mode = WAL")
             database.execute("PRAGMA synchronous = FULL")  # a record must outlive a power cut, or its link is an orphan
+            self._made = self.path.stat()
+        except BaseException:
+            database.close()
+            raise
+        return database
+
+    def _open(self) -> sqlite3.Connection:
+        database = self._connect()
+        try:
             verdict = database.execute("PRAGMA quick_check").fetchone()[0]
             if verdict != "ok":
                 raise sqlite3.DatabaseError(verdict)
@@ -90,6 +104,34 @@ class Store:
     def reclaimed(self) -> None:
         """Every plugin has been asked, and all it said is remembered."""
         self._database.execute("DELETE FROM reclaim")
+        self._due = ""
+
+    def stands(self) -> bool:
+        """The file is the one that is written to. Raises OSError: that cannot be seen."""
+        try:
+            return os.path.samestat(self.path.lstat(), self._made)
+        except FileNotFoundError:
+            return False
+
+    def again(self) -> None:
+        """For a file that somebody has removed or replaced under us: all of it is written there anew, for what we
+        remember is what is so. A file that is there is kept aside. Raises OSError, sqlite3.Error; then try again."""
+        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        fresh = self.path.with_name(f"{self.path.name}.fresh")
+        _remove(fresh)
+        with contextlib.closing(sqlite3.connect(fresh, isolation_level=None)) as database:
+            self._migrate(database)
+            database.execute("BEGIN")
+            database.executemany(_INSERT, (_row(record) for record in self._records.values()))
+            if self._due:
+                database.execute("INSERT INTO reclaim (why) VALUES (?)", (self._due,))
+            database.execute("COMMIT")
+        self._database.close()  # first: it removes a write-ahead log by its name
+        if self.path.exists():
+            self.path.rename(self.path.with_name(f"{self.path.name}.replaced-{time.time_ns()}"))
+        _remove(self.path)
+        fresh.rename(self.path)
+        self._database = self._connect()
 
     def close(self) -> None:
         self._database.close()
@@ -124,16 +166,7 @@ class Store:
     # -- changes; durable when the call returns
 
     def remember(self, record: Record) -> None:
-        self._change(
-            "INSERT INTO record (kind, name, owner_kind, owner_name, plugin, facts) VALUES (?, ?, ?, ?, ?, ?) "
-            "ON CONFLICT (kind, name) DO UPDATE SET owner_kind = excluded.owner_kind, "
-            "owner_name = excluded.owner_name, plugin = excluded.plugin, facts = excluded.facts",
-            record.kind,
-            record.name,
-            *record.owner,
-            record.plugin,
-            json.dumps(dict(record.facts), sort_keys=True),
-        )
+        self._change(f"{_INSERT} {_OR_UPDATE}", *_row(record))
         self._drop(record.kind, record.name)
         self._records[(record.kind, record.name)] = record
         self._file(record)
@@ -160,3 +193,14 @@ class Store:
             owned.pop((kind, name), None)
             if not owned:
                 del self._of[old.owner]
+
+
+def _row(record: Record) -> tuple[str, ...]:
+    facts = json.dumps(dict(record.facts), sort_keys=True)
+    return (record.kind, record.name, *record.owner, record.plugin, facts)
+
+
+def _remove(path: Path) -> None:
+    """A database, if it is there, and what belongs to it."""
+    for end in ("", "-wal", "-shm"):
+        path.with_name(path.name + end).unlink(missing_ok=True)
