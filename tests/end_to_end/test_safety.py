@@ -20,6 +20,22 @@ def test_a_second_daemon_is_refused_and_the_first_stays_reachable(machine: Machi
     assert daemon.ctl("status")["ready"] is True
 
 
+def test_a_state_folder_removed_under_a_daemon_is_written_anew(machine: Machine, daemon: Daemon) -> None:
+    machine.zone("web1", "web1_0", "10.1.0.5/24")
+    daemon.start()
+    machine.do("rm", "-r", "/var/lib/zonehookd")
+    until(lambda: machine.run("test", "-e", "/var/lib/zonehookd/declared.json").status == 0, "all of it", 60)
+    second = Daemon(machine)
+    second.start(wait=False)
+    assert machine.wait(second.pid) == 78
+    assert daemon.stop() == 0
+    daemon.start()
+    made = {row["name"]: row["made_by"] for row in daemon.ctl("links")}
+    assert made["web1_0"] == "us"
+    begun = [line for line in daemon.lines() if line["event"] == "records begun anew"]
+    assert len(begun) == 1, "by the first start of all"
+
+
 def test_killed_while_the_books_are_rebuilt_the_next_start_goes_on(machine: Machine, daemon: Daemon) -> None:
     machine.zone("web1", "web1_0", "10.1.0.5/24")
     daemon.start()
