@@ -122,6 +122,11 @@ class Survey:
         self._last = taken
 
     @property
+    def index(self) -> Path:
+        """The file that says which zones there are."""
+        return self._folder / "index"
+
+    @property
     def site(self) -> Site | None:
         return self._last.site if self._last else None
 
@@ -170,7 +175,7 @@ class Survey:
 
     def indexed(self, look: Look) -> Mapping[str, zonefiles.Indexed]:
         """Which zones there are at this moment, by the index alone. Raises CannotObserve."""
-        path = self._folder / "index"
+        path = self.index
         text = look.read_file(path)
         if text is None:
             raise CannotObserve(f"{path} is missing", hint="a host with zones always has one; see [paths] zones")
