@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import socket
 import stat
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -122,6 +123,27 @@ def test_what_somebody_else_has_put_there_is_left_alone(tmp_path: Path) -> None:
         assert path.read_text() == "mine"
 
     assert in_a_house(tmp_path, scene) == []
+
+
+@pytest.mark.parametrize("lives", [True, False])
+def test_a_socket_of_another_daemon_is_left_alone_while_it_lives(tmp_path: Path, lives: bool) -> None:
+    async def scene(there: House) -> None:
+        path = there.run / "control.sock"
+        path.unlink()
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as other:
+            other.bind(str(path))
+            other.listen()
+            if lives:
+                before = path.stat()
+                for _ in range(3):
+                    there.doorstep.look()
+                assert path.stat().st_ino == before.st_ino
+        if not lives:
+            there.doorstep.look()
+            assert await there.asked() == []
+
+    made = [] if lives else [("warning", "removed under us, and made anew", "control.sock")]
+    assert in_a_house(tmp_path, scene) == made
 
 
 def test_what_cannot_be_made_is_said_once_and_tried_again(tmp_path: Path) -> None:
