@@ -11,6 +11,9 @@ import zmq
 from zonehookd.bus.messages import Reply, Request, Verb
 from zonehookd.errors import ZonehookError
 
+_START = "start it: svcadm enable zonehookd, or svcadm clear zonehookd after faults; by hand: zonehookd --config FILE"
+_BUSY = "it is there, and hangs or is busy: try again; svcs -x zonehookd names its log"
+
 
 class NoDaemon(ZonehookError):
     """Nobody answered."""
@@ -22,19 +25,18 @@ def ask(run: Path, verb: Verb, *, timeout_s: float, **about: Any) -> Any:
     Raises NoDaemon when nobody answers in time, ZonehookError when the daemon refuses.
     """
     path = run / "control.sock"
-    hint = "is it running? try: zonehookd --config FILE"
     try:
         there = path.is_socket()
     except PermissionError as problem:
         raise NoDaemon(f"may not reach zonehookd at {path}", hint="only its owner may") from problem
     if not there or not _answered(path):
-        raise NoDaemon(f"zonehookd is not listening at {path}", hint=hint)
+        raise NoDaemon(f"zonehookd is not listening at {path}", hint=_START)
     with zmq.Context() as context, context.socket(zmq.DEALER) as socket:
         socket.setsockopt(zmq.LINGER, 0)
         socket.connect(f"ipc://{path}")
         socket.send(Request(verb=verb, **about).model_dump_json().encode())
         if not socket.poll(int(timeout_s * 1000)):
-            raise NoDaemon(f"zonehookd did not answer {verb} within {timeout_s:g} s at {path}", hint=hint)
+            raise NoDaemon(f"zonehookd did not answer {verb} within {timeout_s:g} s at {path}", hint=_BUSY)
         reply = Reply.model_validate_json(socket.recv())
     if reply.error is not None:
         raise ZonehookError(reply.error, hint=reply.hint)
