@@ -7,6 +7,8 @@ import time
 import pytest
 from rig import Rig
 
+from zonehookd.guard.standing import alone
+
 FAR, GONE = "4102444800", "1000000000"  # unix seconds, far away
 
 
@@ -72,6 +74,90 @@ def test_an_uninstall_alone_goes_by_what_was_last_known(rig: Rig, policy: str, g
             assert way_out in done.err
         assert "nobody" not in done.err
     assert rig.alone() == [["uninstall", "edge", "deny" if status else "allow", "no-socket"]]
+
+
+INDEX = "# zones\n\nglobal:installed:/\n"
+WHOLE = (
+    INDEX
+    + """\
+web1:installed:/zones/web1:5f0c3a9e-7d0b-4a0c-9a39-1f6f5c9a6e21
+inner3:installed:/zones/inner:
+odd2:installed:"/zones/with:colon":
+open2:installed:"/zones/open
+db2:configured:/zones/db
+"""
+)
+FILES = {
+    "inner": "/zones/inner",
+    "odd": "/zones/with:colon",
+    "db": "/zones/db",
+    "web": "/zones/we",
+    "open": '"/zones/open',
+}
+UNSEEN = "zonehookd cannot be asked,\n  and whether it is gateway {} renamed is not known: "
+
+
+@pytest.mark.parametrize(
+    ("policy", "zone", "index", "said"),
+    [
+        ("block", "inner3", WHOLE, "zone inner3, which is gateway inner renamed, is refused"),
+        ("record", "inner3", WHOLE, "zone inner3, which is gateway inner renamed, is refused"),
+        ("allow", "inner3", WHOLE, ""),
+        ("block", "odd2", WHOLE, "zone odd2, which is gateway odd renamed, is refused"),
+        ("block", "open2", WHOLE, "zone open2, which is gateway open renamed, is refused"),
+        ("record", "odd2", WHOLE, ""),  # nobody depended on it
+        ("block", "db2", WHOLE, ""),  # there is leave
+        ("block", "web1", WHOLE, ""),  # other files, though they begin alike
+        ("block", "nosuch", WHOLE, ""),
+        ("block", "inner", WHOLE, "gateway zone inner is refused"),
+        ("block", "inner3", WHOLE + "inner:configured:/zones/new:\n", ""),  # that is inner now, as the daemon has it
+        ("block", "web1", None, f"zone web1 is refused: {UNSEEN.format('inner')}"),
+        ("block", "web1", "", f"zone web1 is refused: {UNSEEN.format('inner')}"),
+        ("block", "web1", WHOLE.replace("global", "globe"), f"zone web1 is refused: {UNSEEN.format('inner')}"),
+        ("block", "web1", WHOLE + "half\n", f"zone web1 is refused: {UNSEEN.format('inner')}"),
+        ("block", "web1", WHOLE + "#" * (4 << 20), f"zone web1 is refused: {UNSEEN.format('inner')}"),
+        ("record", "web1", None, f"zone web1 is refused: {UNSEEN.format('inner')}"),
+        ("allow", "web1", None, ""),
+    ],
+)  # fmt: skip
+def test_a_renamed_gateway_is_known_by_its_files(
+    rig: Rig, policy: str, zone: str, index: str | None, said: str
+) -> None:
+    """To the gate and to zonehookctl, by the same rules."""
+    if index is not None:
+        (rig.state.parent / "index").write_text(index)
+    counts = {"inner": "1 0", "db": f"1 {time.time() + 600:.0f}"}
+    gateways = ((f"gateway {name} {counts.get(name, '0 0')}", f"|  {name}", f"files {name} {path}")
+                for name, path in FILES.items())  # fmt: skip
+    rig.guard(
+        f"policy uninstall {policy}",
+        f"index {rig.state.parent}/index",
+        *(line for lines in gateways for line in lines),
+    )
+    done, verdict = rig.uninstall("-F", zone=zone), alone(rig.state / "guard", zone, "uninstall", time.time())
+    assert (done.status, verdict.allowed) == ((1, False) if said else (0, True)), (done, verdict)
+    for text in (done.err, verdict.text):
+        assert (f"uninstall of {said}" in text) if said else "refused" not in text
+        assert ("  inner (when last seen)" in text) is ("inner " in said and "not known" not in said)
+    if "gateway inner" in said:
+        assert "zonehookctl guard permit inner if" in done.err
+
+
+@pytest.mark.parametrize("index", ["no line of it", "a link", "a folder"])
+def test_an_index_that_cannot_be_looked_at_says_of_no_zone_that_it_is_no_gateway(rig: Rig, index: str) -> None:
+    path = rig.state.parent / "index"
+    if index == "a link":
+        (rig.state.parent / "there").write_text(WHOLE)
+        path.symlink_to(rig.state.parent / "there")
+    elif index == "a folder":
+        path.mkdir()
+    known = ["gateway inner 1 0", "files inner /zones/inner"]
+    rig.guard("policy uninstall block", *([] if index == "no line of it" else [f"index {path}"]), *known)
+    assert rig.uninstall(zone="web1").status == 1
+    assert not alone(rig.state / "guard", "web1", "uninstall", time.time()).allowed
+    rig.guard("policy uninstall block", "gateway inner 1 0")
+    assert rig.uninstall(zone="web1").status == 0, "a record of before has names alone"
+    assert alone(rig.state / "guard", "web1", "uninstall", time.time()).allowed
 
 
 @pytest.mark.parametrize("text", [None, "", "rubbish\n", "zonehookd 2\ngateway edge 0 0\n"])

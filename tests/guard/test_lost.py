@@ -286,7 +286,7 @@ def test_where_the_number_decides_links_made_by_hand_are_counted(guarded: Guarde
     admin.do("dladm", "create-vnic", "-l", "web0", "own0")
     guarded.look()
     odd = Dependent("web", "odd", "link", "installed")
-    assert written(guarded)["edge"] == Standing(1, 0, ("  network web: odd (installed)",), (odd,))
+    assert written(guarded)["edge"] == Standing(1, 0, ("  network web: odd (installed)",), (odd,), "/zones/edge")
 
 
 def test_who_cannot_be_read_is_counted_where_nobody_else_is(guarded: Guarded, admin: Admin) -> None:

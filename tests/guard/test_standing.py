@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from zonehookd.errors import ZonehookError
 from zonehookd.guard.replies import verdict_reply
-from zonehookd.guard.standing import Known, Standing, alone, read, standing, written
+from zonehookd.guard.standing import Known, Standing, alone, read, refuse_unknown, standing, written
 from zonehookd.model.guard import Dependent, Verdict
 
 NOW_S = 1_000_000.0
@@ -67,6 +68,9 @@ def test_round_trip(tmp_path: Path) -> None:
     told = Known("record", "deny", {"edge": standing(many(3), 0.0), "inner": Standing(0, 17, ())})
     assert known(tmp_path, written(told)) == told
     assert known(tmp_path, written(Known("block", "allow", {}))) == Known("block", "allow", {})
+    placed = {"edge": standing(many(3), 0.0, {}, "/zones/my edge"), "inner": Standing(0, 17, (), (), "/zones/inner")}
+    told = Known("record", "deny", placed, "/etc/my zones/index")
+    assert known(tmp_path, written(told)) == told
 
 
 def test_odd_but_legal_names(tmp_path: Path) -> None:
@@ -180,6 +184,17 @@ def test_who_was_no_gateway_is_free(tmp_path: Path) -> None:
     path = wrote(tmp_path, edge=Standing(1, 0, ()))
     assert alone(path, "web1", "uninstall", NOW_S).allowed
     assert alone(path, "edg", "uninstall", NOW_S).allowed and alone(path, "edge2", "uninstall", NOW_S).allowed
+
+
+def test_a_zone_that_nobody_has_is_none(tmp_path: Path) -> None:
+    path, index = wrote(tmp_path, edge=Standing(1, 0, ())), tmp_path / "index"
+    refuse_unknown(path, "nosuch", index)  # who cannot look does not say so
+    index.write_text("global:installed:/\nweb1:installed:/zones/web1\n")
+    for zone in ("web1", "edge", "global"):
+        refuse_unknown(path, zone, index)
+    for record in (path, tmp_path / "elsewhere"):
+        with pytest.raises(ZonehookError, match="there is no zone 'nosuch'"):
+            refuse_unknown(record, "nosuch", index)
 
 
 @pytest.mark.parametrize(

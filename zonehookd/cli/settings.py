@@ -61,6 +61,11 @@ class Settings:
         return self._paths.state
 
     @property
+    def zones(self) -> Path:
+        """The folder where zonecfg lists the zones."""
+        return self._paths.zones
+
+    @property
     def events(self) -> EventsSection:
         """The [events] of the configuration. Raises ConfigError: nothing is written into a folder that was guessed."""
         chosen = self._file or (DEFAULT_FILE if DEFAULT_FILE.exists() else None)

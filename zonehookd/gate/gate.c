@@ -41,7 +41,7 @@ enum {
 	PIECE = 512,
 	ANSWER_MAX = 64 * 1024,
 	LOG_MAX = 64 * 1024,
-	GUARD_MAX = 4 * 1024 * 1024,
+	FILE_MAX = 4 * 1024 * 1024,
 	LINE_MAX_BYTES = 2048,
 	PERMIT_MAX_S = 24 * 60 * 60 + 1,	/* longer to go: given by a clock that went wrong */
 	ZONE_MAX = 64,
@@ -355,42 +355,53 @@ ask(const struct question *about, const char **why)
 
 /* ---- alone ---- */
 
-/* What the daemon wrote when it could; NULL, and `why` says what is the matter. Ends with a zero byte. */
+/* All of a plain file, and its `length`; a zero byte comes after it. NULL, and `why` says what is the matter. */
 static char *
-record(const char **why)
+contents(const char *path, int must_be_ours, size_t *length, const char **why)
 {
-	char path[LINE_MAX_BYTES];
 	struct stat found;
 	char *text;
-	size_t length = 0;
 	int fd;
 
-	*why = "its folder is not ours alone";
-	if (!trusted_folder(state_folder) || !join(path, sizeof (path), state_folder, "guard"))
-		return (NULL);
 	fd = clear_of_streams(open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
 	if (fd < 0) {
 		*why = strerror(errno);
 		return (NULL);
 	}
-	*why = "it is not a file of ours alone";
-	if (fstat(fd, &found) != 0 || !S_ISREG(found.st_mode) || !ours_alone(&found) || found.st_size > GUARD_MAX ||
-	    (text = malloc((size_t)found.st_size + 1)) == NULL) {
+	*why = must_be_ours ? "it is not a file of ours alone" : "it is no plain file, or too large";
+	if (fstat(fd, &found) != 0 || !S_ISREG(found.st_mode) || (must_be_ours && !ours_alone(&found)) ||
+	    found.st_size > FILE_MAX || (text = malloc((size_t)found.st_size + 1)) == NULL) {
 		(void) close(fd);
 		return (NULL);
 	}
-	while (length < (size_t)found.st_size) {
-		ssize_t got = read(fd, text + length, (size_t)found.st_size - length);
+	*length = 0;
+	while (*length < (size_t)found.st_size) {
+		ssize_t got = read(fd, text + *length, (size_t)found.st_size - *length);
 
 		if (got < 0 && errno == EINTR)
 			continue;
 		if (got <= 0)
 			break;
-		length += (size_t)got;
+		*length += (size_t)got;
 	}
 	(void) close(fd);
-	text[length] = '\0';
-	if (strncmp(text, "zonehookd 1\n", 12) != 0) {
+	text[*length] = '\0';
+	return (text);
+}
+
+/* What the daemon wrote when it could; NULL, and `why` says what is the matter. Ends with a zero byte. */
+static char *
+record(const char **why)
+{
+	char path[LINE_MAX_BYTES];
+	char *text;
+	size_t length;
+
+	*why = "its folder is not ours alone";
+	if (!trusted_folder(state_folder) || !join(path, sizeof (path), state_folder, "guard"))
+		return (NULL);
+	text = contents(path, 1, &length, why);
+	if (text != NULL && strncmp(text, "zonehookd 1\n", 12) != 0) {
 		*why = "it is not what zonehookd writes";
 		free(text);
 		return (NULL);
@@ -444,13 +455,136 @@ boot_alone(const struct question *about)
 	return (allowed);
 }
 
+/* What is said of the uninstall of a gateway; PERMITTED: somebody gave leave. */
+enum word { NO_GATEWAY, REFUSED, PERMITTED, LEFT_ALONE };
+
+/* By the record; `end`: of the gateway's line. */
+static enum word
+word_on(char *text, const char *gateway, char **end)
+{
+	char head[ZONE_MAX + 16], *line;
+	long long count, until, now = (long long)time(NULL);
+
+	(void) snprintf(head, sizeof (head), "gateway %s ", gateway);
+	line = line_of(text, head, end);
+	if (line == NULL)
+		return (NO_GATEWAY);
+	if (sscanf(line, "%lld %lld", &count, &until) != 2) {
+		count = 1;
+		until = 0;
+	}
+	if (until > now && until - now <= PERMIT_MAX_S)
+		return (PERMITTED);
+	if (policy_is(text, "uninstall", "allow") || (policy_is(text, "uninstall", "record") && count <= 0))
+		return (LEFT_ALONE);
+	return (REFUSED);
+}
+
+/*
+ * Where the files of a zone are by the index of zones (zones sheet 2.7: NAME:STATE:PATH[:...], the path in double quotes
+ * when it has a colon). 1 it is there, 0 it is not, -1 this is no whole index: it always has the global zone.
+ */
+static int
+indexed(const char *text, const char *zone, const char **path, size_t *path_length)
+{
+	size_t zone_length = strlen(zone);
+	int whole = 0, there = 0;
+
+	while (*text != '\0') {
+		const char *line = text, *end = text + strcspn(text, "\n"), *state, *start, *stop;
+
+		text = *end == '\0' ? end : end + 1;
+		if (*line == '#' || line + strspn(line, " \t") == end)
+			continue;
+		state = memchr(line, ':', (size_t)(end - line));
+		start = state == NULL ? NULL : memchr(state + 1, ':', (size_t)(end - state - 1));
+		if (start == NULL)
+			return (-1);
+		start++;
+		stop = *start == '"' ? memchr(start + 1, '"', (size_t)(end - start - 1)) : NULL;
+		if (stop != NULL && (stop + 1 == end || stop[1] == ':')) {
+			start++;
+		} else {
+			stop = memchr(start, ':', (size_t)(end - start));
+			if (stop == NULL)
+				stop = end;
+		}
+		if (state - line == 6 && strncmp(line, "global", 6) == 0)
+			whole = 1;
+		if ((size_t)(state - line) == zone_length && strncmp(line, zone, zone_length) == 0) {
+			*path = start;
+			*path_length = (size_t)(stop - start);
+			there = 1;
+		}
+	}
+	return (whole ? there : -1);
+}
+
+/* The zones of the host, where the record says that they are listed. NULL, and `why` says what is the matter. */
+static char *
+zone_index(char *text, const char **why)
+{
+	char path[LINE_MAX_BYTES], *end, *said = line_of(text, "index ", &end), *index;
+	const char *ignored;
+	size_t length;
+
+	*why = "the record does not say where the zones are listed";
+	if (said == NULL || (size_t)(end - said) >= sizeof (path))
+		return (NULL);
+	(void) memcpy(path, said, (size_t)(end - said));
+	path[end - said] = '\0';
+	index = contents(path, 0, &length, why);
+	if (index != NULL && (strlen(index) != length || indexed(index, "global", &ignored, &length) != 1)) {
+		*why = "the index of zones is not whole";
+		free(index);
+		return (NULL);
+	}
+	return (index);
+}
+
+/*
+ * The gateway that has the files of this zone, which the index has no more by its own name: it was renamed. 1 and its
+ * `gateway`; 0 there is none; -1 nobody can tell, and `gateway` is one that must not be uninstalled, which it may be.
+ */
+static int
+renamed(char *text, const char *zone, char gateway[ZONE_MAX], const char **why)
+{
+	char *index = NULL, *rest = text, *line, *end, *ignored;
+	const char *path = NULL, *other;
+	size_t length = 0, other_length;
+	int looked = 0, found = 0;
+
+	while (found == 0 && (line = line_of(rest, "files ", &end)) != NULL) {
+		size_t name = strcspn(line, " ");
+
+		rest = end + 1;
+		if (name == 0 || name >= ZONE_MAX || line + name + 1 >= end)
+			continue;
+		if (!looked) {
+			looked = 1;
+			index = zone_index(text, why);
+			if (index != NULL && indexed(index, zone, &path, &length) != 1)
+				break;	/* none of the host's */
+		}
+		(void) memcpy(gateway, line, name);
+		gateway[name] = '\0';
+		line += name + 1;
+		if (index == NULL)
+			found = word_on(text, gateway, &ignored) == REFUSED ? -1 : 0;
+		else if ((size_t)(end - line) == length && strncmp(line, path, length) == 0)
+			found = indexed(index, gateway, &other, &other_length) == 0;
+	}
+	free(index);
+	return (found);
+}
+
 static int
 uninstall_alone(const struct question *about)
 {
-	const char *zone = about->zone, *why;
-	char *text = record(&why), head[ZONE_MAX + 16], *line, *end;
-	long long count, until, now;
-	int allowed = 0;
+	const char *zone = about->zone, *gateway = zone, *why;
+	char *text = record(&why), name[ZONE_MAX], *line, *end;
+	enum word word;
+	int is = 0;
 
 	if (text == NULL) {
 		say(about->out, "zonehookd: uninstall of zone %s is refused: zonehookd cannot be asked,", zone);
@@ -458,38 +592,38 @@ uninstall_alone(const struct question *about)
 		say(about->out, "  start it (svcadm enable or clear zonehookd), or zonehookctl brand disable, which needs no daemon");
 		return (0);
 	}
-	(void) snprintf(head, sizeof (head), "gateway %s ", zone);
-	line = line_of(text, head, &end);
-	if (line == NULL) {
+	word = word_on(text, zone, &end);
+	if (word == NO_GATEWAY && (is = renamed(text, zone, name, &why)) != 0) {
+		gateway = name;
+		word = is < 0 ? REFUSED : word_on(text, name, &end);
+	}
+	if (word != REFUSED) {	/* who was nobody's gateway when it was last seen is free, too */
+		if (word == PERMITTED)
+			say(about->out, "zonehookd cannot be asked; uninstall of zone %s is permitted", zone);
 		free(text);
-		return (1);	/* when it was last seen it was nobody's gateway */
+		return (1);
 	}
-	if (sscanf(line, "%lld %lld", &count, &until) != 2) {
-		count = 1;
-		until = 0;
-	}
-	now = (long long)time(NULL);
-	if (until > now && until - now <= PERMIT_MAX_S) {
-		say(about->out, "zonehookd cannot be asked; uninstall of zone %s is permitted", zone);
-		allowed = 1;
-	} else if (policy_is(text, "uninstall", "allow")) {
-		allowed = 1;
-	} else if (policy_is(text, "uninstall", "record")) {
-		allowed = count <= 0;
-	}
-	if (!allowed) {
-		say(about->out, "zonehookd: uninstall of gateway zone %s is refused: zonehookd cannot be asked who depends on it",
-		    zone);
+	if (is < 0) {
+		say(about->out, "zonehookd: uninstall of zone %s is refused: zonehookd cannot be asked,", zone);
+		say(about->out, "  and whether it is gateway %s renamed is not known: %s", gateway, why);
+	} else {
+		if (is > 0)
+			say(about->out, "zonehookd: uninstall of zone %s, which is gateway %s renamed, is refused: "
+			    "zonehookd cannot be asked who depends on it", zone, gateway);
+		else
+			say(about->out,
+			    "zonehookd: uninstall of gateway zone %s is refused: zonehookd cannot be asked who depends on it",
+			    zone);
 		while (end[1] == '|' && (line = end + 2, end = strchr(line, '\n')) != NULL) {
 			*end = '\0';
 			say(about->out, "%s (when last seen)", line);
 		}
-		say(about->out,
-		    "  start zonehookd (svcadm enable or clear zonehookd), then zonehookctl guard permit %s if it must go;", zone);
-		say(about->out, "  or see [guard] without_daemon");
 	}
+	say(about->out,
+	    "  start zonehookd (svcadm enable or clear zonehookd), then zonehookctl guard permit %s if it must go;", gateway);
+	say(about->out, "  or see [guard] without_daemon");
 	free(text);
-	return (allowed);
+	return (0);
 }
 
 /* One line for the daemon to count later. */

@@ -87,7 +87,8 @@ class Guard:
     def __init__(self, tools: Tools) -> None:
         self._tools = tools
         path = tools.state / standing.NAME
-        self._recorder = Recorder(tools.store, tools.files, path, tools.policy, self._see_links)
+        index = tools.dispatcher.survey.index
+        self._recorder = Recorder(tools.store, tools.files, path, index, tools.policy, self._see_links)
         self._begun = asyncio.Event()  # what is declared is known
         self._restored_s: dict[str, deque[float]] = {}  # gateway -> when it was restored because [guard] says so
         self._lost: frozenset[str] = frozenset()

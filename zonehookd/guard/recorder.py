@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Awaitable, Callable, Collection, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from zonehookd.config import GuardSection
@@ -24,19 +25,22 @@ _VOUCH_S = 60.0  # so old the file may get while it stays true: its time says wh
 
 
 class Recorder:
-    """`see_links`: who has links on the etherstubs now, whoever made them; it may raise CannotObserve."""
+    """`index`: where the host lists its zones. `see_links`: who has links on the etherstubs now, whoever made them; it
+    may raise CannotObserve."""
 
     def __init__(
         self,
         store: Store,
         files: Files,
         path: Path,
+        index: Path,
         policy: Callable[[], GuardSection],
         see_links: Callable[[Site], Awaitable[OnLink]],
     ) -> None:
         self._store = store
         self._files = files
         self._path = path
+        self._index = index
         self._policy = policy
         self._see_links = see_links
         self._site: Site | None = None
@@ -90,17 +94,22 @@ class Recorder:
                     zone for zone in site.zones.values() if zone.trouble and not zone.vanished and zone.name != name
                 ]
                 found = dependents(site, name, on_link, lost, (), lost)
-                gateways[name] = standing.standing(found, until, {zone.name: zone.trouble for zone in unread})
-                if name in lost:
-                    gateways |= dict.fromkeys(self.with_files_of(name, site), gateways[name])
+                why = {zone.name: zone.trouble for zone in unread}
+                gateways[name] = standing.standing(found, until, why, self._files_of(name))
+                if name in lost:  # by its new name too: its files may be moved while nobody looks
+                    named = replace(gateways[name], files="")
+                    gateways |= dict.fromkeys(self.with_files_of(name, site), named)
         policy = self._policy()
-        return standing.written(standing.Known(policy.without_daemon, policy.boot, gateways))
+        return standing.written(standing.Known(policy.without_daemon, policy.boot, gateways, str(self._index)))
 
     def with_files_of(self, gateway: str, site: Site) -> list[str]:
         """Zones that have the files of a gateway that is missed: it was renamed."""
+        path = self._files_of(gateway)
+        return sorted(zone.name for zone in site.zones.values() if path and zone.zonepath == path)
+
+    def _files_of(self, gateway: str) -> str:
         kept = self._store.one(KEPT, gateway)
-        path = kept.facts.get("zonepath") if kept is not None else None
-        return sorted(zone.name for zone in site.zones.values() if path and zone.zonepath == path) if path else []
+        return kept.facts.get("zonepath", "") if kept is not None else ""
 
     def on_link(self, site: Site) -> OnLink:
         """As last seen, or by our books."""
