@@ -14,7 +14,7 @@ from paper_guard import FREE, Guarded, asked
 from zonehookd.bus.messages import GuardReply, GuardStatusReply, PermitReply, Request
 from zonehookd.engine.survey import Survey
 from zonehookd.errors import ZonehookError
-from zonehookd.guard.standing import NAME, Standing, read
+from zonehookd.guard.standing import NAME, Standing, alone, read
 from zonehookd.model.guard import Dependent
 from zonehookd.model.record import KEPT, PERMIT, RESTORE
 
@@ -278,8 +278,9 @@ def test_what_is_written_down_is_what_would_be_said(guarded: Guarded, admin: Adm
             admin.do("zonecfg", "-z", "inner", "delete", "-F")
 
 
-def test_where_the_number_decides_links_made_by_hand_are_counted(guarded: Guarded, admin: Admin) -> None:
-    guarded.policy = guarded.policy.model_copy(update={"without_daemon": "record"})
+@pytest.mark.parametrize("policy", ["block", "record", "allow"])
+def test_links_made_by_hand_are_counted(guarded: Guarded, admin: Admin, policy: str) -> None:
+    guarded.policy = guarded.policy.model_copy(update={"without_daemon": policy})
     admin.zone("odd", "set physical=own0")
     guarded.look()
     assert written(guarded)["edge"].count == 0
@@ -318,11 +319,23 @@ def test_a_renamed_gateway_is_still_one(guarded: Guarded, admin: Admin) -> None:
     assert guarded.lost[-1] == {"edge"}
     verdict = asyncio.run(guarded.guard.check("edge2", "uninstall"))
     assert "which is gateway edge renamed" in verdict.text and "guard permit edge --for" in verdict.hint
-    known = written(guarded)["edge2"]
-    assert known.count == 1 and known.lines[0].startswith("  network web: web1"), "known when nobody can be asked"
+    for name in ("edge", "edge2"):
+        known = written(guarded)[name]
+        assert [each.zone for each in known.dependents] == ["web1"], "known when nobody can be asked, and not itself"
+        assert known.count == 1 and known.lines[0].startswith("  network web: web1")
+    status = asyncio.run(guarded.answers.status(Request(verb="guard-status")))
+    assert isinstance(status, GuardStatusReply)
+    rows = {row.name: [each.zone for each in row.dependents] for row in status.gateways}
+    assert rows["edge"] == ["web1"] and guarded.guard.last_seen("edge") == {"web1"}
+    with pytest.raises(ZonehookError, match="zone edge2 is gateway edge renamed") as refused:
+        asyncio.run(guarded.answers.permit(Request(verb="guard-permit", zone="edge2", for_s=60.0, reason="test")))
+    assert refused.value.hint == "zonehookctl guard permit edge"
     with pytest.raises(ZonehookError, match="its files are zone edge2's now"):
         asyncio.run(guarded.answers.restore(Request(verb="guard-restore", zone="edge")))
-    admin.do("zonecfg", "-z", "edge2", "set zonename=edge")
+    admin.do("zonecfg", "-z", "edge2", "set zonename=edge3")  # nobody looks any more
+    verdict = alone(guarded.state / NAME, "edge3", "uninstall", time.time())
+    assert not verdict.allowed and "zone edge3, which is gateway edge renamed," in verdict.text
+    admin.do("zonecfg", "-z", "edge3", "set zonename=edge")
     guarded.converge()
     assert guarded.lost[-1] == set()
     assert asked(guarded) == (False, "dependents", ["web/web1"])

@@ -52,6 +52,11 @@ def test_a_nic_that_was_taken_away_counts_while_the_zone_still_has_it(guarded: G
     admin.do("zoneadm", "-z", "web1", "boot")
     admin.do("zonecfg", "-z", "web1", "remove net physical=web1_0; remove attr name=zh.net0")
     assert asked(guarded) == (False, "dependents", ["web/web1"]) == asked(guarded, "halt")
+    hints = [guarded.check("edge", operation).hint for operation in ("uninstall", "halt")]
+    assert [hint.partition("; or zonehookctl guard permit edge")[0] for hint in hints] == [
+        "move or delete them first",
+        "halt them first",
+    ]
     admin.do("zoneadm", "-z", "web1", "halt")
     assert asked(guarded) == FREE
 

@@ -87,6 +87,10 @@ class GuardAnswers:
             return f"network/{request.network}"
         zone = request.zone or ""
         if zone not in self._tools.dispatcher.declared.gateways or zone == GLOBAL:
+            with contextlib.suppress(CannotObserve):
+                if (gateway := self._guard.known_as(zone)) != zone:
+                    hint = f"zonehookctl guard permit {gateway}"
+                    raise ZonehookError(f"zone {zone} is gateway {gateway} renamed: leave is for that name", hint=hint)
             known = ", ".join(sorted({*self._tools.dispatcher.declared.gateways} - {GLOBAL})) or "none"
             raise ZonehookError(
                 f"zone {zone!r} is no declared gateway, so it needs no permit", hint=f"gateways: {known}"

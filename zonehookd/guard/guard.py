@@ -19,7 +19,7 @@ from zonehookd.engine.site import Site
 from zonehookd.engine.survey import Survey, Taken, is_kept
 from zonehookd.errors import CannotObserve, ZonehookError
 from zonehookd.guard import standing
-from zonehookd.guard.recorder import OnLink, Recorder
+from zonehookd.guard.recorder import OnLink, Recorder, others
 from zonehookd.host.doors import Files
 from zonehookd.illumos import smf
 from zonehookd.model import subject
@@ -126,7 +126,7 @@ class Guard:
         try:
             async with asyncio.timeout(_ANSWER_MAX_S):
                 await self._begun.wait()
-                gateway = self._known_as(zone) if operation != "halt" else zone
+                gateway = self.known_as(zone) if operation != "halt" else zone
                 verdict = await self._check(zone, gateway, operation)
         except (CannotObserve, TimeoutError) as problem:
             if self.begun:
@@ -143,12 +143,13 @@ class Guard:
         if operation == "halt" and await self.zones_are_stopping():
             return Verdict(zone, operation, True, "not-guarded", f"the host stops its zones, {zone} with them")
         seen = await self._look()
-        found = _who_loses(seen.of(gateway), zone, operation)
+        found = _who_loses(self._others(seen, gateway), zone, operation)
         if not found:
-            found = _who_loses((await self._thorough(seen, gateway)).of(gateway), zone, operation)
+            found = _who_loses(self._others(await self._thorough(seen, gateway), gateway), zone, operation)
         if permitted(self.permit(gateway), time.time()):
             return Verdict(zone, operation, True, "permitted", f"{operation} of zone {zone} is permitted", found)
-        hint = f"move or delete them first; or zonehookctl guard permit {gateway} --for 10m --reason WHY"
+        first = "halt them first" if operation == "halt" else "move or delete them first"
+        hint = f"{first}; or zonehookctl guard permit {gateway} --for 10m --reason WHY"
         if found:
             whose = f"gateway zone {zone}" if zone == gateway else f"zone {zone}, which is gateway {gateway} renamed,"
             text = f"{operation} of {whose} is refused: zones depend on it"
@@ -164,7 +165,7 @@ class Guard:
         nobody = "no zone that runs" if operation == "halt" else "no zone"
         return Verdict(zone, operation, True, "no-dependents", f"{nobody} depends on zone {zone}")
 
-    def _known_as(self, zone: str) -> str:
+    def known_as(self, zone: str) -> str:
         """The declared gateway that this zone is: by its name, or renamed since, by its files. Raises CannotObserve.
         Every zone is asked about, so this costs one file and no command."""
         dispatcher = self._tools.dispatcher
@@ -203,7 +204,12 @@ class Guard:
     async def who_of(self, gateways: Collection[str]) -> Mapping[str, tuple[Dependent, ...]]:
         """Who depends on each, by one survey of this moment and one list of links. Raises CannotObserve."""
         seen = await self._look()
-        return {each: seen.of(each) for each in gateways}
+        return {each: self._others(seen, each) for each in gateways}
+
+    def _others(self, seen: _Seen, gateway: str) -> tuple[Dependent, ...]:
+        """Who depends on it, without itself under a new name."""
+        gone = gateway in seen.taken.missing_since_s
+        return others(seen.of(gateway), self.with_files_of(gateway, seen.taken.site) if gone else ())
 
     async def on_network(self, name: str) -> set[str]:
         """Zones on a network, as it is now; the host apart. Raises CannotObserve."""
@@ -219,7 +225,8 @@ class Guard:
         if "/" in name:
             return self._members(site, name.partition("/")[2], on_link)
         lost = [each for each, zone in site.zones.items() if zone.vanished]
-        return {each.zone for each in dependents(site, name, on_link, lost, (), lost)}
+        renamed = self.with_files_of(name, site) if name in lost else ()
+        return {each.zone for each in others(dependents(site, name, on_link, lost, (), lost), renamed)}
 
     @staticmethod
     def _members(site: Site, name: str, on_link: OnLink) -> set[str]:

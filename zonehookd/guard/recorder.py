@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from zonehookd.errors import CannotObserve
 from zonehookd.guard import standing
 from zonehookd.host.doors import Files
 from zonehookd.model.gateway import GLOBAL
+from zonehookd.model.guard import Dependent
 from zonehookd.model.record import KEPT, PERMIT
 from zonehookd.store.store import Store
 
@@ -44,6 +45,7 @@ class Recorder:
         self._policy = policy
         self._see_links = see_links
         self._site: Site | None = None
+        self._full = False
         self._changed = asyncio.Event()
         self._written = ""
         self._written_s = 0.0
@@ -52,6 +54,7 @@ class Recorder:
     def looked(self, site: Site, full: bool) -> None:
         if site is not self._site or full:  # who makes a link by hand tells nobody
             self._site = site
+            self._full = self._full or full
             self._changed.set()
 
     def changed(self) -> None:
@@ -74,10 +77,11 @@ class Recorder:
             await asyncio.sleep(_PAUSE_S)
 
     async def _see(self, site: Site) -> None:
-        """Links that others made are asked for only where the number of dependents will decide."""
-        if self._policy().without_daemon != "record":
-            self._linked = None
+        """Links that others made are asked for at each full look; where the number of dependents will decide, at each
+        change."""
+        if not self._full and self._policy().without_daemon != "record":
             return
+        self._full = False
         with contextlib.suppress(CannotObserve):  # then what was seen last stands
             self._linked = await self._see_links(site)
 
@@ -94,6 +98,8 @@ class Recorder:
                     zone for zone in site.zones.values() if zone.trouble and not zone.vanished and zone.name != name
                 ]
                 found = dependents(site, name, on_link, lost, (), lost)
+                if name in lost:
+                    found = others(found, self.with_files_of(name, site))
                 why = {zone.name: zone.trouble for zone in unread}
                 gateways[name] = standing.standing(found, until, why, self._files_of(name))
                 if name in lost:  # by its new name too: its files may be moved while nobody looks
@@ -123,3 +129,8 @@ class Recorder:
             if zone.config is None or zone.state.in_kernel or any(nic.link == record.name for nic in zone.config.nics):
                 on_link.setdefault(record.facts["over"], set()).add(zone.name)
         return on_link
+
+
+def others(found: Iterable[Dependent], renamed: Collection[str]) -> tuple[Dependent, ...]:
+    """Without the gateway itself, by whatever name."""
+    return tuple(each for each in found if each.zone not in renamed)
