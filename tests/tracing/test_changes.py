@@ -13,6 +13,7 @@ from paper import Engine
 from paper_gateway import EDGE, WAN, WEB, Site, member
 
 from zonehookd.engine.dispatcher import Dispatcher
+from zonehookd.engine.survey import DELETED, UNDECIDED, Survey
 from zonehookd.engine.timing import Timing
 from zonehookd.host.process import Finished
 from zonehookd.model import subject
@@ -119,6 +120,42 @@ def test_one_id_from_the_hint_to_the_end(stage: Stage) -> None:
         assert entries[-1].what == "settled" and {each.change for each in entries[-3:]} == {first.change}
         dispatcher.hint(Event("zone-channel", "running", zone="web1"))
         assert stage.ears.events[-1].change > first.change, "what comes later is another change"
+
+    stage.play(scene)
+
+
+def test_zones_behind_a_gateway_hear_what_is_believed_of_it_by_one_look_each(stage: Stage) -> None:
+    """Missing, believed to be gone, there again and shut, open: what is said of a zone is true at each of them."""
+    names = ["web1", "web2", "web3"]
+    for name in names[1:]:
+        member(stage.site.admin, name, "web")
+    stage.site.up(*names)
+    ours, admin = stage.site.ours, stage.site.admin
+    ours.survey = Survey(ours.config.paths.zones, 1.0)
+
+    async def scene(dispatcher: Dispatcher) -> None:
+        async def said(part: str) -> None:
+            while not all(any(part in n.text for n in dispatcher.latest[subject.zone(name)].notes) for name in names):
+                await asyncio.sleep(0.01)
+
+        admin.do("zoneadm", "-z", "edge", "halt")
+        dispatcher.hint(Event("zone-channel", "uninitialized", zone="edge"))
+        await said("waiting for gateway edge: its zone is installed")
+        text = admin.world.path("/etc/zones/index").read_text()
+        config = admin.world.path("/etc/zones/edge.xml").read_text()
+        stage.ears.outcomes.clear()
+        admin.do("zonecfg", "-z", "edge", "delete", "-F")
+        dispatcher.hint(Event("zone-files", "changed"))
+        await said(f"waiting for gateway edge: {UNDECIDED}")
+        await said(f"waiting for gateway edge: {DELETED}")
+        await dispatcher.settled()
+        for name in names:
+            looks = [one for one in stage.ears.outcomes if one.subject == subject.zone(name)]
+            assert len(looks) <= 3, "missing, gone, and the full look at the end"
+        admin.world.path("/etc/zones/edge.xml").write_text(config)
+        admin.world.path("/etc/zones/index").write_text(text)
+        dispatcher.hint(Event("zone-files", "changed"))
+        await said("waiting for gateway edge: its zone is installed")
 
     stage.play(scene)
 

@@ -21,7 +21,7 @@ from zonehookd.engine.boots import Boots
 from zonehookd.engine.correlations import Correlations
 from zonehookd.engine.listeners import Listener
 from zonehookd.engine.look import Look
-from zonehookd.engine.reconciler import Reconciler, SubjectPlan
+from zonehookd.engine.reconciler import Reconciler, SubjectPlan, stage
 from zonehookd.engine.site import Site
 from zonehookd.engine.survey import Survey
 from zonehookd.engine.timing import Timing
@@ -333,9 +333,10 @@ class Dispatcher:
             correlation=self._correlations.of(plan.subject),
         )
         self.latest[plan.subject] = outcome
+        at = now if result is Result.NOOP else now + (pause_s or 0.0)  # what only waits does not change soon
         for zone in self._touched(plan, result):  # zones at work are confirmed anyway
             if subject.zone(zone) not in self._working:
-                self._agenda.also(subject.zone(zone), now + (pause_s or 0.0), plan.subject)
+                self._agenda.also(subject.zone(zone), at, plan.subject)
         self._tell(lambda listener: listener.ended(outcome))
         if result is Result.NOOP and not self._agenda.hinted(plan.subject):
             self._correlations.close(plan.subject)
@@ -348,8 +349,8 @@ class Dispatcher:
             return set()
         if plan.subject.kind == "network":  # an MTU changed, or a stub is there now
             return {each.zone for each in site.on_network.get(name, ())} if result is Result.CHANGED else set()
-        before, self._shut[name] = self._shut.get(name), plan.trouble
-        return views.behind_it(site, name) if bool(before) != bool(plan.trouble) else set()
+        before, self._shut[name] = self._shut.get(name, ""), plan.trouble
+        return views.behind_it(site, name) if stage(before) != stage(plan.trouble) else set()
 
     def _confirm(self, changed: Subject, now: float) -> float:
         """The pause until the look that sees whether its steps did what they should: one look confirms many."""

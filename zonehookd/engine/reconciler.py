@@ -22,6 +22,7 @@ from zonehookd.engine.boots import Motion
 from zonehookd.engine.claims import Claims, needed
 from zonehookd.engine.look import NARROW_MAX, Look, PluginReader
 from zonehookd.engine.site import Site
+from zonehookd.engine.survey import DELETED, UNDECIDED
 from zonehookd.errors import CannotObserve, PluginFailed
 from zonehookd.model import subject
 from zonehookd.model.attachment import Attachment
@@ -249,6 +250,12 @@ def _gateway_trouble(view: GatewayView, plan: SubjectPlan, beside: Collection[st
     if any(each.plugin not in beside for each in plan.steps):
         return "it is being set up"
     return next((note.text for note in plan.notes if note.code == GATEWAY_SHUT), "")
+
+
+def stage(trouble: str) -> str:
+    """What of a gateway's trouble is news to zones behind it: open or shut, and whether it is believed to be gone. Its
+    words change oftener, and each change of these costs a look at all of them."""
+    return next((each for each in (UNDECIDED, DELETED) if each in trouble), "shut" if trouble else "")
 
 
 def _shut_off(zone: Zone, attachments: Sequence[Attachment], shut: Mapping[str, str]) -> Iterator[Note]:

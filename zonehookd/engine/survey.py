@@ -29,6 +29,8 @@ from zonehookd.model.route import ROUTE
 from zonehookd.model.zone import Zone, ZoneConfig, ZoneState
 from zonehookd.plugin.routing.book import routed
 
+UNDECIDED = "missing from the zone index; looking again before believing it"  # a trouble of a zone
+DELETED = "its configuration was deleted"  # how that of a gateway which is missed begins
 _STATES = {state.value: state for state in ZoneState}
 
 
@@ -206,8 +208,7 @@ class Survey:
         if missing_s >= self._absence_s and (self._absence_s == 0 or missing_s > 0):
             return Zone(name, ZoneState.ABSENT)
         before = self._last.site.zones.get(name) if self._last else None
-        trouble = "missing from the zone index; looking again before believing it"
-        return replace(before, trouble=trouble) if before else Zone(name, ZoneState.UNKNOWN, trouble=trouble)
+        return replace(before, trouble=UNDECIDED) if before else Zone(name, ZoneState.UNKNOWN, trouble=UNDECIDED)
 
 
 @contextlib.contextmanager
@@ -253,9 +254,9 @@ def _vanished(name: str, others: list[str], unread: Sequence[Zone]) -> Zone:
     """What is in trouble keeps its links, records and addresses, so all is there when it comes back."""
     more = f" and {len(others) - 5} more" if len(others) > 5 else ""
     who = f"zone {others[0]} depends" if len(others) == 1 else f"zones {', '.join(others[:5])}{more} depend"
-    text = f"its configuration was deleted while {who} on it"
+    text = f"{DELETED} while {who} on it"
     if not others:
-        text = f"its configuration was deleted; whether zone {unread[0].name} depends on it is not known: "
+        text = f"{DELETED}; whether zone {unread[0].name} depends on it is not known: "
         text += unread[0].trouble
     hint = f"zonehookctl guard restore {name}; or, to let it go, zonehookctl guard permit {name} --for 10m --reason WHY"
     return Zone(name, ZoneState.UNKNOWN, trouble=f"{text} (hint: {hint})", vanished=True)
