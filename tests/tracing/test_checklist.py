@@ -112,6 +112,35 @@ def test_the_first_broken_link_is_named(site: Site, argv: tuple[str, ...], name:
         assert not traced(site, "web1", "198.51.100.1").reachable
 
 
+@pytest.mark.parametrize(
+    ("argv", "cure"),
+    [
+        (("delete", "-F"), "zonehookctl guard restore edge; or to let it go, "),
+        (("set zonename=edge2",), "if it was renamed: zonecfg -z edge2 set zonename=edge; or to let it go, "),
+    ],
+)
+def test_a_gateway_that_is_missed_is_not_booted_but_had_back(site: Site, argv: tuple[str, ...], cure: str) -> None:
+    site.admin.do("zoneadm", "-z", "edge", "halt")
+    site.ours.converge()
+    site.admin.do("zonecfg", "-z", "edge", *argv)
+    site.ours.look()
+    broken = first_broken(checked(site, "web1"))
+    assert broken is not None and broken.name == "gateway edge" and broken.cure.startswith(cure), broken
+    assert broken.text.startswith("its configuration was deleted while ") and "hint" not in broken.text
+    itself = first_broken(checked(site, "edge"))
+    assert itself is not None and itself.cure == "zonehookctl guard restore edge", itself
+    assert not [hop for hop in traced(site, "web1", "198.51.100.1").hops if "boot" in hop.cure]
+
+
+def test_a_gateway_that_was_never_there_is_configured(admin: Admin, engine: Build) -> None:
+    member(admin, "web1", "web")
+    found = Site(admin, engine)
+    found.up("web1")
+    broken = first_broken(checked(found, "web1"))
+    assert broken is not None and broken.text == "its zone does not exist", broken
+    assert broken.cure == "there is no zone edge: zonecfg -z edge configures it"
+
+
 def test_a_link_that_is_gone_comes_before_the_zone_that_cannot_boot_without_it(site: Site) -> None:
     site.admin.do("zoneadm", "-z", "web1", "halt")
     site.admin.do("dladm", "delete-vnic", "web1_0")

@@ -14,6 +14,7 @@ from zonehookd.model.attachment import Attachment
 from zonehookd.model.gateway import GLOBAL
 from zonehookd.model.network import Ip, Network
 from zonehookd.model.zone import Zone, ZoneState
+from zonehookd.tracing import cures
 from zonehookd.tracing.facts import Facts, Stack
 from zonehookd.tracing.gateway_links import GatewayLinks
 from zonehookd.tracing.links import Link, Links
@@ -43,7 +44,7 @@ class Checklist:
             for each in mine:
                 self._address(each, stack)
             self._default(mine, stack)
-        gateways = GatewayLinks(self._facts, self._zone, self._links)
+        gateways = GatewayLinks(self._facts, self._zone, self._links, self._plans)
         for each in mine:
             if each.role == "member":
                 await gateways.outwards(each.network)
@@ -60,8 +61,8 @@ class Checklist:
     def _configuration(self) -> None:
         zone, attached = self._zone, self._site.of_zone(self._zone.name)
         if zone.trouble or zone.config is None:
-            cure = f"zonecfg -z {zone.name} verify; status names the file"
-            trouble = zone.trouble or "it has no configuration of its own"
+            trouble = cures.trouble(zone.trouble) or "it has no configuration of its own"
+            cure = cures.of_zone(zone.name, zone)
             self._links.say("configuration", zone.name, "broken" if zone.trouble else "not applicable", trouble, cure)
             return
         self._links.say("configuration", zone.name, "ok", "it can be read")
@@ -78,8 +79,8 @@ class Checklist:
     def _runs(self) -> None:
         zone = self._zone
         runs = zone.state is ZoneState.RUNNING or zone.name == GLOBAL
-        cure = f"zoneadm -z {zone.name} {'boot' if zone.state is not ZoneState.CONFIGURED else 'install, then boot'}"
-        self._links.judge("zone", zone.name, "" if runs else f"it is {zone.state}", "it runs", cure)
+        wrong = "" if runs else f"it is {zone.state}"
+        self._links.judge("zone", zone.name, wrong, "it runs", cures.of_zone(zone.name, zone))
 
     # -- links
 

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
 
 from zonehookd.engine import views
+from zonehookd.engine.reconciler import SubjectPlan
 from zonehookd.illumos import smf
+from zonehookd.model import subject
 from zonehookd.model.gateway import GLOBAL, Gateway
 from zonehookd.model.network import Ip, Network
 from zonehookd.model.zone import Zone
 from zonehookd.plugin.translation import translated, untranslated
-from zonehookd.tracing import natting
+from zonehookd.tracing import cures, natting
 from zonehookd.tracing.facts import Facts, Stack
 from zonehookd.tracing.links import Links
 from zonehookd.tracing.natting import Packet
@@ -24,8 +26,9 @@ _FILTER = "svc:/network/ipfilter:default"
 class GatewayLinks:
     """What is said once is not said again: two networks of a zone may be behind one gateway."""
 
-    def __init__(self, facts: Facts, zone: Zone, links: Links) -> None:
+    def __init__(self, facts: Facts, zone: Zone, links: Links, plans: Sequence[SubjectPlan]) -> None:
         self._facts, self._zone, self._links, self._site = facts, zone, links, facts.site
+        self._plans = plans
         self._done: set[str] = set()
 
     async def outwards(self, network: Network) -> None:
@@ -44,7 +47,8 @@ class GatewayLinks:
         again = gateway.name in self._done
         self._done |= {gateway.name, f"{gateway.name}/{inner.name if inner else ''}"}
         if not again:
-            self._links.judge(where, gateway.name, view.trouble, "its zone runs", f"zoneadm -z {gateway.name} boot")
+            wrong = cures.trouble(view.trouble)
+            self._links.judge(where, gateway.name, wrong, "its zone runs", self._cure(gateway.name))
         if view.trouble:
             return
         if not gateway.ours:
@@ -81,6 +85,12 @@ class GatewayLinks:
         self._links.judge(
             f"{where} way out", view.outer_link, wrong, f"by {', '.join(sorted(there)) or 'the link'}", cure
         )
+
+    def _cure(self, name: str) -> str:
+        """Of a gateway that is missed, plugin keeper knows best: it may have been renamed, or not be kept."""
+        notes = (note for plan in self._plans if plan.subject == subject.gateway(name) for note in plan.notes)
+        missed = next((note.hint for note in notes if note.code == "gateway-lost" and note.hint), "")
+        return missed or cures.of_zone(name, self._site.zones.get(name))
 
     async def _filter(self, where: str, gateway: Gateway, stack: Stack, needed: bool) -> None:
         if not needed or stack.nat is None:
