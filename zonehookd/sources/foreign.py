@@ -86,4 +86,4 @@ class Foreign:
     def check(self) -> None:
         """Raises Unavailable once it was abandoned."""
         if self.abandoned:
-            raise Unavailable(f"given up in this process: {self.abandoned}")
+            raise Unavailable(f"given up in this process: {self.abandoned} (svcadm restart zonehookd tries it again)")
