@@ -151,16 +151,23 @@ def test_without_a_daemon_the_record_and_the_policy_answer(host: Machine, policy
         zone(host, "web1", "web")
     known = "gateway edge 1 0\n|  network web: web1 (" if count else "gateway edge 0 0\n"
     until(lambda: known in host.read("/var/lib/zonehookd/guard"), "the standing record")
+    until(lambda: "files edge /zones/edge\n" in host.read("/var/lib/zonehookd/guard"), "where its files are")
     assert daemon.stop(signal.SIGKILL) == -signal.SIGKILL
     assert asked(daemon, "edge") == (status, "no-daemon", ["web/web1"] * count)
     answer = json.loads(daemon.ask("--json", "guard", "check", "edge", "uninstall").out)
     assert answer["recorded"] > 0 and answer["left_out"] == 0
-    assert asked(daemon, "web1")[:2] == (0, "no-daemon")
+    if count:
+        assert asked(daemon, "web1")[:2] == (0, "no-daemon")
     if status:
         text = daemon.ask("guard", "check", "edge", "uninstall").out
         assert "svcadm enable or clear zonehookd" in text and ("web1" in text) == bool(count)
         assert "  by the record of 2" in text
     assert asked(daemon, "edge", "halt")[0] == 0
+    unknown = daemon.ask("guard", "check", "nosuch", "uninstall")
+    assert unknown.status == 64 and "there is no zone 'nosuch'" in unknown.err
+    host.do("zonecfg", "-z", "edge", "set zonename=edge2")
+    assert asked(daemon, "edge2") == (status, "no-daemon", ["web/web1"] * count), "its files say who it is"
+    host.do("zonecfg", "-z", "edge2", "set zonename=edge")
     host.do("rm", "/var/lib/zonehookd/guard")
     assert asked(daemon, "edge")[0] == 1, "no record is no leave"
 
