@@ -144,6 +144,12 @@ def test_without_a_daemon_and_with_one_that_hangs(host: Machine, gateway: Daemon
         done, seconds = timed(host, "zoneadm", "-z", "web1", "boot")
         assert done.status == 0 and seconds < at_once, (done, seconds)
         host.do("zoneadm", "-z", "web1", "halt")
+        host.do("zonecfg", "-z", "edge", "set zonename=edge2")
+        done = host.run("zoneadm", "-z", "edge2", "uninstall", "-F")
+        assert done.status == 1 and "uninstall of zone edge2, which is gateway edge renamed, is refused" in done.err, (
+            done
+        )
+        host.do("zonecfg", "-z", "edge2", "set zonename=edge")
         gateway.start()
         until(lambda: metric(host, "zonehookd_gate_alone_total") > 0, "what was decided alone is counted")
         assert state(host, "edge") == "installed"
