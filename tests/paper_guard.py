@@ -40,18 +40,20 @@ def silence(ours: Engine, *command: str) -> None:
 
 
 class Guarded:
-    """An engine and its guard. `heard`: every verdict; `lost`: each change of what is missed; `said`: leave given."""
+    """An engine and its guard. `heard`: every verdict; `lost`: each change of what is missed; `used_up`: who is not
+    restored by itself any more; `said`: leave given."""
 
     def __init__(self, ours: Engine, **policy: Any) -> None:
         self.ours = ours
         self.policy = GuardSection(**policy)
         self.heard: list[Verdict] = []
         self.lost: list[Collection[str]] = []
+        self.used_up: list[str] = []
         self.hints: list[Event] = []
         self.said: list[tuple[str, str, str, Collection[str]]] = []
         self.latest: dict[Subject, Outcome] = {}  # the paper engine keeps none
         self.state = ours.world.path(str(ours.config.paths.state))
-        told = (lambda: self.policy, self.heard.append, self.lost.append)
+        told = (lambda: self.policy, self.heard.append, self.lost.append, self.used_up.append)
         self.tools = Tools(self, ours._look, ours.store, ours.files, self.state, *told)
         self.guard = Guard(self.tools)
         self.guard.begin()

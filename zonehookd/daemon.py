@@ -141,14 +141,8 @@ class Daemon:
         tracing = TraceAnswers(*heart, self._timeline, routes.of_zone)
         us = provisioning.Daemon(file, lambda: self._in_force.config, self.reload)
         more = provisioning.Provisioning(us, self._dispatcher, self._look, self._files, self._store)
-        tools = Tools(
-            *heart,
-            self._files,
-            config.paths.state,
-            lambda: self._in_force.config.guard,
-            self._metrics.judged,
-            self._lost,
-        )
+        told = (self._metrics.judged, self._lost, self._lines.used_up)
+        tools = Tools(*heart, self._files, config.paths.state, lambda: self._in_force.config.guard, *told)
         self._guard = Guard(tools)
         self._listeners += [self._guard, draining]
         self._in_force.changed = self._changed

@@ -23,6 +23,10 @@ class Lines:
             hint = f"zonehookctl guard restore {name}"
             self._log.error("gateway lost: its configuration was deleted", gateway=name, hint=hint)
 
+    def used_up(self, gateway: str) -> None:
+        hint = f"zonehookctl guard restore {gateway}"
+        self._log.warning("gateway not restored by itself any more for now", gateway=gateway, hint=hint)
+
     def hinted(self, event: Event, new: bool) -> None:
         self._log.debug("hint", source=event.source, kind=event.kind, zone=event.zone, change=event.change)
 

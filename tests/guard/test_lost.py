@@ -11,16 +11,24 @@ from lab.faults import Fault
 from paper_gateway import member
 from paper_guard import FREE, Guarded, asked
 
-from zonehookd.bus.messages import GuardReply, GuardStatusReply, PermitReply, Request
+from zonehookd.bus.messages import GuardedRow, GuardReply, GuardStatusReply, PermitReply, Request
 from zonehookd.engine.survey import Survey
 from zonehookd.errors import ZonehookError
 from zonehookd.guard.standing import NAME, Standing, alone, read
+from zonehookd.model import subject
 from zonehookd.model.guard import Dependent
+from zonehookd.model.outcome import Outcome, Result
 from zonehookd.model.record import KEPT, PERMIT, RESTORE
 
 
 def held(admin: Admin) -> list[str]:
     return [name for name in admin.links() if name.startswith("edge_")]
+
+
+def shown(guarded: Guarded) -> GuardedRow:
+    """What `guard status` says of gateway edge."""
+    answer = asyncio.run(guarded.answers.status(Request(verb="guard-status")))
+    return next(row for row in answer.gateways if row.name == "edge")
 
 
 @pytest.mark.parametrize("how", ["attribute", "link"])
@@ -176,6 +184,10 @@ def test_it_does_not_come_back_by_itself_for_ever(guarded: Guarded, admin: Admin
         guarded.converge()
         came_back += 1
     assert came_back == 3 and guarded.lost[-1] == {"edge"}
+    guarded.look()
+    assert guarded.used_up == ["edge"], "said once"
+    row = shown(guarded)
+    assert row.text.endswith('; restored by itself too often within an hour, so [guard] restore = "auto" waits')
     reply = asyncio.run(guarded.answers.restore(Request(verb="guard-restore", zone="edge")))
     assert reply.model_dump()["state"] == "installed"
 
@@ -330,6 +342,12 @@ def test_a_renamed_gateway_is_still_one(guarded: Guarded, admin: Admin) -> None:
     with pytest.raises(ZonehookError, match="zone edge2 is gateway edge renamed") as refused:
         asyncio.run(guarded.answers.permit(Request(verb="guard-permit", zone="edge2", for_s=60.0, reason="test")))
     assert refused.value.hint == "zonehookctl guard permit edge"
+    (plan,) = [each for each in guarded.ours.plan() if each.subject == subject.gateway("edge")]
+    guarded.latest[plan.subject] = Outcome(plan.subject, Result.NOOP, (), tuple(plan.notes))
+    row = shown(guarded)
+    assert (
+        row.state == "lost" and "its files are zone edge2's now (hint: if it was renamed: zonecfg -z edge2" in row.text
+    )
     with pytest.raises(ZonehookError, match="its files are zone edge2's now"):
         asyncio.run(guarded.answers.restore(Request(verb="guard-restore", zone="edge")))
     admin.do("zonecfg", "-z", "edge2", "set zonename=edge3")  # nobody looks any more

@@ -16,12 +16,14 @@ from zonehookd.model import subject
 from zonehookd.model.gateway import GLOBAL
 from zonehookd.model.guard import Dependent
 from zonehookd.model.record import KEPT, PERMIT, PERMIT_MAX_S, RESTORE, permitted
+from zonehookd.model.zone import Zone
 
 _SEEN_MAX_S = 3.0  # who is cut off is looked up for so long; leave is given all the same
 _REASON_MAX = 500
 _NAMES_MAX = 50  # in a hint
 _RESTORE_MAX_S = 90.0
 _ASK_AGAIN_S = 0.3
+_USED_UP = 'restored by itself too often within an hour, so [guard] restore = "auto" waits'
 Said = Callable[[str, str, str, Collection[str]], None]  # permit | restore, of what, why, who is cut off
 
 
@@ -172,10 +174,19 @@ class GuardAnswers:
                     permit_until=float(permit.facts["until"]) if permit and valid else None,
                     permit_reason=permit.facts.get("reason", "") if permit and valid else "",
                     dependents=dependent_rows(every.get(name, ())),
-                    text=text or (zone.trouble if zone else ""),
+                    text=text or (self._trouble(zone) if zone else ""),
                 )
             )
         return GuardStatusReply(gateways=rows, networks=list(self._permits_of_networks()))
+
+    def _trouble(self, zone: Zone) -> str:
+        """Of one that is missed the words and the hint of `status`: plugin keeper has looked who has its files now."""
+        if not zone.vanished:
+            return zone.trouble
+        latest = self._tools.dispatcher.latest.get(subject.gateway(zone.name))
+        notes = [note for note in latest.notes if note.code == "gateway-lost" and note.hint] if latest else []
+        text = f"{notes[0].text} (hint: {notes[0].hint})" if notes else zone.trouble
+        return f"{text}; {_USED_UP}" if self._guard.used_up(zone.name) else text
 
     def _permits_of_networks(self) -> Iterator[PermitReply]:
         now = time.time()

@@ -54,7 +54,8 @@ class Heart(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """What of the daemon the guard needs. `heard` is told every verdict, `lost` how many gateways have vanished."""
+    """What of the daemon the guard needs. `heard` is told every verdict, `lost` which gateways have vanished, `used_up`
+    one that is not restored by itself any more for now."""
 
     dispatcher: Heart
     make_look: Callable[[], Look]
@@ -64,6 +65,7 @@ class Tools:
     policy: Callable[[], GuardSection]
     heard: Callable[[Verdict], None]
     lost: Callable[[Collection[str]], None]
+    used_up: Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +93,7 @@ class Guard:
         self._recorder = Recorder(tools.store, tools.files, path, index, tools.policy, self._see_links)
         self._begun = asyncio.Event()  # what is declared is known
         self._restored_s: dict[str, deque[float]] = {}  # gateway -> when it was restored because [guard] says so
+        self._said_used_up: set[str] = set()
         self._lost: frozenset[str] = frozenset()
 
     # -- the record
@@ -320,15 +323,23 @@ class Guard:
     def _restore_lost(self) -> None:
         """By itself, but not what somebody had leave to delete, who may have been slow; nor again and again against
         somebody who deletes it again and again."""
-        now_s = time.monotonic()
         for name in self._lost:
             if not self._tools.store.one(KEPT, name) or self._tools.store.one(RESTORE, name) or self.permit(name):
                 continue
-            before = self._restored_s.setdefault(name, deque(maxlen=_RESTORED_MAX))
-            if len(before) == _RESTORED_MAX and now_s - before[0] < _RESTORED_WITHIN_S:
+            if self.used_up(name):
+                if name not in self._said_used_up:
+                    self._said_used_up.add(name)
+                    self._tools.used_up(name)
                 continue
-            before.append(now_s)
+            self._said_used_up.discard(name)
+            self._restored_s.setdefault(name, deque(maxlen=_RESTORED_MAX)).append(time.monotonic())
             self.restore(name, "[guard] restore = auto")
+
+    def used_up(self, name: str) -> bool:
+        """It was restored by itself so often lately that somebody must ask now."""
+        before = [*self._restored_s.get(name, ())]
+        full = len(before) == _RESTORED_MAX and time.monotonic() - before[0] < _RESTORED_WITHIN_S
+        return full and self._tools.policy().restore == "auto"
 
     def blind(self, error: str) -> None:
         pass
