@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import stat
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from zonehookd.bus import keys
+from zonehookd.bus.client import NoDaemon, ask
 from zonehookd.cli.main import main
 
 
@@ -69,6 +71,17 @@ def test_a_revocation_that_nobody_took_is_said(admin: Admin) -> None:
     assert done.exit_code == 3 and "is not listening" in done.stderr
     assert keys.load(admin.folder).names == []
     assert admin("keys", "revoke", "a").exit_code == 1
+
+
+def test_who_does_not_answer_is_not_started_but_waited_for(tmp_path: Path) -> None:
+    with pytest.raises(NoDaemon, match=r"not listening .*svcadm clear zonehookd"):
+        ask(tmp_path, "status", timeout_s=0.1)
+    with socket.socket(socket.AF_UNIX) as held_open:
+        held_open.bind(str(tmp_path / "control.sock"))
+        held_open.listen()
+        with pytest.raises(NoDaemon, match=r"did not answer status .*it hangs or is busy") as found:
+            ask(tmp_path, "status", timeout_s=0.1)
+    assert "--config" not in str(found.value)
 
 
 def test_nothing_is_written_where_the_configuration_cannot_be_read(admin: Admin) -> None:

@@ -12,7 +12,7 @@ from zonehookd.bus.messages import Reply, Request, Verb
 from zonehookd.errors import ZonehookError
 
 _START = "start it: svcadm enable zonehookd, or svcadm clear zonehookd after faults; by hand: zonehookd --config FILE"
-_BUSY = "it is there, and hangs or is busy: try again; svcs -x zonehookd names its log"
+_BUSY = "it hangs or is busy: try again; svcs -x zonehookd names its log"
 
 
 class NoDaemon(ZonehookError):
