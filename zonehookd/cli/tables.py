@@ -204,7 +204,8 @@ def subjects(out: Console, rows: list[dict[str, Any]], *, all_notes: bool = Fals
                 line.append(f"\n      {shown}", "bold" if shown.startswith("opens ") else "dim")
             out.print(line)
         for note in notes:
-            line = Text(f"  {note['kind']}: {note['text']}", _NOTES.get(note["kind"], ""))
+            kind = "" if note["text"].startswith(note["kind"]) else f"{note['kind']}: "  # waiting for gateway edge
+            line = Text(f"  {kind}{note['text']}", _NOTES.get(note["kind"], ""))
             if note["hint"]:
                 line.append(f" (hint: {note['hint']})")
             out.print(line)
