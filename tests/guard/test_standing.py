@@ -126,6 +126,11 @@ def test_garbage_is_no_record(tmp_path: Path, text: str | bytes) -> None:
     assert not verdict.allowed and "left no record" in verdict.text
 
 
+def test_why_there_is_no_record_is_said_in_words(tmp_path: Path) -> None:
+    verdict = alone(tmp_path / "guard", "edge", "uninstall", NOW_S)
+    assert verdict.text.endswith(f"left no record ({tmp_path}/guard: No such file or directory)")
+
+
 @pytest.mark.parametrize("line", ["gateway edge one 0", "gateway edge 1 later", "gateway edge 1 1.5"])
 def test_half_a_gateway_is_no_record(tmp_path: Path, line: str) -> None:
     with pytest.raises(ValueError):

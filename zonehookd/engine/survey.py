@@ -195,7 +195,7 @@ class Survey:
             return _Read(stamp, zonefiles.parse_zone(look.files.read(path, zonefiles.SIZE_MAX_BYTES)))
         except (OSError, ValueError) as problem:
             stamp = before.stamp if before and before.config is None else None
-            return _Read(stamp, None, f"cannot read {path}: {problem}")
+            return _Read(stamp, None, f"cannot read {path}: {getattr(problem, 'strerror', None) or problem}")
 
     def _missing(self, look: Look, zones: Mapping[str, Zone], now_s: float) -> dict[str, float]:
         """Zones that were there before, or own something of ours, and are not in the index now: since when."""

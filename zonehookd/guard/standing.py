@@ -110,7 +110,7 @@ def read(path: Path) -> Known:
         text = file.read(_SIZE_MAX_BYTES).decode()
     lines = text.splitlines()
     if not lines or lines[0] != _HEAD:
-        raise ValueError(f"{path} is not what zonehookd writes")
+        raise ValueError("it is not what zonehookd writes")
     policies = {"uninstall": "block", "boot": "allow"}
     gateways: dict[str, Standing] = {}
     shown: list[str] = []
@@ -197,7 +197,8 @@ def alone(path: Path, zone: str, operation: str, now_s: float) -> Verdict:
     try:
         record, at = read(path), path.stat().st_mtime
     except (OSError, ValueError) as problem:
-        text = f"{operation} of zone {zone} is refused: zonehookd cannot be asked, and left no record ({problem})"
+        why = problem.strerror if isinstance(problem, OSError) else problem
+        text = f"{operation} of zone {zone} is refused: zonehookd cannot be asked, and left no record ({path}: {why})"
         return said(False, text, _START)
     gateway: str | None = zone
     if zone not in record.gateways:
