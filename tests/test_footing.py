@@ -165,3 +165,17 @@ def test_it_looks_by_itself(footing: Footing, tmp_path: Path, monkeypatch: pytes
         await asyncio.wait([task])
 
     asyncio.run(story())
+
+
+def test_an_end_leaves_the_books_of_another_daemon_whole(tmp_path: Path) -> None:
+    """SQLite must not take the log of the new file for that of the one that is gone, as it ends."""
+    folder = tmp_path / "state"
+    ours = Footing(folder, log.get())
+    ours.store.remember(VNIC)
+    shutil.rmtree(folder)
+    theirs = Store(folder / "state.db")
+    theirs.remember(LATER)
+    assert (folder / "state.db-wal").stat().st_size
+    ours.close()
+    assert (folder / "state.db-wal").stat().st_size and kept(folder)[0] == [LATER]
+    theirs.close()

@@ -36,6 +36,7 @@ class House:
     doorstep: Doorstep
     subscriber: zmq.asyncio.Socket
     made: list[str]
+    others: set[str]  # files that somebody else has put there
 
     async def asked(self) -> Any:
         return await asyncio.to_thread(ask, self.run, "keys", timeout_s=PATIENCE_S)
@@ -56,6 +57,7 @@ async def house(run: Path) -> AsyncIterator[House]:
     control = ControlServer(context, run / "control.sock", {"keys": keys})
     publisher = Publisher(context, run / "events.sock")
     made: list[str] = []
+    others: set[str] = set()
     doorstep = Doorstep((control, publisher), (lambda: made.append("what else"),), log.get())
     subscriber = context.socket(zmq.SUB)
     subscriber.setsockopt(zmq.SUBSCRIBE, b"")
@@ -65,7 +67,7 @@ async def house(run: Path) -> AsyncIterator[House]:
         async with asyncio.timeout(PATIENCE_S):
             while not publisher.numbers()["event_subscribers"][("ipc",)]:
                 await asyncio.sleep(0.01)
-            yield House(run, control, publisher, doorstep, subscriber, made)
+            yield House(run, control, publisher, doorstep, subscriber, made, others)
     finally:
         for task in tasks:
             task.cancel()
@@ -74,7 +76,7 @@ async def house(run: Path) -> AsyncIterator[House]:
             each.close()
         context.term()
         doorstep.close()
-        assert not (run / "control.sock").exists() and not (run / "events.sock").exists()
+        assert {each.name for each in run.iterdir()} == others, "ours are gone, and nobody else's"
 
 
 def in_a_house(folder: Path, scene: Callable[[House], Any]) -> list[Any]:
@@ -119,6 +121,7 @@ def test_what_somebody_else_has_put_there_is_left_alone(tmp_path: Path) -> None:
         path = there.run / "control.sock"
         path.unlink()
         path.write_text("mine")
+        there.others.add(path.name)
         there.doorstep.look()
         assert path.read_text() == "mine"
 
@@ -134,6 +137,7 @@ def test_a_socket_of_another_daemon_is_left_alone_while_it_lives(tmp_path: Path,
             other.bind(str(path))
             other.listen()
             if lives:
+                there.others.add(path.name)
                 before = path.stat()
                 for _ in range(3):
                     there.doorstep.look()
@@ -144,6 +148,24 @@ def test_a_socket_of_another_daemon_is_left_alone_while_it_lives(tmp_path: Path,
 
     made = [] if lives else [("warning", "removed under us, and made anew", "control.sock")]
     assert in_a_house(tmp_path, scene) == made
+
+
+def test_at_the_end_only_our_own_files_go(tmp_path: Path) -> None:
+    async def scene() -> None:
+        context = zmq.asyncio.Context()
+        control = ControlServer(context, tmp_path / "control.sock", {})
+        publisher = Publisher(context, tmp_path / "events.sock")
+        doorstep = Doorstep((control, publisher), (), log.get())
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as other:
+            (tmp_path / "control.sock").unlink()
+            other.bind(str(tmp_path / "control.sock"))
+            control.close()
+            publisher.close()
+            context.term()
+            doorstep.close()
+        assert [each.name for each in tmp_path.iterdir()] == ["control.sock"]
+
+    asyncio.run(scene())
 
 
 def test_what_cannot_be_made_is_said_once_and_tried_again(tmp_path: Path) -> None:

@@ -53,10 +53,11 @@ class Doorstep:
                 self._worked(door.path, functools.partial(self._bind, door))
 
     def close(self) -> None:
-        """A file that nobody answers makes askers wait."""
+        """A file that nobody answers makes askers wait. What is another daemon's by now stays."""
         for door in self._doors:
             with contextlib.suppress(OSError):
-                door.path.unlink(missing_ok=True)
+                if os.path.samestat(door.path.lstat(), self._ours[door.path]):
+                    door.path.unlink()
 
     def _bind(self, door: Door) -> None:
         door.bind()

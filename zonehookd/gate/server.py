@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import socket
 import time
 from collections.abc import Awaitable, Callable
@@ -79,6 +80,7 @@ class GateServer:
         except OSError:
             listening.close()
             raise
+        self._made = self.path.lstat()
         self._sockets.append(listening)
         self._anew.set()
 
@@ -115,11 +117,12 @@ class GateServer:
             tasks.create_task(self._serve(connection))
 
     def close(self) -> None:
-        """Whoever asks from now on decides alone, at once."""
+        """Whoever asks from now on decides alone, at once. What is another daemon's by now stays."""
         for each in self._sockets:
             each.close()
         with contextlib.suppress(OSError):
-            self.path.unlink(missing_ok=True)
+            if os.path.samestat(self.path.lstat(), self._made):
+                self.path.unlink()
 
     async def _serve(self, connection: socket.socket) -> None:
         try:

@@ -20,6 +20,7 @@ from zonehookd.model.subject import Subject
 
 _SCHEMA = Path(__file__).with_name("schema")
 _INSERT = "INSERT INTO record (kind, name, owner_kind, owner_name, plugin, facts) VALUES (?, ?, ?, ?, ?, ?)"
+_BESIDE = ("-wal", "-shm")  # what SQLite keeps beside a database, by its name
 _OR_UPDATE = (
     "ON CONFLICT (kind, name) DO UPDATE SET owner_kind = excluded.owner_kind, owner_name = excluded.owner_name, "
     "plugin = excluded.plugin, facts = excluded.facts"
@@ -126,10 +127,11 @@ class Store:
             if self._due:
                 database.execute("INSERT INTO reclaim (why) VALUES (?)", (self._due,))
             database.execute("COMMIT")
-        self._database.close()  # first: it removes a write-ahead log by its name
-        if self.path.exists():
-            self.path.rename(self.path.with_name(f"{self.path.name}.replaced-{time.time_ns()}"))
-        _remove(self.path)
+        self._database.close()
+        if self.path.exists():  # it has two names until the rename: killed in between, there are books all the same
+            self.path.with_name(f"{self.path.name}.replaced-{time.time_ns()}").hardlink_to(self.path)
+        for end in _BESIDE:  # else SQLite would take another's log for that of the new file
+            self.path.with_name(f"{self.path.name}{end}").unlink(missing_ok=True)
         fresh.rename(self.path)
         self._database = self._connect()
 
@@ -202,5 +204,5 @@ def _row(record: Record) -> tuple[str, ...]:
 
 def _remove(path: Path) -> None:
     """A database, if it is there, and what belongs to it."""
-    for end in ("", "-wal", "-shm"):
+    for end in ("", *_BESIDE):
         path.with_name(path.name + end).unlink(missing_ok=True)
