@@ -64,7 +64,7 @@ class Store:
         try:
             database.execute("PRAGMA journal_mode = WAL")
             database.execute("PRAGMA synchronous = FULL")  # a record must outlive a power cut, or its link is an orphan
-            self._made = self.path.stat()
+            self._made = self._seen()
         except BaseException:
             database.close()
             raise
@@ -109,10 +109,15 @@ class Store:
 
     def stands(self) -> bool:
         """The file is the one that is written to. Raises OSError: that cannot be seen."""
+        seen = self._seen()
+        return seen is not None and self._made is not None and os.path.samestat(seen, self._made)
+
+    def _seen(self) -> os.stat_result | None:
+        """Without a file: it is gone already, or there never was one (`:memory:`, in the tests of plugins)."""
         try:
-            return os.path.samestat(self.path.lstat(), self._made)
+            return self.path.lstat()
         except FileNotFoundError:
-            return False
+            return None
 
     def again(self) -> None:
         """For a file that somebody has removed or replaced under us: all of it is written there anew, for what we
