@@ -1,6 +1,7 @@
 """Every error of the product, in one tree.
 
     ZonehookError
+    ├── NotFound             there is none of that name
     ├── ConfigError          the configuration is wrong: file, key, expected, found
     ├── PluginRefused        a plugin does not fit the contract; found while loading
     ├── PluginFailed         a plugin raised: its bug, walled off
@@ -36,39 +37,48 @@ def raised(problem: BaseException) -> str:
 
 
 class ZonehookError(Exception):
-    """`hint` is the way out, when one is known."""
+    """`hint` is the way out, when one is known. `code`: what it is, for programs; stable."""
 
-    def __init__(self, message: str, *, hint: str = "") -> None:
+    code = "refused"
+
+    def __init__(self, message: str, *, hint: str = "", code: str = "") -> None:
         super().__init__(message)
         self.hint = hint
+        self.code = code or self.code
 
     def __str__(self) -> str:
         text = super().__str__()
         return f"{text} (hint: {self.hint})" if self.hint else text
 
 
+class NotFound(ZonehookError):
+    code = "not-found"
+
+
 class ConfigError(ZonehookError):
-    pass
+    code = "configuration"
 
 
 class PluginRefused(ZonehookError):
-    pass
+    code = "plugin-refused"
 
 
 class PluginFailed(ZonehookError):
-    pass
+    code = "plugin-failed"
 
 
 class CannotObserve(ZonehookError):
-    pass
+    code = "cannot-look"
 
 
 class CannotApply(ZonehookError):
-    pass
+    code = "cannot-apply"
 
 
 class CommandError(ZonehookError):
     """`what` became of it, without its command line."""
+
+    code = "command-failed"
 
     def __init__(self, argv: Sequence[str], message: str, *, hint: str = "") -> None:
         super().__init__(f'"{shlex.join(argv)}" {message}', hint=hint)

@@ -18,6 +18,8 @@ _BUSY = "it hangs or is busy: try again; svcs -x zonehookd names its log"
 class NoDaemon(ZonehookError):
     """Nobody answered."""
 
+    code = "no-daemon"
+
 
 def ask(run: Path, verb: Verb, *, timeout_s: float, **about: Any) -> Any:
     """The answer's data; `about`: the other fields of the Request.
@@ -39,7 +41,7 @@ def ask(run: Path, verb: Verb, *, timeout_s: float, **about: Any) -> Any:
             raise NoDaemon(f"zonehookd did not answer {verb} within {timeout_s:g} s at {path}", hint=_BUSY)
         reply = Reply.model_validate_json(socket.recv())
     if reply.error is not None:
-        raise ZonehookError(reply.error, hint=reply.hint)
+        raise ZonehookError(reply.error, hint=reply.hint, code=reply.code)
     return reply.data
 
 

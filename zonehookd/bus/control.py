@@ -63,7 +63,7 @@ class ControlServer:
         try:
             answer = await self._handlers[request.verb](request)
         except ZonehookError as problem:
-            return Reply(error=problem.args[0], code=type(problem).__name__, hint=problem.hint)
+            return Reply(error=problem.args[0], code=problem.code, hint=problem.hint)
         except Exception as problem:  # a broken answer must not end the daemon
             return Reply(error=f"internal error: {problem!r}", code="internal")
         if isinstance(answer, BaseModel):

@@ -19,7 +19,7 @@ from pathlib import Path
 import zmq
 from zmq.auth import load_certificate
 
-from zonehookd.errors import ConfigError, ZonehookError
+from zonehookd.errors import ConfigError, NotFound, ZonehookError
 
 PUBLIC, SECRET = ".key", ".key_secret"
 _SERVER, _CLIENTS = "server", "clients"
@@ -186,7 +186,7 @@ def revoke(folder: Path, name: str) -> None:
         _sync(folder / _CLIENTS)
     except FileNotFoundError as problem:
         known = ", ".join(sorted(each.stem for each in (folder / _CLIENTS).glob(f"*{PUBLIC}"))) or "none"
-        raise ZonehookError(f"there is no key of {name}", hint=f"there are: {known}") from problem
+        raise NotFound(f"there is no key of {name}", hint=f"there are: {known}") from problem
     except OSError as problem:
         raise ZonehookError(f"cannot remove the key: {problem}") from problem
 

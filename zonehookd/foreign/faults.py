@@ -12,6 +12,8 @@ Reason = Literal["exited", "timeout", "protocol", "memory", "start"]
 class Fault(ZonehookError):
     """It cannot go on, and is ended. `reason` is for counting."""
 
+    code = "plugin-failed"
+
     def __init__(self, reason: Reason, message: str) -> None:
         super().__init__(message)
         self.reason: Reason = reason

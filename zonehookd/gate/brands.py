@@ -53,6 +53,8 @@ _ENCODINGS = (None, "utf-8", "us-ascii", "ascii", "iso-8859-1")
 class BrandRefused(ZonehookError):
     """This config.xml is left as it is, and why."""
 
+    code = "brand-refused"
+
 
 class Damaged(BrandRefused):
     """It is none that libbrand takes (5.1, trap 26): no zone of the brand works by it, whoever edited it."""

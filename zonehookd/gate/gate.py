@@ -14,7 +14,7 @@ from zonehookd.bus.control import Handler
 from zonehookd.bus.messages import BrandReply, BrandRow, Request
 from zonehookd.engine.dispatcher import Dispatcher
 from zonehookd.engine.look import Look
-from zonehookd.errors import CannotObserve, ZonehookError
+from zonehookd.errors import CannotObserve, NotFound, ZonehookError
 from zonehookd.gate import alone
 from zonehookd.gate.keeper import BRANDS, BrandKeeper
 from zonehookd.gate.program import Program
@@ -218,7 +218,7 @@ class Gate:
         self._check()
         names = self._keeper.names()
         if request.brand is not None and request.brand not in names:
-            raise ZonehookError(f"there is no brand {request.brand!r}", hint=f"there are: {', '.join(names) or 'none'}")
+            raise NotFound(f"there is no brand {request.brand!r}", hint=f"there are: {', '.join(names) or 'none'}")
         return self._reply([request.brand] if request.brand else names, "")
 
     def _reply(self, names: list[str], text: str) -> BrandReply:

@@ -81,11 +81,15 @@ class BrandKeeper:
 
     # -- changing
 
+    def _unknown(self, name: str) -> BrandRefused:
+        hint = f"there are: {', '.join(self.names()) or 'none'}"
+        return BrandRefused(f"there is no brand {name!r}", hint=hint, code="not-found")
+
     def enable(self, name: str, running: Collection[str]) -> None:
         """Puts the gate in; the program must be there. `running`: zones of this brand that are up. Raises
         BrandRefused; then the file is as it was."""
         if not _NAME.fullmatch(name) or name not in self.names():
-            raise BrandRefused(f"there is no brand {name!r}", hint=f"there are: {', '.join(self.names()) or 'none'}")
+            raise self._unknown(name)
         with _refused(self._file(name)):
             disk, bare, like = self._read_brand(name)
             wanted = gated(bare, self._gate, self._run)
@@ -108,7 +112,7 @@ class BrandKeeper:
     def disable(self, name: str) -> str:
         """Takes the gate out. What was done, in words. Raises BrandRefused; then it is as enabled as before."""
         if not _NAME.fullmatch(name) or name not in self.names():
-            raise BrandRefused(f"there is no brand {name!r}", hint=f"there are: {', '.join(self.names()) or 'none'}")
+            raise self._unknown(name)
         with _refused(self._file(name)):
             if self._kept_file(name).exists():
                 self._leaving(name).touch(0o600)

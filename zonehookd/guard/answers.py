@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 from zonehookd.bus.control import Handler
 from zonehookd.bus.messages import GuardedRow, GuardReply, GuardStatusReply, PermitReply, Request
-from zonehookd.errors import CannotObserve, ZonehookError
+from zonehookd.errors import CannotObserve, NotFound, ZonehookError
 from zonehookd.guard.guard import Guard, Tools
 from zonehookd.guard.replies import dependent_rows, verdict_reply
 from zonehookd.model import subject
@@ -55,7 +55,7 @@ class GuardAnswers:
         dispatcher = self._tools.dispatcher
         zones = dispatcher.survey.indexed(self._tools.make_look())
         if zone not in zones and zone not in dispatcher.declared.gateways and zone != GLOBAL:
-            raise ZonehookError(f"there is no zone {zone!r}", hint=f"there are: {_few(sorted(zones)) or 'none'}")
+            raise NotFound(f"there is no zone {zone!r}", hint=f"there are: {_few(sorted(zones)) or 'none'}")
 
     async def permit(self, request: Request) -> PermitReply:
         """For a time: the gateway may be deleted and halted, or the network removed or shrunk."""
@@ -85,7 +85,7 @@ class GuardAnswers:
         if request.network:
             if request.network not in self._tools.dispatcher.declared.networks:
                 known = ", ".join(sorted(self._tools.dispatcher.declared.networks)) or "none"
-                raise ZonehookError(f"there is no network {request.network!r}", hint=f"there are: {known}")
+                raise NotFound(f"there is no network {request.network!r}", hint=f"there are: {known}")
             return f"network/{request.network}"
         zone = request.zone or ""
         if zone not in self._tools.dispatcher.declared.gateways or zone == GLOBAL:

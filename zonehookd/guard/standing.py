@@ -25,7 +25,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 
-from zonehookd.errors import ZonehookError
+from zonehookd.errors import NotFound
 from zonehookd.host.files import read_bounded
 from zonehookd.illumos import zonefiles
 from zonehookd.model.gateway import GLOBAL
@@ -149,7 +149,7 @@ def indexed(index: Path) -> Mapping[str, zonefiles.Indexed]:
 
 
 def refuse_unknown(path: Path, zone: str, index: Path) -> None:
-    """Raises ZonehookError: neither the host nor the record at `path` has such a zone. Nothing where the host's index
+    """Raises NotFound: neither the host nor the record at `path` has such a zone. Nothing where the host's index
     cannot be read."""
     try:
         zones = indexed(index)
@@ -159,7 +159,7 @@ def refuse_unknown(path: Path, zone: str, index: Path) -> None:
         if zone in read(path).gateways:
             return
     if zone not in zones and zone != GLOBAL:
-        raise ZonehookError(f"there is no zone {zone!r}", hint=f"{index} has none of that name")
+        raise NotFound(f"there is no zone {zone!r}", hint=f"{index} has none of that name")
 
 
 def _renamed(record: Known, zone: str) -> str | None:

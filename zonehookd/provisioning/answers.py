@@ -16,7 +16,7 @@ from zonehookd.config import Config
 from zonehookd.declaration import provisioning
 from zonehookd.engine.dispatcher import Dispatcher
 from zonehookd.engine.look import Look
-from zonehookd.errors import ConfigError, ZonehookError
+from zonehookd.errors import ConfigError, NotFound, ZonehookError
 from zonehookd.host.doors import Files
 from zonehookd.illumos import dladm, ipadm, route
 from zonehookd.model import subject
@@ -214,7 +214,7 @@ class Provisioning:
         if name is None and len(names) > 1:
             raise ZonehookError(f"which one? there are {', '.join(names)}")
         if name is not None and name not in names:
-            raise ZonehookError(f"there is no provisioning network {name!r}", hint=f"there are: {', '.join(names)}")
+            raise NotFound(f"there is no provisioning network {name!r}", hint=f"there are: {', '.join(names)}")
         return name or names[0]
 
     async def _reply(self, names: list[str], text: str) -> tuple[ProvisioningReply, bool]:

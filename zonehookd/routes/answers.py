@@ -11,7 +11,7 @@ from zonehookd.bus.route_messages import DrainReply, RoutesReply
 from zonehookd.engine.reconciler import Reconciler
 from zonehookd.engine.site import Site
 from zonehookd.engine.survey import Survey
-from zonehookd.errors import CannotObserve, ZonehookError
+from zonehookd.errors import CannotObserve, NotFound, ZonehookError
 from zonehookd.model.event import Event
 from zonehookd.model.outcome import Outcome
 from zonehookd.model.route import DRAIN, ROUTE
@@ -72,7 +72,7 @@ class RouteAnswers:
             self._zone(site, request.zone)
         if request.gateway is not None and request.gateway not in site.gateways:
             known = ", ".join(sorted(site.gateways)) or "none"
-            raise ZonehookError(f"there is no gateway {request.gateway!r}", hint=f"there are: {known}")
+            raise NotFound(f"there is no gateway {request.gateway!r}", hint=f"there are: {known}")
         return rows.reply(self.told(site), request.zone, request.gateway)
 
     async def drain(self, request: Request) -> DrainReply:
@@ -120,7 +120,7 @@ class RouteAnswers:
         zone = site.zones.get(name)
         if zone is None or zone.absent:
             known = ", ".join(sorted(each.name for each in site.zones.values() if not each.absent)) or "none"
-            raise ZonehookError(f"there is no zone {name!r}", hint=f"there are: {known}")
+            raise NotFound(f"there is no zone {name!r}", hint=f"there are: {known}")
         return zone
 
     def _has_routes(self, site: Site, zone: str) -> bool:

@@ -25,7 +25,7 @@ from zonehookd.engine.look import Look
 from zonehookd.engine.reconciler import SubjectPlan
 from zonehookd.engine.site import Site
 from zonehookd.engine.survey import Survey
-from zonehookd.errors import ZonehookError
+from zonehookd.errors import NotFound, ZonehookError
 from zonehookd.model import subject
 from zonehookd.model.gateway import Declaration
 from zonehookd.model.outcome import Outcome
@@ -210,7 +210,7 @@ def _zone(site: Site, name: str) -> Zone:
     zone = site.zones.get(name)
     if zone is None:
         there = ", ".join(sorted(each.name for each in site.zones.values() if not each.absent)) or "none"
-        raise ZonehookError(f"there is no zone {name!r}", hint=f"there are: {there}")
+        raise NotFound(f"there is no zone {name!r}", hint=f"there are: {there}")
     return zone
 
 

@@ -17,7 +17,7 @@ from zonehookd.engine.boots import Motion
 from zonehookd.engine.look import Look
 from zonehookd.engine.reconciler import Reconciler, SubjectPlan
 from zonehookd.engine.survey import Survey
-from zonehookd.errors import CannotObserve, PluginFailed, ZonehookError
+from zonehookd.errors import CannotObserve, NotFound, PluginFailed, ZonehookError
 from zonehookd.foreign.spec import Run, Spec
 from zonehookd.foreign.workers import ForeignWorkers
 from zonehookd.model.gateway import Declaration
@@ -114,7 +114,7 @@ class TrialAnswers:
         there = {"zone": site.zones, "network": site.networks, "gateway": site.gateways}[each.kind]
         if each.name not in there:
             hint = f"there are: {', '.join(sorted(there)) or 'none'}"
-            raise ZonehookError(f"there is no {each.kind} {each.name!r}", hint=hint)
+            raise NotFound(f"there is no {each.kind} {each.name!r}", hint=hint)
         asking = ForeignPlans(alone, patience_s=deadline_s + _SLACK_S, ours_first=False)
         try:
             plans = await heart.reconciler.plan(look, site, [each], Motion(), foreign=asking)
