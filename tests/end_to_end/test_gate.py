@@ -60,7 +60,8 @@ def gateway(host: Machine) -> Daemon:
     enable(daemon)
     bare(host, "edge")
     member(host, "web1")
-    until(lambda: "web1 (installed)" in host.read(f"{STATE}/guard"), "the standing record")
+    seen = ("web1 (installed)", "files edge ")
+    until(lambda: all(each in host.read(f"{STATE}/guard") for each in seen), "the standing record")
     return daemon
 
 

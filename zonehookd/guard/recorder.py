@@ -45,6 +45,7 @@ class Recorder:
         self._policy = policy
         self._see_links = see_links
         self._site: Site | None = None
+        self._kept: Mapping[str, str] = {}  # gateway -> its zonepath, at the last look
         self._full = False
         self._changed = asyncio.Event()
         self._written = ""
@@ -52,8 +53,9 @@ class Recorder:
         self._linked: OnLink | None = None
 
     def looked(self, site: Site, full: bool) -> None:
-        if site is not self._site or full:  # who makes a link by hand tells nobody
-            self._site = site
+        kept = {record.name: record.facts.get("zonepath", "") for record in self._store.of_kind(KEPT)}
+        if site is not self._site or kept != self._kept or full:  # who makes a link by hand tells nobody
+            self._site, self._kept = site, kept  # kept by a step of the look before, which changes no site
             self._full = self._full or full
             self._changed.set()
 
