@@ -8,8 +8,8 @@ import click
 
 from docs._ext import schema
 from zonehookd import __main__ as daemon
+from zonehookd.cli.ending import ERROR_CODES, EXIT_CODES
 from zonehookd.cli.main import main
-from zonehookd.cli.settings import EXIT_CODES
 
 
 def commands() -> str:
@@ -25,6 +25,10 @@ def exit_codes() -> str:
     told = [("zonehookctl", code, meaning) for code, meaning in EXIT_CODES.items()]
     told += [("zonehookd", code, meaning) for code, meaning in daemon.EXIT_CODES.items()]
     return schema.table(("program", "exit", "meaning"), ((name, f"`{code}`", text) for name, code, text in told))
+
+
+def error_codes() -> str:
+    return schema.table(("code", "meaning"), ((f"`{code}`", meaning) for code, meaning in ERROR_CODES.items()))
 
 
 def walk(context: click.Context) -> Iterator[click.Context]:

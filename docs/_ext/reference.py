@@ -21,6 +21,7 @@ MAKERS: dict[str, Callable[[], str]] = {
     "commands": command_line.commands,
     "daemon": command_line.of_the_daemon,
     "exit-codes": command_line.exit_codes,
+    "error-codes": command_line.error_codes,
     "plugin-face": plugins.face,
     "plugin-kit": plugins.kit,
     "plugin-rules": plugins.rules,

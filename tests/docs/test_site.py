@@ -15,8 +15,8 @@ from pydantic import BaseModel
 
 from docs._ext import command_line, configuration, readme, wire
 from zonehookd.bus.messages import Verb
+from zonehookd.cli.ending import EXIT_CODES
 from zonehookd.cli.main import main
-from zonehookd.cli.settings import EXIT_CODES
 from zonehookd.engine import attach, offers
 from zonehookd.model.zone import DEPENDS
 from zonehookd.plugin import finding

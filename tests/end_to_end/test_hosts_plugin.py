@@ -11,7 +11,7 @@ import pytest
 from guide import Command, File, steps
 from machine import NETWORKS, ROOT, SET_UP_S, Done, Machine, until
 
-from zonehookd.cli.settings import EXIT_CHANGES
+from zonehookd.cli.ending import EXIT_CHANGES
 
 pytestmark = pytest.mark.namespaces
 

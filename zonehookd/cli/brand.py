@@ -11,7 +11,8 @@ from rich.text import Text
 
 from zonehookd.bus.client import NoDaemon, ask
 from zonehookd.cli import tables
-from zonehookd.cli.settings import EXIT_TROUBLE, Settings, json_option, settings_of
+from zonehookd.cli.ending import EXIT_TROUBLE
+from zonehookd.cli.settings import Settings, json_option, settings_of
 from zonehookd.errors import ZonehookError
 from zonehookd.gate import offline
 
@@ -46,9 +47,6 @@ def disable(context: click.Context, name: str, as_json: bool) -> None:
         answer = ask(settings.run, "brand-disable", timeout_s=settings.timeout_s, brand=name)
     except NoDaemon:
         answer = _alone(settings, name)
-    except ZonehookError as problem:
-        click.echo(f"zonehookctl: {problem}", err=True)
-        sys.exit(EXIT_TROUBLE)
     settings.show(answer, _printed)
 
 
@@ -67,9 +65,8 @@ def status(context: click.Context, name: str | None, as_json: bool) -> None:
 def _alone(settings: Settings, name: str) -> dict[str, Any]:
     try:
         text = offline.disable(settings.state, settings.run, name)
-    except (ZonehookError, OSError) as problem:
-        click.echo(f"zonehookctl: {problem}", err=True)
-        sys.exit(EXIT_TROUBLE)
+    except OSError as problem:
+        raise ZonehookError(str(problem)) from problem
     up = f"; zones of it that are up ask until they are halted, so {settings.state / 'gate'} stays"
     return {"brands": [], "text": f"brand {name}: {text}{up}"}
 

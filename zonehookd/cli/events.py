@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 
 import click
 
 from zonehookd.bus import keys
 from zonehookd.bus.announcements import Announcement
-from zonehookd.bus.client import NoDaemon
 from zonehookd.bus.follow import follow
-from zonehookd.cli.settings import EXIT_NO_DAEMON, EXIT_TROUBLE, json_option, settings_of
-from zonehookd.errors import ConfigError, ZonehookError
+from zonehookd.cli.settings import json_option, settings_of
 
 _SILENCE_S = 1.0
 
@@ -39,10 +36,6 @@ def events(context: click.Context, ever: bool, connect: str | None, key_file: Pa
         silence_s = None if ever else _SILENCE_S
         for each in follow(where, key, silence_s=silence_s, answer_s=settings.timeout_s):
             click.echo(each.model_dump_json() if settings.as_json else _line(each))
-    except NoDaemon as problem:
-        _leave(problem, EXIT_NO_DAEMON)
-    except ConfigError as problem:
-        _leave(problem, EXIT_TROUBLE)
     except KeyboardInterrupt:
         pass
 
@@ -62,8 +55,3 @@ def _line(each: Announcement) -> str:
 
 def _word(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value)
-
-
-def _leave(problem: ZonehookError, status: int) -> None:
-    click.echo(f"zonehookctl: {problem}", err=True)
-    sys.exit(status)

@@ -14,7 +14,8 @@ from rich.text import Text
 
 from zonehookd.bus.client import NoDaemon, ask
 from zonehookd.cli import tables
-from zonehookd.cli.settings import EXIT_TROUBLE, EXIT_USAGE, Settings, json_option, settings_of
+from zonehookd.cli.ending import EXIT_TROUBLE, EXIT_USAGE, Ends
+from zonehookd.cli.settings import Settings, json_option, settings_of
 from zonehookd.errors import ZonehookError
 from zonehookd.guard import standing
 from zonehookd.guard.replies import verdict_reply
@@ -51,24 +52,20 @@ def check(context: click.Context, zone: str, operation: str, as_json: bool) -> N
     what it last knew."""
     settings = settings_of(context, as_json)
     try:
-        answer = ask(settings.run, "guard-check", timeout_s=_CHECK_MAX_S, zone=zone, operation=operation)
-    except NoDaemon:
-        answer = _alone(settings, zone, operation)
+        try:
+            answer = ask(settings.run, "guard-check", timeout_s=_CHECK_MAX_S, zone=zone, operation=operation)
+        except NoDaemon:
+            answer = _alone(settings, zone, operation)
     except ZonehookError as problem:  # such as a name that no zone has: neither yes nor no
-        click.echo(f"zonehookctl: {problem}", err=True)
-        sys.exit(EXIT_USAGE)
+        raise Ends(problem, EXIT_USAGE) from problem
     settings.show(answer, _verdict)
     sys.exit(0 if answer["allowed"] else EXIT_TROUBLE)
 
 
 def _alone(settings: Settings, zone: str, operation: str) -> dict[str, Any]:
-    """Exits where there is no such zone."""
+    """Raises NotFound: there is no such zone."""
     record = settings.state / standing.NAME
-    try:
-        standing.refuse_unknown(record, zone, settings.zones / "index")
-    except ZonehookError as problem:
-        click.echo(f"zonehookctl: {problem}", err=True)
-        sys.exit(EXIT_USAGE)
+    standing.refuse_unknown(record, zone, settings.zones / "index")
     return verdict_reply(standing.alone(record, zone, operation, time.time())).model_dump(mode="json")
 
 

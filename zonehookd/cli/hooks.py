@@ -10,7 +10,8 @@ import click
 from rich.console import Console
 
 from zonehookd.cli import tables
-from zonehookd.cli.settings import EXIT_TROUBLE, json_option, settings_of
+from zonehookd.cli.ending import EXIT_TROUBLE
+from zonehookd.cli.settings import json_option, settings_of
 
 
 @click.command()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sys
 import tempfile
@@ -48,11 +47,10 @@ def _common(command: Callable[..., None]) -> Callable[..., None]:
 @_common
 def hoster(file: Path, machines: tuple[Path, ...], links: tuple[str, ...], **common: Any) -> None:
     """Hoster's network_config.json."""
-    with _said_plainly():
-        renamed = dict(_renamed(links))
-        configs = [(each.parent.name, read(each)) for path in machines for each in _machine_files(path)]
-        found = from_hoster(read(file), str(file), machines=configs, links=renamed, uplink=_uplink(common))
-        _deliver(found, common["into"], common["partial"])
+    renamed = dict(_renamed(links))
+    configs = [(each.parent.name, read(each)) for path in machines for each in _machine_files(path)]
+    found = from_hoster(read(file), str(file), machines=configs, links=renamed, uplink=_uplink(common))
+    _deliver(found, common["into"], common["partial"])
 
 
 @imports.command()
@@ -60,24 +58,14 @@ def hoster(file: Path, machines: tuple[Path, ...], links: tuple[str, ...], **com
 @_common
 def zap(folder: Path, **common: Any) -> None:
     """The folder of Tribblix' zap: /var/zap/zones."""
-    with _said_plainly():
-        try:
-            entries = sorted(folder.iterdir())
-        except OSError as problem:
-            raise ConfigError(f"{folder}: cannot read it: {problem}") from problem
-        # A predestroy may be any program; that it is there is all there is to say.
-        files = {each.name: "" if each.name.startswith("predestroy.") or each.is_dir() else read(each)
-                 for each in entries}  # fmt: skip
-        _deliver(from_zap(files, str(folder), uplink=_uplink(common)), common["into"], common["partial"])
-
-
-@contextlib.contextmanager
-def _said_plainly() -> Iterator[None]:
     try:
-        yield
-    except ZonehookError as problem:
-        click.echo(f"zonehookctl: {problem}", err=True)
-        sys.exit(EXIT_LOST)
+        entries = sorted(folder.iterdir())
+    except OSError as problem:
+        raise ConfigError(f"{folder}: cannot read it: {problem}") from problem
+    # A predestroy may be any program; that it is there is all there is to say.
+    files = {each.name: "" if each.name.startswith("predestroy.") or each.is_dir() else read(each)
+             for each in entries}  # fmt: skip
+    _deliver(from_zap(files, str(folder), uplink=_uplink(common)), common["into"], common["partial"])
 
 
 def _uplink(common: dict[str, Any]) -> Uplink | None:
@@ -110,7 +98,7 @@ def _deliver(document: Document, into: Path | None, partial: bool) -> None:
     if into is None:
         click.echo(text, nl=False)
     elif lost:
-        click.echo(f"zonehookctl: {into} is not written; with --partial it would be", err=True)
+        raise ZonehookError(f"{into} is not written; with --partial it would be")
     else:
         _write_new(into, text)
     sys.exit(EXIT_LOST if lost else 0)

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import click
@@ -13,7 +10,7 @@ from rich.console import Console
 from zonehookd.bus import keys as certificates
 from zonehookd.bus.client import NoDaemon, ask
 from zonehookd.cli import tables
-from zonehookd.cli.settings import EXIT_NO_DAEMON, EXIT_TROUBLE, Settings, json_option, settings_of
+from zonehookd.cli.settings import Settings, json_option, settings_of
 from zonehookd.errors import ZonehookError
 
 
@@ -27,9 +24,8 @@ def keys() -> None:
 def init(context: click.Context) -> None:
     """Make the folder and the daemon's own keys, once."""
     settings: Settings = context.obj
-    with _refusals():
-        folder = settings.events.keys
-        certificates.init(folder)
+    folder = settings.events.keys
+    certificates.init(folder)
     click.echo(f"{folder}: made. Next: zonehookctl keys new NAME, and [events] listen")
 
 
@@ -40,16 +36,18 @@ def init(context: click.Context) -> None:
 def new(context: click.Context, name: str, out: Path | None) -> None:
     """Let NAME subscribe. What is printed is the secret file of NAME, and is kept nowhere here."""
     settings: Settings = context.obj
-    with _refusals():
-        if out is not None and out.exists():
-            raise ZonehookError(f"{out} is there already, and is not overwritten")
-        folder = settings.events.keys
-        text = certificates.new(folder, name)
-        if out is None:
-            click.echo(text, nl=False)
-        else:
-            _write(out, text, folder, name)
-    _take(settings)
+    if out is not None and out.exists():
+        raise ZonehookError(f"{out} is there already, and is not overwritten")
+    folder = settings.events.keys
+    text = certificates.new(folder, name)
+    if out is None:
+        click.echo(text, nl=False)
+    else:
+        _write(out, text, folder, name)
+    try:
+        _take(settings)
+    except NoDaemon as problem:  # it need not run yet
+        click.echo(f"zonehookctl: {problem}", err=True)
 
 
 @keys.command()
@@ -59,10 +57,8 @@ def revoke(context: click.Context, name: str) -> None:
     """Let NAME subscribe no more. All connections from other hosts are ended at once; those who still may come again by
     themselves. Exit 1: the daemon did not take it, 3: it did not answer; if it runs, NAME still hears."""
     settings: Settings = context.obj
-    with _refusals():
-        certificates.revoke(settings.events.keys, name)
-    if not _take(settings):
-        sys.exit(EXIT_NO_DAEMON)
+    certificates.revoke(settings.events.keys, name)
+    _take(settings)
 
 
 @keys.command("list")
@@ -71,9 +67,8 @@ def revoke(context: click.Context, name: str) -> None:
 def list_(context: click.Context, as_json: bool) -> None:
     """Who may subscribe, with the public keys; and the daemon's own."""
     settings = settings_of(context, as_json)
-    with _refusals():
-        section = settings.events
-        known = certificates.load(section.keys)
+    section = settings.events
+    known = certificates.load(section.keys)
     rows = [
         {"name": name, "key": key.decode()} for key, name in sorted(known.clients.items(), key=lambda each: each[1])
     ]
@@ -87,15 +82,6 @@ def list_(context: click.Context, as_json: bool) -> None:
     settings.show({"server": server, "clients": rows}, shown)
 
 
-@contextmanager
-def _refusals() -> Iterator[None]:
-    try:
-        yield
-    except ZonehookError as problem:
-        click.echo(f"zonehookctl: {problem}", err=True)
-        sys.exit(EXIT_TROUBLE)
-
-
 def _write(out: Path, text: str, folder: Path, name: str) -> None:
     """A key that could not be delivered is no key."""
     try:
@@ -105,19 +91,17 @@ def _write(out: Path, text: str, folder: Path, name: str) -> None:
         raise ZonehookError(f"{out}: cannot write it: {problem}") from problem
 
 
-def _take(settings: Settings) -> bool:
-    """A daemon that runs takes the folder anew. False: nobody answered."""
+def _take(settings: Settings) -> None:
+    """A daemon that runs takes the folder anew. Raises NoDaemon: nobody answered."""
     try:
         answer = ask(settings.run, "keys", timeout_s=settings.timeout_s)
     except NoDaemon as problem:
-        click.echo(f"zonehookctl: the keys are taken when zonehookd starts, for now {problem}", err=True)
-        return False
+        text = f"the keys are taken when zonehookd starts, for now {problem.args[0]}"
+        raise NoDaemon(text, hint=problem.hint) from problem
     except ZonehookError as problem:
-        click.echo(f"zonehookctl: zonehookd does not take the keys, those before are in force: {problem}", err=True)
-        sys.exit(EXIT_TROUBLE)
-    else:
-        names = ", ".join(answer["clients"]) or "nobody"
-        closed = "it does not listen for other hosts: [events] listen, and a start"
-        where = f"{answer['listen']} is open to: {names}" if answer["listen"] else closed
-        click.echo(f"zonehookctl: taken; {where}", err=True)
-    return True
+        text = f"zonehookd does not take the keys, those before are in force: {problem.args[0]}"
+        raise ZonehookError(text, hint=problem.hint, code=problem.code) from problem
+    names = ", ".join(answer["clients"]) or "nobody"
+    closed = "it does not listen for other hosts: [events] listen, and a start"
+    where = f"{answer['listen']} is open to: {names}" if answer["listen"] else closed
+    click.echo(f"zonehookctl: taken; {where}", err=True)

@@ -14,6 +14,7 @@ from zonehookd import __version__
 from zonehookd.bus.messages import Verb
 from zonehookd.cli import tables
 from zonehookd.cli.brand import brand
+from zonehookd.cli.ending import EXIT_CHANGES, EXIT_TROUBLE, Program
 from zonehookd.cli.events import events
 from zonehookd.cli.explain import explain
 from zonehookd.cli.guard import guard
@@ -23,14 +24,12 @@ from zonehookd.cli.keys import keys
 from zonehookd.cli.plugin import plugin
 from zonehookd.cli.provisioning import provisioning
 from zonehookd.cli.routes import drain, routes, undrain
-from zonehookd.cli.settings import EXIT_CHANGES, EXIT_TROUBLE, EXIT_USAGE, Settings, json_option, settings_of
+from zonehookd.cli.settings import Settings, json_option, settings_of
 from zonehookd.cli.timeline import timeline
 from zonehookd.cli.trace import check, trace
 
-click.UsageError.exit_code = EXIT_USAGE
 
-
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
+@click.group(cls=Program, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
 @click.option(
     "--config", "file", type=click.Path(path_type=Path), default=None, help="Where the daemon's sockets are said."
 )

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +13,10 @@ from rich.console import Console
 from zonehookd import scaffold
 from zonehookd.authoring import checking
 from zonehookd.cli import tables
-from zonehookd.cli.settings import EXIT_CHANGES, EXIT_TROUBLE, Settings, json_option, settings_of
+from zonehookd.cli.ending import EXIT_CHANGES, EXIT_TROUBLE
+from zonehookd.cli.settings import Settings, json_option, settings_of
 from zonehookd.config import Config, load
-from zonehookd.errors import ZonehookError
+from zonehookd.errors import PluginRefused
 from zonehookd.model.subject import Kind
 
 _PATIENCE_S = 60.0  # a plugin may take its time to start, and to answer
@@ -37,9 +36,8 @@ def plugin() -> None:
               help="Where its folder is made; here by default.")  # fmt: skip
 def new(name: str, shape: scaffold.Shape, kind: Kind, into: Path) -> None:
     """Make a folder NAME: a plugin that works, and tests that pass. Overwrites nothing; needs no daemon."""
-    with _said():
-        for file in scaffold.write(name, shape, kind, into):
-            click.echo(file)
+    for file in scaffold.write(name, shape, kind, into):
+        click.echo(file)
 
 
 @plugin.command()
@@ -53,9 +51,8 @@ def check(context: click.Context, name: str | None, options: tuple[str, ...]) ->
     own; no daemon is needed. Exit 1: something is wrong. A remark is no more than that.
     """
     settings = settings_of(context, False)
-    with _said():
-        found = _checked(settings, name, _values(options))
-        idle = checking.idle(_config(settings).plugins) if not found.sheets else []
+    found = _checked(settings, name, _values(options))
+    idle = checking.idle(_config(settings).plugins) if not found.sheets else []
     for line in found.remarks:
         click.echo(f"remark: {line}")
     for line in found.faults:
@@ -74,11 +71,9 @@ def check(context: click.Context, name: str | None, options: tuple[str, ...]) ->
 def options(context: click.Context, name: str, as_json: bool) -> None:
     """What plugin NAME, or the one in a folder, can be told, with defaults and meaning. No daemon is needed."""
     settings = settings_of(context, as_json)
-    with _said():
-        found = _checked(settings, name, {})
+    found = _checked(settings, name, {})
     if found.faults:
-        click.echo("\n".join(found.faults), err=True)
-        sys.exit(EXIT_TROUBLE)
+        raise PluginRefused("\n".join(found.faults))
     settings.show(next(iter(found.sheets.values())).schema_of_options, _options)
 
 
@@ -115,8 +110,7 @@ def try_(
         raise click.UsageError("give one of --zone, --network and --gateway")
     settings = settings_of(context, as_json)
     settings.timeout_s = max(settings.timeout_s, _PATIENCE_S)
-    with _said():
-        given = _values(options)
+    given = _values(options)
     path = str(Path(name).resolve()) if checking.is_folder(name) else ""
     kind, each = wanted[0]
     trial = {"path": path, "kind": kind, "name": each, "options": given}
@@ -145,16 +139,6 @@ def _checked(settings: Settings, name: str | None, options: dict[str, Any]) -> c
 
 def _config(settings: Settings) -> Config:
     return load(settings.file) if settings.file is not None else Config()
-
-
-@contextlib.contextmanager
-def _said() -> Iterator[None]:
-    try:
-        yield
-    except ZonehookError as problem:
-        for line in str(problem).splitlines():
-            click.echo(f"zonehookctl: {line}", err=True)
-        sys.exit(EXIT_TROUBLE)
 
 
 def _values(options: tuple[str, ...]) -> dict[str, Any]:

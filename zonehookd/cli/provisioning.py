@@ -10,7 +10,8 @@ from rich.console import Console
 from rich.text import Text
 
 from zonehookd.cli import tables
-from zonehookd.cli.settings import EXIT_TROUBLE, Settings, json_option, settings_of
+from zonehookd.cli.ending import EXIT_TROUBLE
+from zonehookd.cli.settings import Settings, json_option, settings_of
 
 _SETUP_MAX_S = 90.0  # services start while we wait
 _name = click.argument("name", required=False)

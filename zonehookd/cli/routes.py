@@ -10,8 +10,9 @@ import click
 from rich.console import Console
 
 from zonehookd.cli import tables
+from zonehookd.cli.ending import EXIT_TROUBLE
 from zonehookd.cli.guard import Duration
-from zonehookd.cli.settings import EXIT_TROUBLE, json_option, settings_of
+from zonehookd.cli.settings import json_option, settings_of
 
 _LOOK_S = 1.0  # until the next look at who still sends to it
 

@@ -4,27 +4,17 @@ from __future__ import annotations
 
 import functools
 import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 
-from zonehookd.bus.client import NoDaemon, ask
+from zonehookd.bus.client import ask
 from zonehookd.bus.messages import Verb
 from zonehookd.cli import tables
 from zonehookd.config import DEFAULT_FILE, EventsSection, PathsSection, events, paths
 from zonehookd.errors import ZonehookError
-
-EXIT_TROUBLE, EXIT_CHANGES, EXIT_NO_DAEMON, EXIT_USAGE = 1, 2, 3, 64
-EXIT_CODES = {
-    0: "good",
-    EXIT_TROUBLE: "the daemon refused, or something is in trouble",
-    EXIT_CHANGES: "`plan` found changes to make",
-    EXIT_NO_DAEMON: "nobody answered",
-    EXIT_USAGE: "wrong usage",
-}
 
 
 class Settings:
@@ -72,14 +62,7 @@ class Settings:
         return events(chosen) if chosen else EventsSection()
 
     def ask(self, verb: Verb, zone: str | None = None, **about: Any) -> Any:
-        try:
-            return ask(self.run, verb, zone=zone, timeout_s=self.timeout_s, **about)
-        except NoDaemon as problem:
-            click.echo(f"zonehookctl: {problem}", err=True)
-            sys.exit(EXIT_NO_DAEMON)
-        except ZonehookError as problem:
-            click.echo(f"zonehookctl: {problem}", err=True)
-            sys.exit(EXIT_TROUBLE)
+        return ask(self.run, verb, zone=zone, timeout_s=self.timeout_s, **about)
 
     def show(self, answer: Any, shown: Callable[[Any, Any], None]) -> None:
         if self.as_json:

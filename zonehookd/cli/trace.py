@@ -10,8 +10,9 @@ from rich.console import Console
 from rich.text import Text
 
 from zonehookd.cli import tables
+from zonehookd.cli.ending import EXIT_TROUBLE
 from zonehookd.cli.explain import in_one_line
-from zonehookd.cli.settings import EXIT_TROUBLE, json_option, settings_of
+from zonehookd.cli.settings import json_option, settings_of
 
 _STATES = {"ok": "green", "broken": "red", "unknown": "yellow", "not applicable": "dim"}
 
