@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from zonehookd.illumos import zoneadm, zonecfg, zoneexport
+from zonehookd.model.few import few
 from zonehookd.plugin import Change, Forget, GatewayView, Note, Plan, Record, Remember, Zone, ZoneState
 
 MADE = "made"  # of a record RESTORE: its configuration is of our making
@@ -81,8 +82,7 @@ def restored(gateway: GatewayView, zone: Zone, restore: Record, seen: Seen) -> P
     if lacks and zone.state is ZoneState.INSTALLED:
         return Plan((replace(end, why=f"zone {zone.name} is installed, and another one than before"),))
     if lacks:
-        more = f" and {len(lacks) - _SHOWN_MAX} more" if len(lacks) > _SHOWN_MAX else ""
-        return _differs(zone, restore, f"it lacks {', '.join(lacks[:_SHOWN_MAX])}{more}")
+        return _differs(zone, restore, f"it lacks {few(lacks, _SHOWN_MAX)}")
     if zone.state is ZoneState.INCOMPLETE:
         text = f"zone {zone.name} is restored, and incomplete: it is being installed, or that was given up"
         hint = f"zoneadm -z {zone.name} uninstall -F, then install"
@@ -137,16 +137,11 @@ def _differs(zone: Zone, restore: Record, how: str) -> Plan:
 
 def _said(gateway: GatewayView) -> str:
     networks = {name: sorted({each.zone for each in every}) for name, every in gateway.members.items() if every}
-    named = [f"network {name}: {_few(zones, ', ')}" for name, zones in sorted(networks.items())]
+    named = [f"network {name}: {few(zones, _NAMES_MAX)}" for name, zones in sorted(networks.items())]
     if named:
-        return f"gateway zone {gateway.name} was deleted while zones depend on it ({_few(named, '; ')})"
+        return f"gateway zone {gateway.name} was deleted while zones depend on it ({few(named, _NAMES_MAX, '; ')})"
     why = gateway.zone.trouble.partition(" (hint: ")[0] if gateway.zone is not None else ""
     return f"gateway zone {gateway.name}: {why}"
-
-
-def _few(names: list[str], between: str) -> str:
-    more = f" and {len(names) - _NAMES_MAX} more" if len(names) > _NAMES_MAX else ""
-    return f"{between.join(names[:_NAMES_MAX])}{more}"
 
 
 def _refused(name: str, text: str, hint: str) -> Plan:

@@ -286,4 +286,4 @@ def test_of_many_the_first_are_named() -> None:
     at = site(*(zone(f"z{number:03}", f"10.99.0.{number}/24") for number in range(10, 110)))
     (found,) = cuts(BEFORE, declared(web=None), at)
     assert len(found.zones) == 100
-    assert str(found).endswith("zone z017 (10.99.0.17), 92 more would be cut off")
+    assert str(found).endswith("zone z017 (10.99.0.17) and 92 more would be cut off")

@@ -19,11 +19,12 @@ from zonehookd.cli.settings import Settings, json_option, settings_of
 from zonehookd.errors import ZonehookError
 from zonehookd.guard import standing
 from zonehookd.guard.replies import verdict_reply
+from zonehookd.model.few import few
 from zonehookd.model.guard import OPERATIONS
 
 _RESTORE_MAX_S = 120.0
 _CHECK_MAX_S = 2.0  # scripts wait for it, as the gate does
-_NAMES_MAX, _CUT_OFF_MAX = 8, 100  # zones that are named
+_NAMES_MAX, _CUT_OFF_MAX = 8, 100  # zones that are named for people; --json has them all
 _UNITS = {"s": 1, "m": 60, "h": 3600}
 
 
@@ -119,7 +120,7 @@ def _verdict(out: Console, answer: dict[str, Any]) -> None:
 
 def _permitted(out: Console, answer: dict[str, Any]) -> None:
     out.print(f"{answer['name']}: permitted until {_clock(answer['until'])}")
-    out.print(f"cut off then: {_few(answer['cuts_off'], _CUT_OFF_MAX) or 'nobody'}")
+    out.print(f"cut off then: {few(answer['cuts_off'], _CUT_OFF_MAX) or 'nobody'}")
     if answer["text"]:
         out.print(Text(answer["text"], "yellow"))
 
@@ -142,16 +143,10 @@ def _cells(row: dict[str, Any]) -> tuple[Text | str, ...]:
     networks: dict[str, list[str]] = {}
     for each in row["dependents"]:
         networks.setdefault(each["network"], []).append(each["zone"])
-    shown = "; ".join(f"{network}: {_few(zones, _NAMES_MAX)}" for network, zones in networks.items())
+    shown = "; ".join(f"{network}: {few(zones, _NAMES_MAX)}" for network, zones in networks.items())
     until = f"until {_clock(row['permit_until'])}: {row['permit_reason']}" if row["permit_until"] else "-"
     marks = {True: Text("yes"), False: Text("no", "yellow"), None: Text("-")}
     return row["name"], state, marks[row["kept"]], marks[row["gate"]], shown or "-", until, row["text"]
-
-
-def _few(names: list[str], most: int) -> str:
-    """For people; --json has them all."""
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return f"{', '.join(names[:most])}{more}"
 
 
 def _clock(seconds: float) -> str:

@@ -23,6 +23,7 @@ from zonehookd.engine.site import LINK, Claim, Site, settle
 from zonehookd.errors import CannotObserve
 from zonehookd.host.files import Stamp
 from zonehookd.illumos import ipadm, zoneadm, zonefiles
+from zonehookd.model.few import few
 from zonehookd.model.gateway import GLOBAL, Declaration, Gateway
 from zonehookd.model.record import ADDRESS, KEPT, PERMIT, permitted
 from zonehookd.model.route import ROUTE
@@ -252,8 +253,7 @@ def is_kept(look: Look, name: str) -> bool:
 
 def _vanished(name: str, others: list[str], unread: Sequence[Zone]) -> Zone:
     """What is in trouble keeps its links, records and addresses, so all is there when it comes back."""
-    more = f" and {len(others) - 5} more" if len(others) > 5 else ""
-    who = f"zone {others[0]} depends" if len(others) == 1 else f"zones {', '.join(others[:5])}{more} depend"
+    who = f"zone {others[0]} depends" if len(others) == 1 else f"zones {few(others, 5)} depend"
     text = f"{DELETED} while {who} on it"
     if not others:
         text = f"{DELETED}; whether zone {unread[0].name} depends on it is not known: "

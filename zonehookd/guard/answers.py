@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping
 
 from zonehookd.bus.control import Handler
 from zonehookd.bus.messages import GuardedRow, GuardReply, GuardStatusReply, PermitReply, Request
@@ -13,6 +13,7 @@ from zonehookd.errors import CannotObserve, NotFound, ZonehookError
 from zonehookd.guard.guard import Guard, Tools
 from zonehookd.guard.replies import dependent_rows, verdict_reply
 from zonehookd.model import subject
+from zonehookd.model.few import few
 from zonehookd.model.gateway import GLOBAL
 from zonehookd.model.guard import Dependent
 from zonehookd.model.record import KEPT, PERMIT, PERMIT_MAX_S, RESTORE, permitted
@@ -55,7 +56,7 @@ class GuardAnswers:
         dispatcher = self._tools.dispatcher
         zones = dispatcher.survey.indexed(self._tools.make_look())
         if zone not in zones and zone not in dispatcher.declared.gateways and zone != GLOBAL:
-            raise NotFound(f"there is no zone {zone!r}", hint=f"there are: {_few(sorted(zones)) or 'none'}")
+            raise NotFound(f"there is no zone {zone!r}", hint=f"there are: {few(sorted(zones), _NAMES_MAX) or 'none'}")
 
     async def permit(self, request: Request) -> PermitReply:
         """For a time: the gateway may be deleted and halted, or the network removed or shrunk."""
@@ -194,8 +195,3 @@ class GuardAnswers:
             if "/" in record.name and permitted(record, now):
                 cut = sorted(filter(None, record.facts.get("cut", "").split(",")))
                 yield PermitReply(name=record.name, until=float(record.facts["until"]), cuts_off=cut)
-
-
-def _few(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _NAMES_MAX} more" if len(names) > _NAMES_MAX else ""
-    return f"{', '.join(names[:_NAMES_MAX])}{more}"

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from zonehookd.engine.attach import attach_zone
 from zonehookd.engine.dependents import members
 from zonehookd.engine.site import Site
 from zonehookd.model.attachment import Attachment
+from zonehookd.model.few import few
 from zonehookd.model.gateway import GLOBAL, Declaration
 from zonehookd.model.network import Network
 from zonehookd.model.zone import Zone
@@ -129,7 +130,7 @@ def _lost(
     if attached or (linked and not doubt):
         certain = () if doubt else linked
         zones = tuple(sorted({*(each.zone for each in attached), *certain}))
-        return Cut(network.name, zones, f"{what}: {', '.join(_shown(attached, certain))} would be cut off")
+        return Cut(network.name, zones, f"{what}: {_shown(attached, certain)} would be cut off")
     others = (each for each in seen.site.zones.values() if each.name not in (network.via, GLOBAL))
     unread = {each.name: each.trouble for each in others if each.unread}
     unread |= dict.fromkeys(linked, doubt)
@@ -142,13 +143,10 @@ def _lost(
     return None
 
 
-def _shown(attached: Collection[Attachment], linked: Collection[str]) -> Iterator[str]:
+def _shown(attached: Collection[Attachment], linked: Collection[str]) -> str:
     of_each = dict.fromkeys(linked, " (by its link)")
     of_each |= {each.zone: f" ({each.addresses[0].ip})" if each.addresses else "" for each in attached}
-    for name in sorted(of_each)[:_NAMES_MAX]:
-        yield f"zone {name}{of_each[name]}"
-    if len(of_each) > _NAMES_MAX:
-        yield f"{len(of_each) - _NAMES_MAX} more"
+    return few([f"zone {name}{its}" for name, its in sorted(of_each.items())], _NAMES_MAX)
 
 
 def _there(site: Site, name: str) -> bool:

@@ -6,6 +6,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Literal
 
+from zonehookd.model.few import few
+
 Operation = Literal["uninstall", "delete", "halt"]
 OPERATIONS: tuple[Operation, ...] = ("uninstall", "delete", "halt")
 _NAMES_MAX = 8  # zones of one network that are named
@@ -61,9 +63,8 @@ def listed(dependents: Collection[Dependent]) -> tuple[str, ...]:
     lines: list[str] = []
     room = _LISTED_MAX
     for (network, through), zones in networks.items():
-        more = f" and {len(zones) - _NAMES_MAX} more" if len(zones) > _NAMES_MAX else ""
         way = f", through zone {through}" if through else ""
-        line = f"  network {network}{way}: {', '.join(zones[:_NAMES_MAX])}{more}"
+        line = f"  network {network}{way}: {few(zones, _NAMES_MAX)}"
         room -= len(line) + 1
         if len(lines) == _LINES_MAX or room < 0:
             return (*lines, f"  and {len(networks) - len(lines)} networks more")

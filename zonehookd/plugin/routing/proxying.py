@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from zonehookd.host.doors import HostReader
+from zonehookd.model.few import few
 from zonehookd.model.plan import Forget, Remember
 from zonehookd.model.record import Record
 from zonehookd.model.route import DRAIN, ROUTE, Match, Program, Proxy
@@ -104,5 +105,4 @@ def forget_all(gateway: GatewayView, records: Sequence[Record], why: str) -> Ite
 
 def _where_all_stand(book: RouteBook) -> str:
     states = [f"{seat.backend.zone or seat.backend.address} {seat.state}" for seat in book.seats.values()]
-    more = f" and {len(states) - 3} more" if len(states) > 3 else ""
-    return (", ".join(states[:3]) or "nobody") + more
+    return few(states, 3) or "nobody"
