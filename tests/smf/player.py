@@ -17,7 +17,7 @@ from typing import Any
 
 diary = Path(sys.argv[1])
 how: dict[str, Any] = {"ready_after": 0.0, "feeds": 0, "stop_takes": 0.0, "ends": None, "leash": False, "child": False}
-how.update(json.loads(sys.argv[2]))
+how |= {"connected": False} | json.loads(sys.argv[2])  # connected: its words take the way of the first, as on Linux
 told: list[int] = []
 
 
@@ -26,9 +26,17 @@ def write(line: str) -> None:
         file.write(line + "\n")
 
 
+channel = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+if how["connected"]:
+    channel.connect(os.environ["NOTIFY_SOCKET"])
+
+
 def notify(text: str) -> None:
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel, contextlib.suppress(OSError):
-        channel.sendto(text.encode(), os.environ["NOTIFY_SOCKET"])
+    with contextlib.suppress(OSError):
+        if how["connected"]:
+            channel.send(text.encode())
+        else:  # as each word goes on illumos
+            channel.sendto(text.encode(), os.environ["NOTIFY_SOCKET"])
 
 
 def wait(seconds: float) -> None:

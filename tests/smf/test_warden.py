@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -13,6 +14,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from zonehookd.warden.folder import Folder
 
 ROOT = Path(__file__).resolve().parents[2]
 PLAYER = Path(__file__).with_name("player.py")
@@ -178,6 +181,50 @@ def test_the_warden_ends_with_the_daemon(play: Play) -> None:
     os.kill(player, signal.SIGKILL)
     until(lambda: not alive(warden))
     assert "the daemon died by signal 9" in play.said()
+
+
+@pytest.mark.parametrize("connected", [True, False])
+@pytest.mark.parametrize("what", ["folder", "lock", "sock"])
+def test_what_is_removed_under_it_is_made_anew(play: Play, what: str, connected: bool) -> None:
+    """Who comes afterwards finds it, and the daemon is heard as before."""
+    assert play.start("--watchdog", "4", feeds=10**6, connected=connected) == 0
+    player, warden = play.pids()
+    for times in range(1, 3):
+        shutil.rmtree(play.run) if what == "folder" else (play.run / f"warden.{what}").unlink()
+        until(lambda: play.said().count("removed under us, and made anew") == times)  # noqa: B023
+        modes = {each.name: oct(each.stat().st_mode & 0o777) for each in [play.run, *play.run.iterdir()]}
+        assert modes == {"run": "0o700", "warden.sock": "0o600", "warden.lock": "0o600"}
+        assert play.warden("reload", *play.command(feeds=10**6, connected=connected)) == 0
+        until(lambda: play.lines().count("hangup") == times)  # noqa: B023
+    time.sleep(5)
+    assert alive(player) and alive(warden), play.said()
+    assert play.start() == 0, "and the next start knows of it"
+    assert not alive(player) and not alive(warden) and "finished" in play.lines()
+
+
+def test_what_another_warden_has_by_then_is_left_to_it(play: Play) -> None:
+    assert play.start() == 0
+    player, warden = play.pids()
+    os.kill(warden, signal.SIGSTOP)
+    shutil.rmtree(play.run)
+    play.run.mkdir(mode=0o700)
+    other = Folder(play.run).lock()
+    assert other is not None
+    os.kill(warden, signal.SIGCONT)
+    until(lambda: "nobody can tell us anything: another warden is here" in play.said())
+    assert [each.name for each in play.run.iterdir()] == ["warden.lock"] and alive(player)
+    os.close(other)
+    until(lambda: "removed under us, and made anew" in play.said())
+
+
+def test_what_cannot_be_made_is_said_and_made_later(play: Play) -> None:
+    assert play.start() == 0
+    shutil.rmtree(play.run)
+    play.run.write_text("in the way")
+    until(lambda: "nobody can tell us anything" in play.said())
+    play.run.unlink()
+    until(lambda: "removed under us, and made anew" in play.said())
+    assert play.stop() == 0 and play.lines()[-1] == "finished"
 
 
 def test_a_second_start_takes_the_place_of_the_first(play: Play) -> None:

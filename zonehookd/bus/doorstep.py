@@ -64,7 +64,7 @@ class Doorstep:
         self._ours[door.path] = door.path.lstat()
 
     def _make_folder(self) -> None:
-        self._folder.mkdir(mode=0o700, parents=True)
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # our warden makes it, too
 
     def _worked(self, path: Path, make: Callable[[], None]) -> bool:
         """Whether it is there now. What cannot be seen is not taken for gone."""

@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from zonehookd.warden.folder import RELOAD, REOPEN, STOP, Folder, heard
+from zonehookd.warden.folder import RELOAD, REOPEN, STOP, Folder, Seat, Taken
 
 EXIT_OK, EXIT_AGAIN, EXIT_CONFIG = 0, 1, 96  # for SMF: 1 is tried again, 96 is maintenance (services sheet 3.7)
 DAEMON_CONFIG = 78  # the daemon's exit status when its configuration is wrong; see zonehookd/__main__.py
@@ -51,27 +51,21 @@ class Warden:
         self._waited = False  # asked to stop, the daemon has had all its time, and so has what it had started
         self._status = ""
         self._until = time.monotonic() + limits.ready
+        self._look_at, self._cannot = 0.0, ""  # our seat, and what was the matter with it
 
     def run(self) -> int:
         """Until the daemon has ended and nothing of it is left. Exit status: 0 if it was told to stop, and did."""
-        os.umask(0o177)
-        lock = self._folder.lock(patience_s=2.0)
-        if lock is None:
+        os.umask(0o077)
+        try:
+            seat = Seat(self._folder)
+        except Taken:
             say("another warden is here")
             self._tell(b"F")
             return EXIT_AGAIN
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel, _signals() as woken:
-            self._folder.socket.unlink(missing_ok=True)  # we hold the lock: it is nobody's
-            channel.bind(str(self._folder.socket))
-            os.umask(0o077)
-            channel.setblocking(False)
-            try:
-                return self._live(channel, woken)
-            finally:
-                self._folder.socket.unlink(missing_ok=True)
-                os.close(lock)
+        with contextlib.closing(seat), _signals() as woken:
+            return self._live(seat, woken)
 
-    def _live(self, channel: socket.socket, woken: socket.socket) -> int:
+    def _live(self, seat: Seat, woken: socket.socket) -> int:
         theirs, ours = os.pipe()  # closed by our death, however that comes
         environ = {**os.environ, "NOTIFY_SOCKET": str(self._folder.socket), "ZONEHOOKD_LEASH": str(theirs)}
         environ.pop("WATCHDOG_USEC", None)
@@ -92,10 +86,10 @@ class Warden:
             return EXIT_CONFIG
         os.close(theirs)
         try:
-            status = self._watch(daemon, channel, woken)
+            status = self._watch(daemon, seat, woken)
             if self._phase == "starting" and status == DAEMON_CONFIG:
                 self._tell(b"C")
-            self._leftovers(channel, woken)
+            self._leftovers(seat, woken)
             self._tell(b"F")
             return EXIT_OK if self._asked and status == 0 else EXIT_AGAIN
         finally:
@@ -103,11 +97,11 @@ class Warden:
 
     # while the daemon lives -----------------------------------------------------------------------------------------
 
-    def _watch(self, daemon: subprocess.Popen[bytes], channel: socket.socket, woken: socket.socket) -> int:
+    def _watch(self, daemon: subprocess.Popen[bytes], seat: Seat, woken: socket.socket) -> int:
         """The daemon's exit status, negative for a signal."""
         while True:
-            self._wait(channel, woken)
-            for words in heard(channel):
+            self._wait(seat, woken)
+            for words in seat.heard():
                 self._hear(daemon, words)
             for number in _received(woken):
                 if number == signal.SIGHUP:
@@ -122,11 +116,12 @@ class Warden:
             if time.monotonic() >= self._until:
                 self._overdue(daemon)
 
-    def _wait(self, channel: socket.socket, woken: socket.socket) -> None:
+    def _wait(self, seat: Seat, woken: socket.socket) -> None:
         """For a word, a signal, a start method that went away, or some time. If all of us were stopped meanwhile, with
         the machine for one, nobody is late for that."""
+        self._look(seat)
         poll = select.poll()
-        for each in (channel, woken):
+        for each in (*seat.sockets, woken):
             poll.register(each, select.POLLIN)
         if self._report >= 0:
             poll.register(self._report, 0)  # says so when nobody reads any more
@@ -140,6 +135,21 @@ class Warden:
             say("the start method is gone")
             self._close_report()
             os.kill(os.getpid(), signal.SIGTERM)
+
+    def _look(self, seat: Seat) -> None:
+        """Where we are found may be removed under us."""
+        now = time.monotonic()
+        if now < self._look_at:
+            return
+        self._look_at, cannot = now + _SLICE_S, ""
+        try:
+            if seat.look():
+                say("removed under us, and made anew: what is ours in the run folder")
+        except OSError as problem:
+            cannot = f"nobody can tell us anything: {problem}"
+            if cannot != self._cannot:
+                say(cannot)
+        self._cannot = cannot
 
     def _hear(self, daemon: subprocess.Popen[bytes], words: dict[str, str]) -> None:
         self._status = words.get("STATUS", self._status)
@@ -208,7 +218,7 @@ class Warden:
 
     # when it has died -----------------------------------------------------------------------------------------------
 
-    def _leftovers(self, channel: socket.socket, woken: socket.socket) -> None:
+    def _leftovers(self, seat: Seat, woken: socket.socket) -> None:
         """Commands of the daemon that still run are waited for, and killed in the end. While we stop they have no time
         of their own, but what is left of the daemon's: SMF itself would kill them too, but call that maintenance."""
         now = time.monotonic()
@@ -225,8 +235,8 @@ class Warden:
                         os.kill(pid, signal.SIGKILL)
             _received(woken)  # our own questions were children too
             self._until = time.monotonic() + 0.5
-            self._wait(channel, woken)
-            for _ in heard(channel):
+            self._wait(seat, woken)
+            for _ in seat.heard():
                 pass  # told to stop: that is what we do
 
     def _others(self) -> list[int]:
