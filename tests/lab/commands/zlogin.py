@@ -15,7 +15,7 @@ from lab import dispatch, paper_shell
 from lab.call import Become, Call
 from lab.getopt import getopt
 from lab.world import GLOBAL, NotEmulated, Refused
-from lab.zonefiles import ZonecfgError, index_entry, state_of
+from lab.zonefiles import ZonecfgError, index_entry, peek, state_of
 
 USAGE = "usage: zlogin [ -dnQCES ] [ -e cmdchar ] [-l user] zonename [command [args ...] ]\n"
 _PATH = "/usr/sbin:/usr/bin"
@@ -74,6 +74,10 @@ def _refusal(call: Call, name: str) -> str:
         raise NotEmulated("zlogin without all privileges")
     if state not in _ENTERABLE:
         return f"login allowed only to running zones ({name} is '{state}')."
+    try:
+        peek(call.world, name)
+    except ZonecfgError:  # the brand is in its file, running or not (gate usr/src/cmd/zlogin/zlogin.c main)
+        return f"could not get brand for zone {name}"
     return ""
 
 

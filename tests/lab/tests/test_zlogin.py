@@ -17,6 +17,7 @@ def host(vanilla: World) -> World:
         "global:installed:/\nconf:configured:/zones/conf:\nbad:incomplete:/zones/bad:\ninst:installed:/zones/inst:\n"
         "web1:installed:/zones/web1:\n"
     )
+    vanilla.path("/etc/zones/web1.xml").write_text('<zone name="web1" zonepath="/zones/web1" brand="ipkg"/>')
     vanilla.kernel_zones["web1"] = KernelZone("web1", 1, "ipkg", True, "/zones/web1", Status.RUNNING)
     vanilla.stacks["web1"] = type(vanilla.stacks["global"])("web1")
     etc = vanilla.path("/zones/web1/root/etc")
@@ -38,6 +39,14 @@ def host(vanilla: World) -> World:
 def test_refusals(host: World, argv: list[str], text: str) -> None:
     done = run_text(host, ["zlogin", *argv])
     assert (done.status, done.out, done.err) == (1, "", text)
+
+
+@pytest.mark.parametrize("text", ["<zone", None])
+def test_its_brand_is_read_though_it_runs(host: World, text: str | None) -> None:
+    file = host.path("/etc/zones/web1.xml")
+    file.unlink() if text is None else file.write_text(text)
+    done = run_text(host, ["zlogin", "web1", "zonename"])
+    assert (done.status, done.err) == (1, "zlogin: could not get brand for zone web1\n")
 
 
 @pytest.mark.parametrize("argv", [[], ["-x", "web1"], ["-e"], ["-n"]])
