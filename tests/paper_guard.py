@@ -57,7 +57,9 @@ class Guarded:
         self.tools = Tools(self, ours._look, ours.store, ours.files, self.state, *told)
         self.guard = Guard(self.tools)
         self.guard.begin()
-        self.answers = GuardAnswers(self.guard, self.tools, lambda *each: self.said.append(each), lambda brand: False)
+        self.answers = GuardAnswers(
+            self.guard, self.tools, lambda *each: self.said.append(each), lambda brand: (False, "")
+        )
 
     # -- what the guard needs of the dispatcher
 

@@ -3,6 +3,11 @@
 No hook of a brand is asked before `zonecfg delete -F` (zones sheet 4.3), so nothing can refuse it. What the zone was is
 in our books instead: the commands that make it again, and its file to compare with. They are asked for when the file
 has changed, and at no other time. A zone that is gone, or cannot be read, never overwrites what is kept.
+
+A gateway that was deleted and is not missed, by leave or because nobody depended on it, is none that comes back by
+itself. Yet who gave that leave may regret it, so what was kept stays in the books as `LET_GO`, until there is a zone of
+this name again or it is declared no more. No time ends that: it is one record for each declared gateway at most, and
+as long as it is declared, somebody means to have it.
 """
 
 from __future__ import annotations
@@ -16,7 +21,7 @@ from pydantic import Field
 
 from zonehookd.illumos import zoneadm, zonecfg, zoneexport
 from zonehookd.model import subject
-from zonehookd.model.record import KEPT, RESTORE
+from zonehookd.model.record import KEPT, LET_GO, RESTORE
 from zonehookd.plugin import (
     GLOBAL,
     CannotObserve,
@@ -34,7 +39,7 @@ from zonehookd.plugin import (
     nothing,
 )
 
-from .restoring import FILES_ARE_GONE, Seen, restored, vanished
+from .restoring import FILES_ARE_GONE, Seen, let_go, mended, restored, vanished
 
 _AGAIN_S = 30.0  # what could not be read is tried again
 _AT_REST = (ZoneState.CONFIGURED, ZoneState.INCOMPLETE, ZoneState.INSTALLED)
@@ -64,13 +69,15 @@ class Keeper(GatewayPlugin[Seen]):
     async def observe(self, gateway: GatewayView, host: HostReader) -> Seen:
         """Never raises: that a gateway cannot be kept is no reason to leave it as it is."""
         records = {record.kind: record for record in host.recall(gateway.subject)}
-        seen = Seen(records.get(KEPT), records.get(RESTORE), time.time())
+        seen = Seen(records.get(KEPT), records.get(RESTORE), time.time(), let_go=records.get(LET_GO))
         zone = gateway.zone
-        if gateway.gateway is None or zone is None:
+        if gateway.gateway is None or (zone is None and seen.restore is None):
             return seen
+        if zone is None:
+            zone = Zone(gateway.name, ZoneState.ABSENT)
         added = tuple(record.name for record in host.recall_all(subject.zone(zone.name), "net"))
         try:
-            if zone.vanished or seen.restore is not None:
+            if zone.absent or zone.vanished or seen.restore is not None:
                 return await self._of_the_lost(zone, seen, host)
             if zone.trouble:
                 return seen
@@ -97,12 +104,17 @@ class Keeper(GatewayPlugin[Seen]):
 
     def plan(self, gateway: GatewayView, seen: Seen) -> Plan:
         zone = gateway.zone
-        if gateway.gateway is None or zone is None:
-            why = f"zone {gateway.name} is gone" if zone is None else f"zone {gateway.name} is no gateway any more"
-            steps = tuple(Forget(each.kind, each.name, why) for each in (seen.kept, seen.restore) if each is not None)
+        if gateway.gateway is None:
+            why = f"zone {gateway.name} is no gateway any more"
+            records = (seen.kept, seen.let_go, seen.restore)
+            steps = tuple(Forget(each.kind, each.name, why) for each in records if each is not None)
             return Plan(steps) if steps else nothing(why)
-        if zone.vanished:
+        if zone is None and (seen.restore is None or seen.kept is None):
+            return let_go(gateway, seen)
+        if zone is None or zone.vanished:
             return vanished(gateway, seen)
+        if zone.damaged and seen.kept is not None:
+            return mended(zone, seen.kept, seen.restore, self._file(zone))
         if seen.restore is not None:
             return restored(gateway, zone, seen.restore, seen)
         if zone.trouble:
@@ -122,7 +134,8 @@ class Keeper(GatewayPlugin[Seen]):
             notes.append(Note("nothing", "it has only just been halted", again_after_s=wait_s))
         record = Record(KEPT, zone.name, gateway.subject, Keeper.name, facts)
         if seen.kept != record:
-            return Plan((Remember(record, f"what zone {zone.name} is, should it be deleted"),), tuple(notes))
+            again = (Forget(LET_GO, zone.name, "there is a zone of this name again"),) if seen.let_go else ()
+            return Plan((Remember(record, f"what zone {zone.name} is, should it be deleted"), *again), tuple(notes))
         return Plan(notes=(*notes, Note("nothing", f"the configuration of zone {zone.name} is kept")))
 
     def _facts(self, zone: Zone, seen: Seen) -> dict[str, str] | None:

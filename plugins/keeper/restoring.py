@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from zonehookd.illumos import zoneadm, zonecfg, zoneexport
 from zonehookd.model.few import few
-from zonehookd.plugin import Change, Forget, GatewayView, Note, Plan, Record, Remember, Zone, ZoneState
+from zonehookd.model.record import LET_GO
+from zonehookd.plugin import Change, Forget, GatewayView, Note, Plan, Record, Remember, WriteFile, Zone, ZoneState
 
 MADE = "made"  # of a record RESTORE: its configuration is of our making
 TRIES = "tries"  # of a record RESTORE: how often it was booted
@@ -24,9 +26,10 @@ Step = Change | Remember | Forget
 
 @dataclass(frozen=True)
 class Seen:
-    """`kept`, `restore`: our records. `xml`: the zone's file as it is; `export`: what zonecfg prints of it, asked for
-    when the file has changed. `added`: links that plugin gateway_nic put into its configuration. `files`: its zonepath
-    is there. `others`: zones that have its files now. `blind`: why we could not look. `now_s`: on the wall clock.
+    """`kept`, `restore`, `let_go`: our records. `xml`: the zone's file as it is; `export`: what zonecfg prints of it,
+    asked for when the file has changed. `added`: links that plugin gateway_nic put into its configuration. `files`: its
+    zonepath is there. `others`: zones that have its files now. `blind`: why we could not look. `now_s`: on the wall
+    clock.
     """
 
     kept: Record | None
@@ -38,6 +41,35 @@ class Seen:
     files: bool = False
     others: tuple[str, ...] = ()
     blind: str = ""
+    let_go: Record | None = None
+
+
+def let_go(gateway: GatewayView, seen: Seen) -> Plan:
+    """It is gone, and nobody misses it. What it was is kept for who asks, and who is cut off is said."""
+    name, why = gateway.name, f"zone {gateway.name} is gone"
+    steps: list[Step] = [Forget(each.kind, name, why) for each in (seen.kept, seen.restore) if each is not None]
+    if seen.kept is not None:
+        steps = [Remember(replace(seen.kept, kind=LET_GO), why), *steps]
+    cut_off = _members(gateway)
+    if not cut_off or (seen.kept or seen.let_go) is None:
+        return Plan(tuple(steps), (Note("nothing", why),))
+    text = f"gateway zone {name} was deleted and let go, and zones are cut off ({cut_off})"
+    return Plan(tuple(steps), (Note("refused", text, "gateway-let-go", name, f"zonehookctl guard restore {name}"),))
+
+
+def mended(zone: Zone, kept: Record, restore: Record | None, file: Path) -> Plan:
+    """Its file is damaged or gone, and its line in the index is there. Neither zoneadm nor zlogin does anything to such
+    a zone, and zonecfg deletes it only while it is down (zones sheet 3.1, 4.3; gate usr/src/cmd/zoneadm/zoneadm.c main,
+    usr/src/cmd/zlogin/zlogin.c main): while it runs, there is no way out but to put the file back. Which is all that
+    is missing, so it runs on; the file is what libzonecfg wrote."""
+    text = f"the configuration of gateway zone {zone.name} cannot be read: {zone.trouble}"
+    if kept.facts["zonepath"] != zone.zonepath:
+        hint = f"what is kept is of {kept.facts['zonepath']}, and it is in {zone.zonepath} now: mend {file} by hand"
+        return Plan(notes=(Note("refused", text, "restore-differs", zone.name, hint),))
+    notes = (Note("refused", text, "damaged", zone.name, f"zonehookctl guard restore {zone.name}"),)
+    if restore is None:
+        return Plan(notes=notes)
+    return Plan((WriteFile(file, kept.facts["xml"], f"zone {zone.name} has its last good configuration back"),), notes)
 
 
 def vanished(gateway: GatewayView, seen: Seen) -> Plan:
@@ -136,12 +168,17 @@ def _differs(zone: Zone, restore: Record, how: str) -> Plan:
 
 
 def _said(gateway: GatewayView) -> str:
+    if named := _members(gateway):
+        return f"gateway zone {gateway.name} was deleted while zones depend on it ({named})"
+    why = gateway.zone.trouble.partition(" (hint: ")[0] if gateway.zone is not None else "it was deleted"
+    return f"gateway zone {gateway.name}: {why}"
+
+
+def _members(gateway: GatewayView) -> str:
+    """Network -> zones; "" if there are none."""
     networks = {name: sorted({each.zone for each in every}) for name, every in gateway.members.items() if every}
     named = [f"network {name}: {few(zones, _NAMES_MAX)}" for name, zones in sorted(networks.items())]
-    if named:
-        return f"gateway zone {gateway.name} was deleted while zones depend on it ({few(named, _NAMES_MAX, '; ')})"
-    why = gateway.zone.trouble.partition(" (hint: ")[0] if gateway.zone is not None else ""
-    return f"gateway zone {gateway.name}: {why}"
+    return few(named, _NAMES_MAX, "; ")
 
 
 def _refused(name: str, text: str, hint: str) -> Plan:

@@ -90,7 +90,7 @@ class Survey:
                 placed = known if known and known[0] is zone.config else (zone.config, attach_zone(zone, declared))
             except Exception as problem:
                 # A bug that one zone's words bring out costs that zone, which keeps all it has, and no other's sight.
-                zones[name] = replace(zone, trouble=f"cannot be placed: internal error: {problem!r}")
+                zones[name] = replace(zone, config=None, trouble=f"cannot be placed: internal error: {problem!r}")
                 placed = (None, Attached())
             alone[name] = placed
         while lost := await self._lost(look, declared, missing, zones, alone):

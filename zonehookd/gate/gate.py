@@ -91,9 +91,12 @@ class Gate:
     def close(self) -> None:
         self._server.close()
 
-    def stands_in(self, brand: str) -> bool:
-        """Whether the hooks of this brand ask us, as far as the last check knows."""
-        return brand in self._keeper.enabled() and self._keeper.known(brand)[0] in ("in place", "remade", "edited")
+    def stands_in(self, brand: str) -> tuple[bool, str]:
+        """Whether the hooks of this brand ask us, as far as the last check knows; and what is the matter where they
+        should and do not: the words of `brand status`."""
+        (row,) = self._reply([brand], "").brands
+        asks = row.enabled and row.gate in ("in place", "remade", "edited")
+        return asks, f"brand {brand}: {row.text}" if row.gate == "missing" else ""
 
     def missing(self) -> list[str]:
         """Brands that should have the gate and have not, as they are now, each with the reason."""

@@ -16,7 +16,7 @@ from zonehookd.model import subject
 from zonehookd.model.few import few
 from zonehookd.model.gateway import GLOBAL
 from zonehookd.model.guard import Dependent
-from zonehookd.model.record import KEPT, PERMIT, PERMIT_MAX_S, RESTORE, permitted
+from zonehookd.model.record import KEPT, LET_GO, PERMIT, PERMIT_MAX_S, RESTORE, Record, permitted
 from zonehookd.model.zone import Zone
 
 _SEEN_MAX_S = 3.0  # who is cut off is looked up for so long; leave is given all the same
@@ -29,9 +29,10 @@ Said = Callable[[str, str, str, Collection[str]], None]  # permit | restore, of 
 
 
 class GuardAnswers:
-    """`said` is told what leave was given, for the audit log; `asked`: whether the hooks of a brand ask us."""
+    """`said` is told what leave was given, for the audit log; `asked`: whether the hooks of a brand ask us, and what is
+    the matter where they should and do not."""
 
-    def __init__(self, guard: Guard, tools: Tools, said: Said, asked: Callable[[str], bool]) -> None:
+    def __init__(self, guard: Guard, tools: Tools, said: Said, asked: Callable[[str], tuple[bool, str]]) -> None:
         self._asked = asked
         self._guard = guard
         self._tools = tools
@@ -126,20 +127,18 @@ class GuardAnswers:
         if zone in self._tools.dispatcher.survey.undecided:
             hint = "try again in a moment; [timing] absence_s says when it is believed"
             raise ZonehookError(f"zone {zone} is missing, and not believed to be gone yet", hint=hint)
-        if there is not None and there.trouble and not there.vanished and not there.absent:
-            hint = f"zonecfg -z {zone} delete -F (its files stay), then zonehookctl guard restore {zone}"
-            raise ZonehookError(f"zone {zone} is there, and cannot be read: {there.trouble}", hint=hint)
-        if there is not None and not there.absent and not there.vanished:
+        if there is not None and not (there.absent or there.vanished or there.damaged):
             raise ZonehookError(f"zone {zone} is there ({there.state}), so there is nothing to restore")
-        if self._tools.store.one(KEPT, zone) is None:
-            kept = ", ".join(sorted(record.name for record in self._tools.store.of_kind(KEPT))) or "none"
-            raise ZonehookError(f"no configuration of a zone {zone!r} is kept", hint=f"kept: {kept}")
-        if there is None or not there.vanished:
-            hint = "it was deleted with leave, or nobody depends on it"
-            raise ZonehookError(f"zone {zone} is not missed", hint=hint)
+        if self._kept(zone) is None:
+            names = {record.name for kind in (KEPT, LET_GO) for record in self._tools.store.of_kind(kind)}
+            hint = f"kept: {', '.join(sorted(names)) or 'none'}"
+            raise ZonehookError(f"no configuration of a zone {zone!r} is kept", hint=hint)
         if site is not None and (others := self._guard.with_files_of(zone, site)):
             hint = f"zonecfg -z {others[0]} set zonename={zone}"
             raise ZonehookError(f"zone {zone} was renamed: its files are zone {others[0]}'s now", hint=hint)
+
+    def _kept(self, zone: str) -> Record | None:
+        return self._tools.store.one(KEPT, zone) or self._tools.store.one(LET_GO, zone)
 
     def _refused(self, zone: str) -> None:
         """Raises ZonehookError when plugin keeper says that somebody else has to act first."""
@@ -163,25 +162,31 @@ class GuardAnswers:
         except CannotObserve as problem:
             text = str(problem)
         for name in wanted:
-            permit, kept = self._guard.permit(name), self._tools.store.one(KEPT, name)
+            permit = self._guard.permit(name)
             zone = site.zones.get(name) if site else None
+            gate, fault = self._asked(zone.config.brand) if zone and zone.config else (None, "")
             valid = permit is not None and permitted(permit, time.time())
             rows.append(
                 GuardedRow(
                     name=name,
                     state="lost" if zone and zone.vanished else zone.state.value if zone else "absent",
-                    kept=kept is not None,
-                    gate=self._asked(zone.config.brand) if zone and zone.config else None,
+                    kept=self._kept(name) is not None,
+                    gate=gate,
                     permit_until=float(permit.facts["until"]) if permit and valid else None,
                     permit_reason=permit.facts.get("reason", "") if permit and valid else "",
                     dependents=dependent_rows(every.get(name, ())),
-                    text=text or (self._trouble(zone) if zone else ""),
+                    text=text or self._trouble(name, zone, bool(every.get(name))) or fault,
                 )
             )
         return GuardStatusReply(gateways=rows, networks=list(self._permits_of_networks()))
 
-    def _trouble(self, zone: Zone) -> str:
+    def _trouble(self, name: str, zone: Zone | None, missed: bool) -> str:
         """Of one that is missed the words and the hint of `status`: plugin keeper has looked who has its files now."""
+        if zone is None or zone.absent:
+            let_go = missed and self._tools.store.one(LET_GO, name) is not None
+            return f"deleted and let go; zonehookctl guard restore {name} has it back" if let_go else ""
+        if zone.damaged and self._kept(name) is not None:
+            return f"{zone.trouble}; zonehookctl guard restore {name} puts it back as it was"
         if not zone.vanished:
             return zone.trouble
         latest = self._tools.dispatcher.latest.get(subject.gateway(zone.name))

@@ -28,7 +28,7 @@ from zonehookd.model.event import Event
 from zonehookd.model.gateway import GLOBAL, Declaration
 from zonehookd.model.guard import OPERATIONS, Dependent, Verdict
 from zonehookd.model.outcome import Outcome
-from zonehookd.model.record import KEPT, PERMIT, RESTORE, Record, permitted
+from zonehookd.model.record import KEPT, LET_GO, PERMIT, RESTORE, Record, permitted
 from zonehookd.model.subject import Subject
 from zonehookd.model.zone import ZoneState
 from zonehookd.store.store import Store
@@ -282,6 +282,9 @@ class Guard:
         until = float(math.ceil(time.time() + seconds))  # whole seconds, for gate.c reads it too
         owner = subject.network(name.partition("/")[2]) if "/" in name else subject.gateway(name)
         facts = {"until": f"{until:.0f}", "reason": reason, "cut": ",".join(sorted(cut))}
+        site = self._tools.dispatcher.survey.site
+        if site is not None and (zone := site.zones.get(name)) is not None and zone.vanished:
+            self._tools.store.forget(RESTORE, name)  # who lets it go wants it back no more
         self._tools.store.remember(Record(PERMIT, name, owner, "guard", facts))
         self._recorder.changed()
         self._tools.dispatcher.hint(Event("guard", "permit", everything=True))
@@ -300,7 +303,10 @@ class Guard:
                 self._recorder.changed()
 
     def restore(self, zone: str, why: str) -> None:
-        """Plugin keeper does it, at the next look."""
+        """Plugin keeper does it, at the next look. One that was let go is missed again from now on."""
+        if (gone := self._tools.store.one(LET_GO, zone)) is not None:
+            self._tools.store.remember(replace(gone, kind=KEPT))
+            self._tools.store.forget(LET_GO, zone)
         record = Record(RESTORE, zone, subject.gateway(zone), KEEPER, {"why": why})
         self._tools.store.remember(record)
         self._tools.dispatcher.hint(Event("guard", "restore", everything=True))
@@ -371,5 +377,5 @@ def _unread(taken: Taken, zone: str) -> list[str]:
     return sorted(
         name
         for name, each in taken.site.zones.items()
-        if each.trouble and not each.vanished and name != zone and name not in taken.missing_since_s
+        if each.unread and name != zone and name not in taken.missing_since_s
     )

@@ -17,7 +17,7 @@ from zonehookd.guard import standing
 from zonehookd.host.doors import Files
 from zonehookd.model.gateway import GLOBAL
 from zonehookd.model.guard import Dependent
-from zonehookd.model.record import KEPT, PERMIT
+from zonehookd.model.record import KEPT, LET_GO, PERMIT
 from zonehookd.store.store import Store
 
 OnLink = Mapping[str, Collection[str]]  # lower link -> zones
@@ -96,14 +96,11 @@ class Recorder:
             if name != GLOBAL:
                 permit = self._store.one(PERMIT, name)
                 until = float(permit.facts["until"]) if permit else 0.0
-                unread = [
-                    zone for zone in site.zones.values() if zone.trouble and not zone.vanished and zone.name != name
-                ]
+                unread = {zone.name: zone.trouble for zone in site.zones.values() if zone.unread and zone.name != name}
                 found = dependents(site, name, on_link, lost, (), lost)
                 if name in lost:
                     found = others(found, self.with_files_of(name, site))
-                why = {zone.name: zone.trouble for zone in unread}
-                gateways[name] = standing.standing(found, until, why, self._files_of(name))
+                gateways[name] = standing.standing(found, until, unread, self._files_of(name))
                 if name in lost:  # by its new name too: its files may be moved while nobody looks
                     named = replace(gateways[name], files="")
                     gateways |= dict.fromkeys(self.with_files_of(name, site), named)
@@ -111,9 +108,11 @@ class Recorder:
         return standing.written(standing.Known(policy.without_daemon, policy.boot, gateways, str(self._index)))
 
     def with_files_of(self, gateway: str, site: Site) -> list[str]:
-        """Zones that have the files of a gateway that is missed: it was renamed."""
-        path = self._files_of(gateway)
-        return sorted(zone.name for zone in site.zones.values() if path and zone.zonepath == path)
+        """Other zones that have the files of a gateway that is gone: it was renamed."""
+        kept = self._store.one(KEPT, gateway) or self._store.one(LET_GO, gateway)
+        path = kept.facts.get("zonepath", "") if kept is not None else ""
+        others = (zone for zone in site.zones.values() if path and zone.name != gateway)
+        return sorted(zone.name for zone in others if zone.zonepath == path)
 
     def _files_of(self, gateway: str) -> str:
         kept = self._store.one(KEPT, gateway)

@@ -10,6 +10,7 @@ from zonehookd.model.subject import Subject
 ADDRESS = "address"  # name: NETWORK/ADDRESS; facts: zone, link, and freed (seconds, wall clock) once it was given back
 PERMIT = "permit"  # name: ZONE or network/NETWORK; facts: until (seconds, wall clock), reason, cut
 KEPT = "kept"  # name: ZONE, a gateway; facts: its last good configuration, see plugin keeper
+LET_GO = "let-go"  # name: ZONE, a gateway that was deleted and is not missed; facts: those of KEPT, to have it back by
 HOOK = "hook"  # name: ZONE; what hooks were told of it, see hooks/book.py
 RESTORE = "restore"  # name: ZONE; somebody wants it back, see plugin keeper
 PERMIT_MAX_S = 86_400.0  # a permit is for a day at most

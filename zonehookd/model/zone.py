@@ -88,6 +88,11 @@ class Zone:
         return self.config is None and bool(self.trouble and self.zonepath) and not self.vanished
 
     @property
+    def damaged(self) -> bool:
+        """It is in the index, and neither we nor zoneadm read its file: zoneadm leaves it out (zones sheet 3.3)."""
+        return self.unread and self.state is ZoneState.UNKNOWN
+
+    @property
     def depends(self) -> bool:
         """It counts among those who depend on their gateway. One that cannot be read does, until it is read."""
         said = self.config.attrs.get(DEPENDS, "") if self.config else ""

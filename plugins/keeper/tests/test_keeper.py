@@ -11,7 +11,7 @@ from lab.faults import Fault
 from paper_gateway import EDGE, WAN, WEB, Site, edge_site, member, rules, said, settle
 
 from zonehookd.model import subject
-from zonehookd.model.record import KEPT, PERMIT, Record
+from zonehookd.model.record import KEPT, LET_GO, PERMIT, Record
 
 SOON = {"plugins": {"options": {"keeper": {"halted_s": 0}}}}
 EXPORT = ("zonecfg", "-z", "edge", "export")
@@ -154,20 +154,35 @@ def test_forgotten_when_it_is_no_gateway_any_more(admin: Admin, engine: Build) -
     assert kept(found) == {}
 
 
-def test_forgotten_when_it_goes_and_nobody_depends_on_it(admin: Admin, engine: Build) -> None:
-    found = edge_site(admin, engine)
-    admin.delete("edge")
-    settle(found.ours)
-    assert found.ours.store.of(subject.gateway("edge")) == []
-
-
-def test_forgotten_when_it_is_let_go(admin: Admin, engine: Build) -> None:
-    found = edge_site(admin, engine, "web1 web")
+@pytest.mark.parametrize("members", [(), ("web1 web",)])
+@pytest.mark.parametrize("end", ["a new one", "no gateway any more"])
+def test_one_that_is_let_go_is_not_missed_but_its_configuration_stays(
+    admin: Admin, engine: Build, members: tuple[str, ...], end: str
+) -> None:
+    """By leave, or because nobody depends on it."""
+    found = edge_site(admin, engine, *members)
+    before = kept(found)
     permit = Record(PERMIT, "edge", subject.gateway("edge"), "guard", {"until": f"{time.time() + 600:.0f}"})
-    found.ours.store.remember(permit)
+    if members:
+        found.ours.store.remember(permit)
     admin.delete("edge")
     settle(found.ours)
-    assert kept(found) == {} and said(found.ours, "gateway-lost") == []
+    record = found.ours.store.one(LET_GO, "edge")
+    assert record is not None and record.facts == before and kept(found) == {}
+    assert said(found.ours, "gateway-lost") == [] and not admin.vnic("edge_web0")
+    cut_off = "gateway zone edge was deleted and let go, and zones are cut off (network web: web1)"
+    notes = [(note.kind, note.text, note.hint) for note in said(found.ours, "gateway-let-go")]
+    assert notes == [("refused", cut_off, "zonehookctl guard restore edge")] * len(members)
+    found.ours.store.forget(PERMIT, "edge")  # as the guard does
+    if end == "a new one":
+        member(admin, "edge")
+        settle(found.ours)
+        assert kept(found)["active"] == "no", "that one never ran"
+    else:
+        found.declare({"wan": WAN}, {})
+        settle(found.ours)
+        assert found.ours.store.of(subject.gateway("edge")) == []
+    assert found.ours.store.one(LET_GO, "edge") is None
 
 
 def test_the_global_zone_is_nobodys_to_delete(admin: Admin, engine: Build) -> None:

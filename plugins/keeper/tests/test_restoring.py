@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from fixtures import Admin, Build
 from lab.faults import Fault
-from paper_gateway import WAN, WEB, Site, addresses, defaults, edge_site, forwarding, nets, rules, said, settle
+from paper_gateway import WAN, WEB, Site, addresses, defaults, edge_site, forwarding, member, nets, rules, said, settle
 
 from zonehookd.model import subject
 from zonehookd.model.plan import Note, describe
@@ -298,3 +298,41 @@ def test_the_commands_are_in_the_plan(admin: Admin, engine: Build) -> None:
     wanted(found)
     shown = [line for plan in found.ours.plan() for e in plan.steps for line in getattr(e.step, "shows", ())]
     assert shown[0] == "create -b" and 'set physical="edge_web0"' in shown
+
+
+@pytest.mark.parametrize("text", ["<zone", None])
+@pytest.mark.parametrize("up", [True, False])
+def test_a_damaged_file_is_put_back_and_the_zone_runs_on(
+    admin: Admin, engine: Build, text: str | None, up: bool
+) -> None:
+    """While it runs, no tool does anything to it; halted, it could be deleted, which is more than is needed."""
+    found = Site(admin, engine, options={"plugins": {"options": {"keeper": {"halted_s": 0}}}})
+    for name in ("edge", "web1"):
+        member(admin, name, *(("web",) if name == "web1" else ()))
+    found.up(*(("edge", "web1") if up else ("web1",)))
+    zones, before = admin.do("zoneadm", "list", "-cp"), admin.do("zonecfg", "-z", "edge", "export")
+    file = admin.world.path("/etc/zones/edge.xml")
+    whole = file.read_text()
+    file.unlink() if text is None else file.write_text(text)
+    settle(found.ours)
+    (note,) = said(found.ours, "damaged")
+    assert (note.kind, note.hint) == ("refused", "zonehookctl guard restore edge") and "/etc/zones/edge" in note.text
+    assert (file.read_text() if file.exists() else None) == text, "nobody has asked yet"
+    wanted(found)
+    began = len(found.ours.commands.changes)
+    settle(found.ours)
+    assert file.read_text() == whole and file.stat().st_mode & 0o777 == 0o644
+    assert not asked(found) and said(found.ours, "damaged") == []
+    assert admin.do("zoneadm", "list", "-cp") == zones and admin.do("zonecfg", "-z", "edge", "export") == before
+    assert found.ours.commands.changes[began:] == [], "it is what it was: not halted, not booted"
+
+
+def test_a_damaged_file_of_a_zone_that_is_elsewhere_by_now(admin: Admin, engine: Build) -> None:
+    found = site(admin, engine)
+    index = admin.world.path("/etc/zones/index")
+    index.write_text(index.read_text().replace("/zones/edge", "/zones/moved"))
+    admin.world.path("/etc/zones/edge.xml").write_text("<zone")
+    wanted(found)
+    settle(found.ours)
+    (note,) = said(found.ours, "restore-differs")
+    assert "/zones/moved" in note.hint and admin.world.path("/etc/zones/edge.xml").read_text() == "<zone"
