@@ -15,7 +15,7 @@ from pydantic import Field
 
 from zonehookd.illumos import zap
 from zonehookd.model import subject
-from zonehookd.model.record import PERMIT, permitted
+from zonehookd.model.record import LINKED, PERMIT, permitted
 from zonehookd.plugin import (
     GLOBAL,
     CannotObserve,
@@ -41,13 +41,15 @@ _GONE_S = 5.0  # that a zone's link is gone is no event of the gateway's
 @dataclass(frozen=True)
 class Seen:
     """`zap`: its folder is there. `files`: what ours and the one on record hold; None: not there. `still`: zones on
-    record that cannot be read now, and have links behind this gateway. `permitted_s`: so long it may be destroyed.
+    record that cannot be read now, and have links behind this gateway. `linked`: zones behind it by a link alone.
+    `permitted_s`: so long it may be destroyed.
     """
 
     record: Record | None
     zap: bool = False
     files: Mapping[Path, str | None] = field(default_factory=dict)
     still: tuple[str, ...] = ()
+    linked: tuple[str, ...] = ()
     permitted_s: float = 0.0
     blind: str = ""
 
@@ -78,7 +80,9 @@ class Zap(GatewayPlugin[Seen]):
             files = {path: host.read_file(path) for path in paths} if there or record is not None else {}
         except CannotObserve as problem:
             return Seen(record, blind=str(problem))
-        return Seen(record, there, files, _unread(gateway, record, host), permitted_s)
+        linked = host.recall_one(LINKED, gateway.name)
+        by_link = tuple(linked.facts["zones"].split()) if linked is not None else ()
+        return Seen(record, there, files, _unread(gateway, record, host), by_link, permitted_s)
 
     def plan(self, gateway: GatewayView, seen: Seen) -> Plan:
         if seen.blind:
@@ -112,7 +116,8 @@ class Zap(GatewayPlugin[Seen]):
         if not seen.zap or gateway.gateway is None or gateway.zone is None or seen.permitted_s:
             return ()
         names = {each.zone for every in gateway.members.values() for each in every} - {GLOBAL, gateway.name}
-        return sorted({*seen.still, *(name for name in names if gateway.zones[name].depends)})
+        by_link = {name for name in seen.linked if name not in names}
+        return sorted({*seen.still, *by_link, *(name for name in names if gateway.zones[name].depends)})
 
     def _told(self, gateway: GatewayView, seen: Seen, zones: Sequence[str], path: Path) -> list[Remember | WriteFile]:
         facts = {"path": str(path), "zones": " ".join(zones)}

@@ -18,7 +18,7 @@ from zonehookd.engine.on_links import on_links
 from zonehookd.engine.site import Site
 from zonehookd.engine.survey import Survey, Taken, is_kept
 from zonehookd.errors import CannotObserve, ZonehookError
-from zonehookd.guard import standing
+from zonehookd.guard import linked, standing
 from zonehookd.guard.recorder import OnLink, Recorder, others
 from zonehookd.host.doors import Files
 from zonehookd.illumos import smf
@@ -256,7 +256,10 @@ class Guard:
         return replace(seen, on_link=await on_links(seen.look, site.zones, site.holders, behind, thorough=True))
 
     async def _see_links(self, site: Site) -> OnLink:
-        return await self._on_links(self._tools.make_look(), site)
+        found = await self._on_links(self._tools.make_look(), site)
+        for gateway in linked.noted(self._tools.store, site, found):
+            self._tools.dispatcher.hint(Event("guard", "links", gateway))
+        return found
 
     @staticmethod
     async def _on_links(look: Look, site: Site) -> OnLink:

@@ -12,6 +12,7 @@ PERMIT = "permit"  # name: ZONE or network/NETWORK; facts: until (seconds, wall 
 KEPT = "kept"  # name: ZONE, a gateway; facts: its last good configuration, see plugin keeper
 LET_GO = "let-go"  # name: ZONE, a gateway that was deleted and is not missed; facts: those of KEPT, to have it back by
 HOOK = "hook"  # name: ZONE; what hooks were told of it, see hooks/book.py
+LINKED = "linked"  # name: ZONE, a gateway; facts: zones that depend on it by a link alone, see guard/linked.py
 RESTORE = "restore"  # name: ZONE; somebody wants it back, see plugin keeper
 PERMIT_MAX_S = 86_400.0  # a permit is for a day at most
 _ROUNDED_S = 1.0  # its end is a whole second

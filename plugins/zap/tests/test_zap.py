@@ -13,7 +13,7 @@ from paper_gateway import DB, EDGE, WAN, WEB, Site, edge_site, member, repairs, 
 
 from zonehookd.importing.zap import from_zap
 from zonehookd.model import subject
-from zonehookd.model.record import PERMIT, Record
+from zonehookd.model.record import LINKED, PERMIT, Record
 
 RECORDS = "/var/zap/zones"
 INNER = {"outside": "web", "dhcp": "none", "dns": "none"}
@@ -87,6 +87,20 @@ def test_a_zone_may_say_that_it_does_not_depend(admin: Admin, engine: Build) -> 
     admin.do("zonecfg", "-z", "web1", 'add attr; set name=zh.depends; set type=string; set value="no"; end')
     settle(found.ours)
     assert told(admin) == ["web2"]
+
+
+def test_who_is_there_by_a_link_alone_is_told_by_the_books(admin: Admin, engine: Build) -> None:
+    found = edge_site(admin, engine, "web1 web")
+    linked = Record(LINKED, "edge", subject.gateway("edge"), "guard", {"zones": "own1 web1"})
+    found.ours.store.remember(linked)
+    settle(found.ours)
+    assert told(admin) == ["own1", "web1"]
+    admin.do("zonecfg", "-z", "web1", 'add attr; set name=zh.depends; set type=string; set value="no"; end')
+    settle(found.ours)
+    assert told(admin) == ["own1"], "its configuration is newer than the books"
+    found.ours.store.forget(LINKED, "edge")
+    settle(found.ours)
+    assert told(admin) is None
 
 
 def test_a_permit_lifts_it_while_it_is_valid(admin: Admin, engine: Build) -> None:

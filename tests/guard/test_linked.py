@@ -1,0 +1,61 @@
+"""Who depends by a link alone is in the books, for plugins: zap is told of such zones, too."""
+
+from __future__ import annotations
+
+import asyncio
+
+from fixtures import Admin
+from paper_gateway import WAN, member
+from paper_guard import Guarded
+
+from zonehookd.guard.standing import NAME
+from zonehookd.model.event import Event
+from zonehookd.model.record import LINKED
+
+
+def noted(guarded: Guarded) -> tuple[dict[str, str], list[Event]]:
+    """After a full look, gateway -> zones in the books, and what the guard has hinted at."""
+    path = guarded.state / NAME
+    path.unlink(missing_ok=True)
+    guarded.hints.clear()
+    guarded.converge()
+
+    async def seen() -> None:
+        keeping = asyncio.create_task(guarded.guard.run())
+        async with asyncio.timeout(60.0):
+            while not path.exists():
+                await asyncio.sleep(0.01)
+        keeping.cancel()
+
+    asyncio.run(seen())
+    return {each.name: each.facts["zones"] for each in guarded.ours.store.of_kind(LINKED)}, guarded.hints
+
+
+def test_zap_is_told_who_is_there_by_a_link_alone(guarded: Guarded, admin: Admin) -> None:
+    records = admin.world.path("/var/zap/zones")
+    records.mkdir(parents=True)
+    admin.zone("odd", "set physical=own0")
+    no = 'add attr; set name=zh.depends; set type=string; set value="no"; end'
+    admin.zone("aside", "set physical=own1", extra=no)
+    member(admin, "web1", "web")
+    assert noted(guarded) == ({}, [])
+    for link in ("own0", "own1"):
+        admin.do("dladm", "create-vnic", "-l", "web0", link)
+    news = [Event("guard", "links", "edge")]
+    assert noted(guarded) == ({"edge": "odd"}, news), "and not whoever says so itself, nor who does not depend"
+    assert noted(guarded) == ({"edge": "odd"}, []), "no news, so no look"
+    (file,) = records.iterdir()
+    assert file.read_text().splitlines()[1:] == ["parent_zone: edge", "zone: odd", "zone: web1"]
+    admin.do("dladm", "delete-vnic", "own0")
+    assert noted(guarded) == ({}, news)
+    guarded.converge()
+    assert file.read_text().splitlines()[1:] == ["parent_zone: edge", "zone: web1"]
+
+
+def test_it_goes_with_the_declaration(guarded: Guarded, admin: Admin) -> None:
+    admin.zone("odd", "set physical=own0")
+    noted(guarded)
+    admin.do("dladm", "create-vnic", "-l", "web0", "own0")
+    assert noted(guarded)[0] == {"edge": "odd"}
+    guarded.ours.redeclare({"wan": WAN}, {})
+    assert noted(guarded)[0] == {}
