@@ -20,7 +20,7 @@ from bench.measure import Measure, Report, Row, Samples, scaled
 
 _BRAND = Path("/usr/lib/brand/sparse/config.xml")
 _HOOKS = (("prestatechange", "2 0"), ("poststatechange", "2 0"), ("prestatechange", "2 1"), ("poststatechange", "2 1"))
-_WAYS = ("without", "idle", "storm", "stopped", "killed", "hung")
+_WAYS = ("without", "idle", "storm", "stopped", "killed", "hung", "hung_on")
 _SHOWN = {
     "without": "without the gate",
     "idle": "with it, the daemon has nothing else to do",
@@ -28,9 +28,10 @@ _SHOWN = {
     "stopped": "with it, the daemon is stopped",
     "killed": "with it, the daemon was killed",
     "hung": "with it, the daemon hangs",
+    "hung_on": "with it, the next zones while it hangs",
 }
 _STORM = 300
-_RUNS, _RUNS_QUICK, _HUNG_RUNS = 30, 10, 2
+_RUNS, _RUNS_QUICK, _HUNG_ON_RUNS = 30, 10, 3
 
 
 def on_host(runs: int) -> Samples:
@@ -58,7 +59,8 @@ def on_host(runs: int) -> Samples:
         samples["storm_s"] = [_hooks() for _ in range(runs)]
         daemon.wait_until_quiet()
         daemon.pause()
-        samples["hung_s"] = [_hooks() for _ in range(_HUNG_RUNS)]
+        samples["hung_s"] = [_hooks()]
+        samples["hung_on_s"] = [_hooks() for _ in range(_HUNG_ON_RUNS)]
     finally:
         daemon.stop()
     samples["stopped_s"] = [_hooks() for _ in range(runs)]

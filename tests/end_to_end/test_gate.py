@@ -162,6 +162,36 @@ def test_without_a_daemon_and_with_one_that_hangs(host: Machine, gateway: Daemon
         }
 
 
+def test_zones_do_not_wait_one_after_the_other_for_a_daemon_that_hangs(host: Machine) -> None:
+    """A reboot asks twice, and a host has many zones."""
+    daemon = Daemon(host)
+    daemon.start()
+    enable(daemon)
+    names = [f"z{number}" for number in range(4)]
+    for name in names:
+        bare(host, name)
+        host.do("zoneadm", "-z", name, "boot")
+    host.signal(daemon.pid, signal.SIGSTOP)
+    began = time.monotonic()
+    host.do("zoneadm", "-z", "z0", "reboot")
+    for name in names:
+        host.do("zoneadm", "-z", name, "halt")
+    took_s = time.monotonic() - began
+    asked = [line.split()[1:] for line in host.read(f"{STATE}/gate.alone").splitlines()]
+    assert [each[:3] for each in asked] == [
+        ["halt", "z0", "allow"],
+        ["ready", "z0", "allow"],
+        *(["halt", name, "allow"] for name in names),
+    ]
+    assert {each[3] for each in asked} == {"time-out", "hung"}
+    assert [each[3] for each in asked].count("time-out") <= 1 + took_s / 5, "one each five seconds and more"
+    host.signal(daemon.pid, signal.SIGCONT)
+    until(lambda: host.run("test", "-e", "/var/run/zonehookd/gate.hung").status == 1, "it hears us again")
+    bare(host, "z9")
+    host.do("zoneadm", "-z", "z9", "boot")
+    assert metric(host, 'zonehookd_gate_answers_total{answer="allow",code="not-attached",word="ready"}') > len(names)
+
+
 def test_boots_may_be_refused_while_nobody_can_say(host: Machine) -> None:
     daemon = Daemon(host, extra='[guard]\nboot = "deny"\n')
     daemon.start()

@@ -13,7 +13,7 @@ _NAME, _SIZE_MAX_BYTES = "gate.alone", 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Alone:
-    """`when`: unix seconds; `why` the daemon did not answer: no-socket, refused, time-out, closed, garbage, …"""
+    """`when`: unix seconds; `why` the daemon did not answer: no-socket, refused, time-out, hung, closed, garbage, …"""
 
     when: int
     word: str

@@ -14,6 +14,9 @@
  * daemon says nothing in time, the file STATE/guard decides, which it wrote when it could. A halt is never refused by
  * us alone, and none that a zone, the host or a failed boot began is even asked about (trap 28).
  *
+ * Who waited in vain leaves RUN/gate.hung behind, and the boots and halts of the next seconds do not wait: a reboot is
+ * two questions, and a host has many zones. The daemon removes it when it hears anybody. An uninstall always asks.
+ *
  * Plain POSIX.1-2008. Descriptors 0 to 2 may be anything here, also closed (5.5): none of ours is ever below 3.
  */
 #define _XOPEN_SOURCE 700
@@ -37,6 +40,7 @@
 enum {
 	ASK_MS = 2000,
 	NOTE_MS = 20,
+	HUNG_S = 5,
 	PAUSE_MS = 5,
 	PIECE = 512,
 	ANSWER_MAX = 64 * 1024,
@@ -322,6 +326,41 @@ answer(const struct question *about, char *into, size_t size, const char **why)
 	}
 	(void) close(fd);
 	return (length > 0 ? (ssize_t)length : -1);
+}
+
+static int
+hung_file(char *into, size_t size)
+{
+	return (trusted_folder(run_folder) && join(into, size, run_folder, "gate.hung"));
+}
+
+/* Somebody waited in vain a moment ago, and the daemon has heard nobody since. */
+static int
+hung(void)
+{
+	char path[LINE_MAX_BYTES];
+	struct stat found;
+	long long age;
+
+	if (!hung_file(path, sizeof (path)) || lstat(path, &found) != 0 || !S_ISREG(found.st_mode) || !ours_alone(&found))
+		return (0);
+	age = (long long)time(NULL) - (long long)found.st_mtime;
+	return (age >= 0 && age < HUNG_S);
+}
+
+static void
+waited_in_vain(void)
+{
+	char path[LINE_MAX_BYTES];
+	int fd;
+
+	if (!hung_file(path, sizeof (path)))
+		return;
+	fd = clear_of_streams(open(path, O_WRONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600));
+	if (fd < 0)
+		return;
+	(void) futimens(fd, NULL);
+	(void) close(fd);
 }
 
 /* 1 allowed, 0 denied, -1 nobody said so. */
@@ -651,20 +690,24 @@ static int
 decide(const struct question *about)
 {
 	const char *why = "zone-name";
-	int allowed = -1;
+	int allowed = -1, uninstall = strcmp(about->word, "uninstall") == 0;
 
 	if (strcmp(about->word, "note") == 0) {
 		if (is_zone_name(about->zone))
 			note(about);
 		return (1);
 	}
-	if (is_zone_name(about->zone))
+	if (!uninstall && hung())
+		why = "hung";
+	else if (is_zone_name(about->zone))
 		allowed = ask(about, &why);
 	if (allowed >= 0)
 		return (allowed);
+	if (!uninstall && strcmp(why, "time-out") == 0)
+		waited_in_vain();
 	if (strcmp(about->word, "ready") == 0)
 		allowed = boot_alone(about);
-	else if (strcmp(about->word, "uninstall") == 0)
+	else if (uninstall)
 		allowed = uninstall_alone(about);
 	else
 		allowed = 1;

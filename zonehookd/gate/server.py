@@ -63,6 +63,7 @@ class GateServer:
         self._slots = asyncio.Semaphore(_TOGETHER_MAX)
         self._log = log.get()
         path.unlink(missing_ok=True)  # of a daemon that was killed
+        self._no_hang()
         self._anew = asyncio.Event()
         self._sockets: list[socket.socket] = []
         self._hears = False
@@ -138,6 +139,12 @@ class GateServer:
         finally:
             connection.close()
             self._slots.release()
+            self._no_hang()
+
+    def _no_hang(self) -> None:
+        """Boots and halts go by this file for some seconds after one has waited for us in vain."""
+        with contextlib.suppress(OSError):
+            self.path.with_name("gate.hung").unlink()
 
     async def _about(self, request: _Request, connection: socket.socket) -> None:
         began = time.monotonic()
