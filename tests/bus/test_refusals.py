@@ -6,6 +6,7 @@ import asyncio
 import json
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, get_args
 
@@ -15,8 +16,8 @@ import zmq.asyncio
 from click.testing import CliRunner, Result
 
 from docs._ext import command_line
-from zonehookd.bus.control import ControlServer
-from zonehookd.bus.messages import Request, Verb
+from zonehookd.bus.control import ControlServer, Handler
+from zonehookd.bus.messages import Request, SourceRow, StatusReply, Verb
 from zonehookd.cli.ending import ERROR_CODES, EXIT_CODES
 from zonehookd.cli.main import main
 from zonehookd.errors import NotFound, ZonehookError
@@ -89,15 +90,23 @@ def ctl(tmp_path: Path) -> Ctl:
 def refusing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ctl]:
     """With a daemon's socket behind which everything is refused."""
     ctl = Ctl(tmp_path_factory.mktemp("refusing"))
-    ctl.run.mkdir()
-    bound, loops = threading.Event(), []
 
     async def refuse(request: Request) -> list[Any]:
         raise NotFound(SAID, hint=HINT)
 
+    with answering(ctl, refuse):
+        yield ctl
+
+
+@contextmanager
+def answering(ctl: Ctl, handler: Handler) -> Iterator[None]:
+    """A daemon's socket, and one who answers every verb."""
+    ctl.run.mkdir()
+    bound, loops = threading.Event(), []
+
     async def serve() -> None:
         context = zmq.asyncio.Context()
-        server = ControlServer(context, ctl.run / "control.sock", dict.fromkeys(get_args(Verb), refuse))
+        server = ControlServer(context, ctl.run / "control.sock", dict.fromkeys(get_args(Verb), handler))
         running = asyncio.ensure_future(server.run())
         loops.append((asyncio.get_running_loop(), running))
         bound.set()
@@ -110,10 +119,12 @@ def refusing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ctl]:
     thread = threading.Thread(target=lambda: asyncio.run(serve()))
     thread.start()
     bound.wait()
-    yield ctl
-    loop, running = loops[0]
-    loop.call_soon_threadsafe(running.cancel)
-    thread.join()
+    try:
+        yield
+    finally:
+        loop, running = loops[0]
+        loop.call_soon_threadsafe(running.cancel)
+        thread.join()
 
 
 def test_the_walk_finds_the_commands() -> None:
@@ -159,6 +170,24 @@ def test_a_verdict_is_an_answer_and_no_error(ctl: Ctl) -> None:
     done = ctl("guard", "check", "global", "uninstall", "--json")
     answer = json.loads(done.stdout)
     assert done.exit_code == 1 and answer["code"] == "no-daemon" and not answer["allowed"] and "error" not in answer
+
+
+@pytest.mark.parametrize(
+    "news, status",
+    [({}, 0), ({"ready": False}, 1), ({"blind": "no zoneadm"}, 1), ({"without_gate": ["sparse: edited"]}, 1)],
+)
+def test_a_source_that_is_down_is_shown_and_no_trouble(ctl: Ctl, news: dict[str, Any], status: int) -> None:
+    down = SourceRow(name="zone-channel", up=False, text="libzonecfg is not there")
+    none: dict[str, Any] = dict.fromkeys(("zones", "networks", "attachments", "working", "waiting", "routes"), 0)
+    text = dict.fromkeys(("version", "blind", "config", "config_error", "rebuilt"), "")
+    said = {**none, **text, "uptime_s": 1.0, "unserved": 0, "trouble": [], "without_gate": [], "ready": True, **news}
+
+    async def answer(request: Request) -> StatusReply:
+        return StatusReply(sources=[down], last_full_look_s=1.0, **said)
+
+    with answering(ctl, answer):
+        done = ctl("status")
+        assert done.exit_code == status and "source zone-channel: down: libzonecfg is not there" in done.stdout
 
 
 def test_every_code_of_ours_is_told() -> None:

@@ -87,7 +87,10 @@ _listing("plugins", tables.plugins, "Which plugins work, and in which order.")
 @json_option
 @click.pass_context
 def status(context: click.Context, as_json: bool) -> None:
-    """How the daemon is, and who is in trouble. Exit 1 if anybody is."""
+    """How the daemon is, and who is in trouble. Exit 1 if anybody is.
+
+    A source of events that is down is no trouble: the poll hears the same, seconds later, and some hosts have no more.
+    """
     settings = settings_of(context, as_json)
     answer = settings.ask("status")
     settings.show(answer, tables.status)
