@@ -66,7 +66,6 @@ class Dnsmasq(GatewayPlugin[Seen]):
     after = ("gateway",)
     asks_each = True
     beside = True
-    asks_each = True
 
     class Options(PluginOptions):
         """The first three are by default what the distribution has (services sheet 5.1)."""
