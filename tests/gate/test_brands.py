@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
@@ -15,7 +16,7 @@ from zonehookd.gate.brands import HOOKS, BrandRefused, asked_at, gated, has_gate
 from zonehookd.gate.brands import ORDER as OURS
 
 GATE, RUN = "/var/lib/zonehookd/gate", "/var/run/zonehookd"
-RUNS = 'exec "$@"'
+THERE, RUNS = "[ -x $1 ]&&[ -s $1 ]", 'exec "$@"'
 OWN = "/usr/lib/brand/sparse/prestate %z %R"
 
 
@@ -39,12 +40,12 @@ def test_the_order_is_that_of_the_sheet() -> None:
 def test_a_hook_that_is_there_is_asked_after_ours() -> None:
     xml = document(prestatechange=OWN, poststatechange=OWN)
     brand = parse_brand("sparse", put(xml))
-    assert brand.text("prestatechange") == f"{begins('prestatechange', '--')};[ -x $1 ]||set --;{RUNS} {OWN}"
-    assert brand.text("poststatechange") == f"{begins('poststatechange', '--')};[ -x $1 ]||set --;{RUNS} {OWN}"
-    assert brand.text("preuninstall").startswith(f"{begins('preuninstall', '-added')};[ -x $1 ]||{{ echo")
+    assert brand.text("prestatechange") == f"{begins('prestatechange', '--')};{THERE}||set --;{RUNS} {OWN}"
+    assert brand.text("poststatechange") == f"{begins('poststatechange', '--')};{THERE}||set --;{RUNS} {OWN}"
+    assert brand.text("preuninstall").startswith(f"{begins('preuninstall', '-added')};{THERE}||{{ echo")
     assert brand.text("preuninstall").endswith(f";exit 1;}};{RUNS}")
     assert expand(brand.text("prestatechange"), "web1", "/zones/web1") == (
-        f"$1;set -- {GATE} {RUN} prestatechange web1 --;[ -x $1 ]||set --;{RUNS} "
+        f"$1;set -- {GATE} {RUN} prestatechange web1 --;{THERE}||set --;{RUNS} "
         "/usr/lib/brand/sparse/prestate web1 /zones/web1"
     )
 
@@ -110,8 +111,15 @@ def test_another_place_replaces_the_former() -> None:
     assert moved == gated(xml, "/elsewhere/gate", "/elsewhere/run") and ungated(moved) == xml
 
 
+def while_empty_ones_ran(xml: bytes) -> bytes:
+    """The gate of former versions: a program is there when it may be run."""
+    there = put(xml)
+    assert there.count(b"&amp;&amp;[ -s $1 ]") == 3
+    return there.replace(b"&amp;&amp;[ -s $1 ]", b"")
+
+
 def as_it_once_was(xml: bytes) -> bytes:
-    """The gate of former versions: its program, or nothing runs."""
+    """And before that: its program, or nothing runs."""
     there = put(xml)
     for hook in HOOKS:
         shape = rf"(<{hook}[^>]*>)[$]1;set -- (\S+ \S+ {hook} %z -[a-z-]*);[^<]*?;exec \"[$]@\""
@@ -120,12 +128,16 @@ def as_it_once_was(xml: bytes) -> bytes:
     return there
 
 
+@pytest.mark.parametrize("of", [while_empty_ones_ran, as_it_once_was])
 @pytest.mark.parametrize("shapes", list(itertools.product(SHAPES, repeat=3))[::7], ids=",".join)
-def test_the_gate_of_former_versions_is_known_and_undone(shapes: tuple[str, str, str]) -> None:
+def test_the_gate_of_former_versions_is_known_and_undone(
+    shapes: tuple[str, str, str], of: Callable[[bytes], bytes]
+) -> None:
     xml = shaped(dict(zip(HOOKS, shapes, strict=True)))
-    former = as_it_once_was(xml)
-    assert f">{GATE} {RUN} preuninstall %z -".encode() in former and b"$1" not in former
-    assert ungated(former) == xml and put(former) == put(xml) and asked_at(former) == RUN
+    former = of(xml)
+    if of is as_it_once_was:
+        assert f">{GATE} {RUN} preuninstall %z -".encode() in former and b"$1" not in former
+    assert ungated(former) == xml and put(former) == put(xml) != former and asked_at(former) == RUN
 
 
 @pytest.mark.parametrize(

@@ -2,18 +2,19 @@
 
 A hook's text becomes
 
-    $1;set -- STATE/gate RUN HOOK %z --;[ -x $1 ]||set --;exec "$@" ORIGINAL
+    $1;set -- STATE/gate RUN HOOK %z --;[ -x $1 ]&&[ -s $1 ]||set --;exec "$@" ORIGINAL
 
 zoneadm and zoneadmd run it by ``sh -c 'exec TEXT ARGUMENTS'`` (5.1; gate usr/src/cmd/zoneadmd/zoneadmd.c
 brand_prestatechg, do_subproc), and the shell has no ``$1`` then: an exec of nothing goes on with what follows. So the
 gate's program is asked when it is there, and else the original runs by itself, with all that is appended. A folder that
 was deleted, or a dataset that is not mounted, must hold up neither boot nor halt (5.4: never veto halts). An uninstall
 is refused without the program: who depends cannot be known then, what is deleted does not come back, and a refusal
-says how to be rid of it. Only what a shell does by itself is in it: no process more than the gate's own.
+says how to be rid of it. An empty file is no program: a shell takes it for a script that says yes, whatever was asked.
+Only what a shell does by itself is in it: no process more than the gate's own.
 
 Where a brand has no such hook, a word instead of ``--`` says what was there before, so that it can be put back to the
 byte: ``-`` an empty element, ``-closed`` one of the form ``<hook/>``, ``-added`` none at all. Bytes outside are
-untouched. ``STATE/gate RUN HOOK %z -- ORIGINAL`` alone, as it once was, is known and undone too.
+untouched. ``STATE/gate RUN HOOK %z -- ORIGINAL`` alone and the text without ``-s``, as it once was, are undone too.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ HOOKS = ("preuninstall", "prestatechange", "poststatechange")
 SIZE_MAX_BYTES = 1 << 20
 _OWN, _EMPTY, _CLOSED, _ADDED = "--", "-", "-closed", "-added"
 _REFUSED = (
-    '{ echo "zonehookd: uninstall of zone $4 is refused: $1 is missing">&2;'
+    '{ echo "zonehookd: uninstall of zone $4 is refused: $1 is missing or cannot be run">&2;'
     'echo "  start zonehookd, which puts it back; or take the hook out: zonehookctl brand disable, or pkg fix where '
     'there is none">&2;exit 1;}'
 )
@@ -135,14 +136,14 @@ def name_of(xml: bytes) -> str:
 def _text(hook: str, gate: str, run: str, mark: str) -> str:
     """What stands before the original; a blank follows where there is one."""
     missing = _REFUSED if hook == "preuninstall" else "set --" if mark == _OWN else "exit 0"
-    return f'$1;set -- {gate} {run} {hook} %z {mark};[ -x $1 ]||{missing};exec "$@"'
+    return f'$1;set -- {gate} {run} {hook} %z {mark};[ -x $1 ]&&[ -s $1 ]||{missing};exec "$@"'
 
 
 def _ours(hook: str, content: bytes) -> re.Match[bytes] | None:
     """Groups `run` and `mark`; what is behind its end is the original."""
     found = re.match(
         rb"(?P<now>\$1;set -- )?[^ <;]+/gate (?P<run>[^ <;]+) " + hook.encode() + rb" %z (?P<mark>--|-closed|-added|-)"
-        rb'(?(now);\[ -x \$1 \]\|\|[^<]*?;exec "\$@")(?: |\Z)',
+        rb'(?(now);\[ -x \$1 \](?:&amp;&amp;\[ -s \$1 \])?\|\|[^<]*?;exec "\$@")(?: |\Z)',
         content,
     )  # fmt: skip
     return found if found and (found["mark"] == _OWN.encode()) == (found.end() < len(content)) else None

@@ -41,7 +41,7 @@ class Program:
         self._one = asyncio.Lock()  # the check and an admin's enable may come together
 
     def there(self) -> bool:
-        """As the hooks see it (brands.py)."""
+        """As the hooks see it (brands.py), but for an empty one, which `provide` takes away."""
         return os.access(self.path, os.X_OK)
 
     def current(self) -> bool:
