@@ -185,8 +185,44 @@ def test_zonecfg_alone_is_no_different(world: World) -> None:
     until(world.reaches, f"web1 gets out again: {world.daemon.ask('status').out}")
 
 
-def test_a_permit_lets_it_go_and_nothing_of_it_is_left(world: World) -> None:
+@pytest.mark.parametrize("how", [("truncate", "-s", "60"), ("rm",)])
+def test_a_damaged_file_of_a_gateway_that_runs_is_put_back_under_it(world: World, how: tuple[str, ...]) -> None:
+    """No tool of the system does anything to such a zone."""
+    host, file = world.host, "/etc/zones/edge.xml"
+    streaming = world.streams()
+    whole = host.read(file)
+    host.do(*how, file)
+    until(lambda: world.gateway()["text"], "it is noticed", 20.0)
+    for argv in (
+        ("zoneadm", "-z", "edge", "halt"),
+        ("zonecfg", "-z", "edge", "delete", "-F"),
+        ("zlogin", "edge", "halt"),
+    ):
+        assert host.run(*argv).status == 1, argv
+    status = world.daemon.ask("status")
+    assert status.status == 1 and "zonehookctl guard restore edge" in status.out, status
+    restored = world.daemon.ask("guard", "restore", "edge")
+    assert restored.status == 0, restored
+    assert host.read(file) == whole and world.state() == "running" and world.gateway()["text"] == ""
+    assert world.streamed(streaming)
+
+
+def test_guard_status_says_what_brand_status_says_of_the_gate(world: World) -> None:
+    path = "/var/lib/zonehookd/gate"
+    assert world.gateway()["gate"] is True
+
+    def without() -> bool:
+        world.host.do("rm", "-f", path)  # the daemon puts it back now and then
+        gateway = world.gateway()
+        return gateway["gate"] is False and f"brand sparse: the gate program {path} is missing" in str(gateway["text"])
+
+    until(without, "it is said")
+    until(lambda: world.gateway()["gate"], "it is back")
+
+
+def test_a_permit_lets_it_go_and_its_configuration_can_be_had_back(world: World) -> None:
     host = world.host
+    before = host.do("zonecfg", "-z", "edge", "export")
     permit = world.daemon.ask("guard", "permit", "edge", "--for", "5m", "--reason", "replaced")
     assert permit.status == 0 and "web1" in permit.out, permit
     host.do("zoneadm", "-z", "edge", "halt")
@@ -194,7 +230,16 @@ def test_a_permit_lets_it_go_and_nothing_of_it_is_left(world: World) -> None:
     host.do("zonecfg", "-z", "edge", "delete", "-F")
     until(lambda: not {"edge_web0", "edge_wan0"} & set(host.links()), "its links are gone")
     assert "web1_0" in host.links() and world.state("web1") == "running"
-    assert world.gateway()["state"] != "lost"
+    gateway = world.gateway()
+    assert (gateway["state"], gateway["kept"]) == ("absent", True) and "guard restore edge" in str(gateway["text"])
+    said = world.daemon.ask("status").out
+    assert "gateway zone edge was deleted and let go, and zones are cut off (network web: web1)" in said, said
+    restored = world.daemon.ask("guard", "restore", "edge")
+    assert restored.status == 0 and world.state() == "configured", restored
+    assert sorted(host.do("zonecfg", "-z", "edge", "export").splitlines()) == sorted(before.splitlines())
+    host.do("zoneadm", "-z", "edge", "install")
+    booted_again(world)
+    assert world.daemon.ask("guard", "check", "edge", "delete").status == 1, "and it is guarded"
 
 
 @pytest.fixture
