@@ -8,11 +8,13 @@ from typing import Any
 
 from paper import Engine, PaperCommands, T
 
+from zonehookd.bus.messages import GuardedRow, Request
 from zonehookd.config import GuardSection
 from zonehookd.engine.survey import Survey
 from zonehookd.errors import CommandTimedOut
 from zonehookd.guard.answers import GuardAnswers
 from zonehookd.guard.guard import Guard, Tools
+from zonehookd.guard.standing import NAME, Standing, read
 from zonehookd.host.process import Finished
 from zonehookd.model.command import Change, Query
 from zonehookd.model.event import Event
@@ -105,6 +107,29 @@ def asked(guarded: Guarded, operation: str = "uninstall", zone: str = "edge") ->
     """Whether it is allowed, the code, and NETWORK/ZONE of each dependent."""
     verdict = guarded.check(zone, operation)
     return verdict.allowed, verdict.code, [f"{each.network}/{each.zone}" for each in verdict.dependents]
+
+
+def shown(guarded: Guarded) -> GuardedRow:
+    """What `guard status` says of gateway edge."""
+    answer = asyncio.run(guarded.answers.status(Request(verb="guard-status")))
+    return next(row for row in answer.gateways if row.name == "edge")
+
+
+def written(guarded: Guarded) -> dict[str, Standing]:
+    """What the guard writes down by itself, once."""
+    path = guarded.state / NAME
+    path.unlink(missing_ok=True)
+
+    async def once() -> None:
+        keeping = asyncio.create_task(guarded.guard.run())
+        guarded.guard.refresh()
+        async with asyncio.timeout(60.0):
+            while not path.exists():
+                await asyncio.sleep(0.01)
+        keeping.cancel()
+
+    asyncio.run(once())
+    return dict(read(path).gateways)
 
 
 FREE = (True, "no-dependents", [])

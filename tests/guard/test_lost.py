@@ -9,26 +9,20 @@ import pytest
 from fixtures import Admin
 from lab.faults import Fault
 from paper_gateway import member
-from paper_guard import FREE, Guarded, asked
+from paper_guard import FREE, Guarded, asked, shown, written
 
-from zonehookd.bus.messages import GuardedRow, GuardReply, GuardStatusReply, PermitReply, Request
+from zonehookd.bus.messages import GuardReply, GuardStatusReply, PermitReply, Request
 from zonehookd.engine.survey import Survey
 from zonehookd.errors import ZonehookError
-from zonehookd.guard.standing import NAME, Standing, alone, read
+from zonehookd.guard.standing import NAME, Standing, alone
 from zonehookd.model import subject
 from zonehookd.model.guard import Dependent
 from zonehookd.model.outcome import Outcome, Result
-from zonehookd.model.record import KEPT, LET_GO, PERMIT, RESTORE
+from zonehookd.model.record import KEPT, PERMIT, RESTORE
 
 
 def held(admin: Admin) -> list[str]:
     return [name for name in admin.links() if name.startswith("edge_")]
-
-
-def shown(guarded: Guarded) -> GuardedRow:
-    """What `guard status` says of gateway edge."""
-    answer = asyncio.run(guarded.answers.status(Request(verb="guard-status")))
-    return next(row for row in answer.gateways if row.name == "edge")
 
 
 @pytest.mark.parametrize("how", ["attribute", "link"])
@@ -91,82 +85,6 @@ def test_leave_lets_a_deleted_gateway_go_for_good(guarded: Guarded, admin: Admin
     site = guarded.ours.survey.site
     assert site is not None and "edge" not in {name for name, zone in site.zones.items() if zone.vanished}
     assert guarded.ours.store.one(PERMIT, "edge") is None, "what has run out is forgotten"
-
-
-@pytest.mark.parametrize("policy", ["ask", "auto"])
-def test_who_gave_leave_and_regrets_it_has_it_back(guarded: Guarded, admin: Admin, policy: str) -> None:
-    """By asking alone; who is cut off is said until then."""
-    guarded.policy = guarded.policy.model_copy(update={"restore": policy})
-    member(admin, "web1", "web")
-    guarded.converge()
-    before = admin.do("zonecfg", "-z", "edge", "export")
-    guarded.guard.grant("edge", 60.0, "because", ["web1"])
-    admin.do("zonecfg", "-z", "edge", "delete", "-F")
-    guarded.converge()
-    row = shown(guarded)
-    assert (row.state, row.kept, row.text) == (
-        "absent", True, "deleted and let go; zonehookctl guard restore edge has it back")  # fmt: skip
-    assert [(each.network, each.zone) for each in row.dependents] == [("web", "web1")]
-    admin.do("zonecfg", "-z", "web1", "add attr; set name=zh.depends; set type=string; set value=no; end")
-    guarded.converge()
-    assert (shown(guarded).text, shown(guarded).kept) == ("", True), "nobody is cut off"
-    admin.do("zonecfg", "-z", "web1", "remove attr name=zh.depends")
-    guarded.converge()
-    assert guarded.ours.store.one(RESTORE, "edge") is None and guarded.lost[-1:] in ([], [set()])
-    reply = asyncio.run(guarded.answers.restore(Request(verb="guard-restore", zone="edge")))
-    assert reply.model_dump()["state"] == "installed" and reply.text == ""
-    assert admin.do("zonecfg", "-z", "edge", "export") == before
-    guarded.converge()
-    assert asked(guarded)[1] == "dependents" and guarded.ours.store.one(PERMIT, "edge") is None
-    assert guarded.ours.store.one(LET_GO, "edge") is None and guarded.ours.store.one(KEPT, "edge") is not None
-
-
-def test_one_that_nobody_missed_is_had_back_too(guarded: Guarded, admin: Admin) -> None:
-    admin.do("zonecfg", "-z", "edge", "delete", "-F")
-    guarded.converge()
-    reply = asyncio.run(guarded.answers.restore(Request(verb="guard-restore", zone="edge")))
-    assert reply.model_dump()["state"] == "installed"
-    guarded.converge()
-    assert guarded.lost[-1:] in ([], [set()]) and guarded.ours.store.one(RESTORE, "edge") is None
-
-
-def test_who_lets_it_go_wants_it_back_no_more(guarded: Guarded, admin: Admin) -> None:
-    member(admin, "web1", "web")
-    guarded.converge()
-    admin.do("zonecfg", "-z", "edge", "delete", "-F")
-    guarded.converge()
-    guarded.guard.restore("edge", "asked for")
-    guarded.guard.grant("edge", 60.0, "because", ["web1"])
-    guarded.converge()
-    assert admin.sh("zoneadm", "-z", "edge", "list").status == 1 and guarded.ours.store.one(RESTORE, "edge") is None
-
-
-def test_renamed_with_leave_it_is_another_zone(guarded: Guarded, admin: Admin) -> None:
-    member(admin, "web1", "web")
-    guarded.converge()
-    guarded.guard.grant("edge", 60.0, "because", ["web1"])
-    admin.do("zonecfg", "-z", "edge", "set zonename=former")
-    guarded.converge()
-    assert asked(guarded, zone="former") == (True, "not-guarded", [])
-    assert written(guarded)["edge"].files == "" and "former" not in written(guarded)
-    with pytest.raises(ZonehookError, match="its files are zone former's now"):
-        asyncio.run(guarded.answers.restore(Request(verb="guard-restore", zone="edge")))
-
-
-def test_a_damaged_one_is_had_back_and_no_other_thing(guarded: Guarded, admin: Admin) -> None:
-    member(admin, "web1", "web")
-    admin.do("zoneadm", "-z", "edge", "boot")
-    guarded.converge()
-    file = admin.world.path("/etc/zones/edge.xml")
-    whole = file.read_text()
-    file.write_text("<zone")
-    guarded.converge()
-    row = shown(guarded)
-    assert row.kept and row.text.endswith("; zonehookctl guard restore edge puts it back as it was")
-    reply = asyncio.run(guarded.answers.restore(Request(verb="guard-restore", zone="edge")))
-    assert reply.model_dump()["state"] == "running" and file.read_text() == whole
-    with pytest.raises(ZonehookError, match="nothing to restore"):
-        asyncio.run(guarded.answers.restore(Request(verb="guard-restore", zone="edge")))
 
 
 def test_leave_is_for_the_gateway_that_was_there(guarded: Guarded, admin: Admin) -> None:
@@ -328,24 +246,6 @@ def test_who_asks_is_told_what_is_so(guarded: Guarded, admin: Admin) -> None:
     assert isinstance(status, GuardStatusReply)
     assert [(row.name, row.state, row.kept, len(row.dependents)) for row in status.gateways] == [
         ("edge", "installed", True, 1), ("inner", "absent", False, 0)]  # fmt: skip
-
-
-def written(guarded: Guarded) -> dict[str, Standing]:
-    """What the guard writes down by itself, once."""
-
-    path = guarded.state / NAME
-    path.unlink(missing_ok=True)
-
-    async def once() -> None:
-        keeping = asyncio.create_task(guarded.guard.run())
-        guarded.guard.refresh()
-        async with asyncio.timeout(60.0):
-            while not path.exists():
-                await asyncio.sleep(0.01)
-        keeping.cancel()
-
-    asyncio.run(once())
-    return dict(read(path).gateways)
 
 
 @pytest.mark.parametrize("policy", ["block", "record"])

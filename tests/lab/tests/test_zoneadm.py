@@ -55,22 +55,6 @@ def test_an_unknown_brand(host: Host) -> None:
     assert host.zoneadm("x", "boot") == Completed(1, "", "zoneadm: zone 'x': missing or invalid brand\n")
 
 
-@pytest.mark.parametrize("text", ["<zone", None])
-def test_a_running_zone_whose_file_is_damaged_stays_as_it_is(host: Host, text: str | None) -> None:
-    host.install("web1")
-    host.zoneadm("web1", "boot")
-    file = host.file("/etc/zones/web1.xml")
-    whole = file.read_text()
-    file.unlink() if text is None else file.write_text(text)
-    for word in ("halt", "shutdown", "reboot", "uninstall", "list"):
-        assert host.zoneadm("web1", word) == Completed(1, "", "zoneadm: zone 'web1': missing or invalid brand\n")
-    for commands in ("delete -F", "create -F -b; set zonepath=/zones/web1", "set autoboot=true"):
-        host.zonecfg("web1", commands)
-        assert (file.read_text() if file.exists() else None) == text and "web1:installed:" in host.index()
-    file.write_text(whole)
-    assert host.zoneadm("web1", "halt") == Completed(0, "", "")
-
-
 def test_a_zone_by_its_uuid(host: Host) -> None:
     host.install("web1")
     done = host.run("zoneadm", "-u", host.uuid("web1"), "list")

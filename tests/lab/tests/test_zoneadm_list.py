@@ -118,3 +118,17 @@ def test_ten_thousand_zones_are_listed_in_no_time(tmp_path: Path) -> None:
     began = time.process_time()
     assert host.good("zoneadm", "list", "-cp").count("\n") == 10_001
     assert time.process_time() - began < 0.3
+
+
+@pytest.mark.parametrize("text", ["<zone", None])
+def test_a_running_zone_whose_file_is_damaged_stays_as_it_is(host: Host, text: str | None) -> None:
+    file = host.file("/etc/zones/web1.xml")
+    whole = file.read_text()
+    file.unlink() if text is None else file.write_text(text)
+    for word in ("halt", "shutdown", "reboot", "uninstall", "list"):
+        assert host.zoneadm("web1", word) == Completed(1, "", "zoneadm: zone 'web1': missing or invalid brand\n")
+    for commands in ("delete -F", "create -F -b; set zonepath=/zones/web1", "set autoboot=true"):
+        host.zonecfg("web1", commands)
+        assert (file.read_text() if file.exists() else None) == text and "web1:installed:" in host.index()
+    file.write_text(whole)
+    assert host.zoneadm("web1", "halt") == Completed(0, "", "")
