@@ -144,6 +144,8 @@ print(*(each for each in sys.path if each.endswith("-packages")), sep="\n")' >"$
 uninstall() {
     if [ -z "$DESTDIR" ]; then
         # Brands whose hooks ask us get their own back: by the books, which may be elsewhere, and by what is in their files.
+        # Whose it is nobody can tell: with [paths] of before it is ours, and left behind it would refuse uninstalls. One of
+        # another zonehookd, with [paths] of its own, is put in again by that one within 10 s, or as it starts.
         gated=$(grep -l '/gate [^ ]* prestatechange %z -' /usr/lib/brand/*/config.xml 2>/dev/null) || true
         for each in /var/lib/zonehookd/brand/*/ $(echo "$gated" | sed 's|config.xml$||'); do
             [ -d "$each" ] || continue

@@ -128,24 +128,6 @@ def test_a_daemon_that_hangs_is_noticed(service: Service) -> None:
     assert "the watchdog was not fed for 3 s" in service.log() and service.status()["ready"]
 
 
-def test_the_run_folder_removed_under_it(service: Service) -> None:
-    machine = service.machine
-    assert service.enable().status == 0
-    before = service.pids()
-    machine.do("rm", "-r", "/var/run/zonehookd")
-    for name in ("warden", "control", "events"):
-        there = ("test", "-S", f"/var/run/zonehookd/{name}.sock")
-        until(lambda: machine.run(*there).status == 0, f"{name}.sock is there again: {service.log()}")  # noqa: B023
-    assert machine.do("stat", "-c", "%a", "/var/run/zonehookd").strip() == "700"
-    service.configure(NETWORKS + '[network.third]\ncidr = "10.3.0.0/24"\n')
-    machine.do("svcadm", "refresh", FMRI)
-    until(lambda: "third0" in machine.links(), f"a refresh reaches it: {service.log()}")
-    assert service.pids() == before and service.state() == "online -"
-    machine.do("svcadm", "restart", FMRI)
-    service.until_restarted(before)
-    assert "warden: stopping" in service.log() and "left behind" not in service.log(), "the old one was told to stop"
-
-
 @pytest.mark.parametrize("text", ['[network.dmz]\ncidr = "10.1.0.0/33"\n', "[network.dmz\n"])
 def test_a_refused_configuration_at_a_refresh_changes_nothing(service: Service, text: str) -> None:
     machine = service.machine

@@ -141,6 +141,23 @@ def test_the_gate_of_another_state_folder_is_left_alone(host: Host) -> None:
     assert host.look() == before
 
 
+@pytest.mark.parametrize("runs", [True, False])
+def test_what_an_uninstall_takes_out_of_another_zonehookd_is_in_again(host: Host, runs: bool) -> None:
+    """smf/install.sh disables all brands that have a gate, whosever it is."""
+
+    def other() -> BrandKeeper:
+        folder = host.state.with_name("other")
+        return BrandKeeper(folder, folder / "run", host.brands)
+
+    before, there = host.look(), other()
+    there.enable("sparse", [])
+    with_it = host.look()
+    host.keeper().disable("sparse")
+    assert host.look().content == before.content
+    (happened,) = (there if runs else other()).check({})
+    assert happened.good and host.look().content == with_it.content
+
+
 def test_another_state_folder_takes_its_brands_with_it(host: Host) -> None:
     """[paths] state was changed: the gate still asks us, by a program and a record of before."""
     before = host.look()
