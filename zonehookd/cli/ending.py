@@ -39,6 +39,7 @@ ERROR_CODES = {
     "bad-request": "the daemon does not know the question: it is of another version",
     "internal": "a bug of the daemon's",
 }
+_NAME = "zonehookctl"  # however it was started
 _USAGE = "usage"
 
 
@@ -56,7 +57,7 @@ class Program(click.Group):
     def main(self, args: Sequence[str] | None = None, *rest: Any, **about: Any) -> Any:
         words = [*(sys.argv[1:] if args is None else args)]
         try:
-            sys.exit(super().main(words, *rest, **about | {"standalone_mode": False}) or 0)
+            sys.exit(super().main(words, *rest, **{"prog_name": _NAME} | about | {"standalone_mode": False}) or 0)
         except click.Abort:
             click.echo("Aborted!", err=True)
             sys.exit(EXIT_TROUBLE)
@@ -72,7 +73,7 @@ def _leave(words: Sequence[str], problem: ZonehookError, status: int) -> None:
     if _as_json(words):
         _object(problem.code, problem.args[0], problem.hint, status)
     else:
-        click.echo(f"zonehookctl: {problem}", err=True)
+        click.echo(f"{_NAME}: {problem}", err=True)
     sys.exit(status)
 
 
