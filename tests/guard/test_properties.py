@@ -26,7 +26,7 @@ from who_depends import RUNNING, Truth, Wire
 
 from zonehookd.engine.survey import Survey
 from zonehookd.model.guard import Verdict
-from zonehookd.model.record import KEPT
+from zonehookd.model.record import KEPT, LET_GO, RESTORE
 from zonehookd.model.zone import ZoneState
 
 WAN = {"cidr": "192.0.2.0/24", "uplink": "net0", "gateway": "192.0.2.1"}
@@ -203,6 +203,12 @@ class Stories(RuleBasedStateMachine):
         self.guarded.guard.grant(name, seconds, "because", ())
         self.leave[name] = seconds > 0
 
+    @rule(name=gateways)
+    def wants_it_back(self, name: str) -> None:
+        """Lost or let go; where there is nothing to restore, who asks is told so."""
+        if not self.there(name) and any(self.ours.store.one(kind, name) for kind in (KEPT, LET_GO)):
+            self.guarded.guard.restore(name, "asked for")
+
     @rule(via=st.sampled_from(["inner", "edge"]))
     def moves_a_network_to_another_gateway(self, via: str) -> None:
         self.deep_via = via
@@ -287,6 +293,7 @@ class Stories(RuleBasedStateMachine):
         for name in GATEWAYS:
             self.admin.sh("zoneadm", "-z", name, "halt")
             self.admin.sh("zonecfg", "-z", name, "delete", "-F")
+            self.ours.store.forget(RESTORE, name)
         self.guarded.converge()
         site = self.ours.survey.site
         assert site is not None

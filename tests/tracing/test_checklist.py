@@ -11,6 +11,8 @@ from fixtures import Admin, Build
 from lab.faults import Fault
 from paper_gateway import Site, edge_site, member
 
+from zonehookd.model import subject
+from zonehookd.model.record import PERMIT, Record
 from zonehookd.tracing.checklist import Checklist
 from zonehookd.tracing.facts import Facts
 from zonehookd.tracing.links import Link, first_broken
@@ -130,6 +132,21 @@ def test_a_gateway_that_is_missed_is_not_booted_but_had_back(site: Site, argv: t
     itself = first_broken(checked(site, "edge"))
     assert itself is not None and itself.cure == "zonehookctl guard restore edge", itself
     assert not [hop for hop in traced(site, "web1", "198.51.100.1").hops if "boot" in hop.cure]
+
+
+@pytest.mark.parametrize("how", ["let go", "damaged"])
+def test_a_gateway_that_was_let_go_or_is_damaged_is_had_back(site: Site, how: str) -> None:
+    if how == "damaged":
+        site.admin.world.path("/etc/zones/edge.xml").write_text("<zone")
+    else:
+        until = {"until": f"{time.time() + 600:.0f}"}
+        site.ours.store.remember(Record(PERMIT, "edge", subject.gateway("edge"), "guard", until))
+        site.admin.delete("edge")
+    site.ours.look()
+    site.ours.look()
+    broken = first_broken(checked(site, "web1"))
+    assert broken is not None and broken.name == "gateway edge", broken
+    assert broken.cure == "zonehookctl guard restore edge", broken
 
 
 def test_a_gateway_that_was_never_there_is_configured(admin: Admin, engine: Build) -> None:

@@ -135,7 +135,7 @@ def _gateways(out: Console, rows: list[dict[str, Any]]) -> None:
     columns = ("GATEWAY", "STATE", "KEPT", "GATE", "DEPENDENTS", "PERMIT", "")
     tables.table(out, columns, (_cells(row) for row in rows), "no gateway zones are declared")
     if any(row["gate"] is False for row in rows):
-        out.print("GATE no: nobody is asked before such a zone is uninstalled; see zonehookctl brand enable")
+        out.print("GATE no: the guard is not asked before such a zone is uninstalled; see zonehookctl brand status")
 
 
 def _cells(row: dict[str, Any]) -> tuple[Text | str, ...]:

@@ -20,6 +20,7 @@ from zonehookd.tracing.links import Links
 from zonehookd.tracing.natting import Packet
 from zonehookd.tracing.walk import APPLY
 
+_KEEPERS = ("gateway-lost", "gateway-let-go", "damaged")  # codes of its notes
 _FILTER = "svc:/network/ipfilter:default"
 
 
@@ -87,10 +88,10 @@ class GatewayLinks:
         )
 
     def _cure(self, name: str) -> str:
-        """Of a gateway that is missed, plugin keeper knows best: it may have been renamed, or not be kept."""
+        """Of a gateway that is gone or damaged, plugin keeper knows best: it may have been renamed, or not be kept."""
         notes = (note for plan in self._plans if plan.subject == subject.gateway(name) for note in plan.notes)
-        missed = next((note.hint for note in notes if note.code == "gateway-lost" and note.hint), "")
-        return missed or cures.of_zone(name, self._site.zones.get(name))
+        known = next((note.hint for note in notes if note.code in _KEEPERS and note.hint), "")
+        return known or cures.of_zone(name, self._site.zones.get(name))
 
     async def _filter(self, where: str, gateway: Gateway, stack: Stack, needed: bool) -> None:
         if not needed or stack.nat is None:
