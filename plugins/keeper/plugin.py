@@ -21,7 +21,7 @@ from pydantic import Field
 
 from zonehookd.illumos import zoneadm, zonecfg, zoneexport
 from zonehookd.model import subject
-from zonehookd.model.record import KEPT, LET_GO, RESTORE
+from zonehookd.model.record import KEPT, LET_GO, LINKED, RESTORE
 from zonehookd.plugin import (
     GLOBAL,
     CannotObserve,
@@ -69,7 +69,9 @@ class Keeper(GatewayPlugin[Seen]):
     async def observe(self, gateway: GatewayView, host: HostReader) -> Seen:
         """Never raises: that a gateway cannot be kept is no reason to leave it as it is."""
         records = {record.kind: record for record in host.recall(gateway.subject)}
-        seen = Seen(records.get(KEPT), records.get(RESTORE), time.time(), let_go=records.get(LET_GO))
+        linked = host.recall_one(LINKED, gateway.name)
+        by_link = tuple(linked.facts["zones"].split()) if linked is not None else ()
+        seen = Seen(records.get(KEPT), records.get(RESTORE), time.time(), let_go=records.get(LET_GO), linked=by_link)
         zone = gateway.zone
         if gateway.gateway is None or (zone is None and seen.restore is None):
             return seen

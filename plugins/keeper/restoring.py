@@ -29,7 +29,7 @@ class Seen:
     """`kept`, `restore`, `let_go`: our records. `xml`: the zone's file as it is; `export`: what zonecfg prints of it,
     asked for when the file has changed. `added`: links that plugin gateway_nic put into its configuration. `files`: its
     zonepath is there. `others`: zones that have its files now. `blind`: why we could not look. `now_s`: on the wall
-    clock.
+    clock. `linked`: zones behind it by a link alone.
     """
 
     kept: Record | None
@@ -42,6 +42,7 @@ class Seen:
     others: tuple[str, ...] = ()
     blind: str = ""
     let_go: Record | None = None
+    linked: tuple[str, ...] = ()
 
 
 def let_go(gateway: GatewayView, seen: Seen) -> Plan:
@@ -50,7 +51,8 @@ def let_go(gateway: GatewayView, seen: Seen) -> Plan:
     steps: list[Step] = [Forget(each.kind, name, why) for each in (seen.kept, seen.restore) if each is not None]
     if seen.kept is not None:
         steps = [Remember(replace(seen.kept, kind=LET_GO), why), *steps]
-    cut_off = _members(gateway)
+    by_link = f"by a link: {few(seen.linked, _NAMES_MAX)}" if seen.linked else ""
+    cut_off = "; ".join(filter(None, (_members(gateway), by_link)))
     if not cut_off or (seen.kept or seen.let_go) is None:
         return Plan(tuple(steps), (Note("nothing", why),))
     text = f"gateway zone {name} was deleted and let go, and zones are cut off ({cut_off})"
@@ -176,8 +178,11 @@ def _said(gateway: GatewayView) -> str:
 
 def _members(gateway: GatewayView) -> str:
     """Network -> zones; "" if there are none."""
-    networks = {name: sorted({each.zone for each in every}) for name, every in gateway.members.items() if every}
-    named = [f"network {name}: {few(zones, _NAMES_MAX)}" for name, zones in sorted(networks.items())]
+    networks = {
+        name: sorted({each.zone for each in every if gateway.zones[each.zone].depends})
+        for name, every in gateway.members.items()
+    }
+    named = [f"network {name}: {few(zones, _NAMES_MAX)}" for name, zones in sorted(networks.items()) if zones]
     return few(named, _NAMES_MAX, "; ")
 
 

@@ -11,7 +11,7 @@ from lab.faults import Fault
 from paper_gateway import EDGE, WAN, WEB, Site, edge_site, member, rules, said, settle
 
 from zonehookd.model import subject
-from zonehookd.model.record import KEPT, LET_GO, PERMIT, Record
+from zonehookd.model.record import KEPT, LET_GO, LINKED, PERMIT, Record
 
 SOON = {"plugins": {"options": {"keeper": {"halted_s": 0}}}}
 EXPORT = ("zonecfg", "-z", "edge", "export")
@@ -183,6 +183,18 @@ def test_one_that_is_let_go_is_not_missed_but_its_configuration_stays(
         settle(found.ours)
         assert found.ours.store.of(subject.gateway("edge")) == []
     assert found.ours.store.one(LET_GO, "edge") is None
+
+
+def test_who_is_cut_off_is_who_depends(admin: Admin, engine: Build) -> None:
+    found = edge_site(admin, engine, "web1 web", "web2 web")
+    admin.do("zonecfg", "-z", "web1", "add attr; set name=zh.depends; set type=string; set value=no; end")
+    found.ours.store.remember(Record(LINKED, "edge", subject.gateway("edge"), "guard", {"zones": "odd"}))
+    permit = Record(PERMIT, "edge", subject.gateway("edge"), "guard", {"until": f"{time.time() + 600:.0f}"})
+    found.ours.store.remember(permit)
+    admin.delete("edge")
+    settle(found.ours)
+    (note,) = said(found.ours, "gateway-let-go")
+    assert note.text.endswith(" and zones are cut off (network web: web2; by a link: odd)")
 
 
 def test_the_global_zone_is_nobodys_to_delete(admin: Admin, engine: Build) -> None:
