@@ -116,14 +116,20 @@ def test_who_flaps_is_held_and_marked(here: Proxied) -> None:
     match = "flap.example.com/"
     here.until(lambda: here.seats(match) == {"calm": "in", "flap": "in"}, "both are in")
     traffic = Traffic(here, ["flap.example.com / calm,flap", f"{KEEP} / keep"], rate=50, long=0)
-    for _ in range(3):
+    held = {"calm": "in", "flap": "held"}
+    for _ in range(10):  # so often within a minute, which may take a slow machine more than three
         here.halt("flap")
-        here.until(lambda: here.seats(match)["flap"] == "out", "out")
+        here.until(lambda: here.seats(match)["flap"] in ("out", "held"), "out, or held")
         here.host.do("zoneadm", "-z", "flap", "boot")
         here.until(lambda: here.seats(match)["flap"] in ("in", "held"), "in, or held")
-    here.until(lambda: here.seats(match) == {"calm": "in", "flap": "held"}, "held")
-    assert "flapping" in here.trouble() and "flapping" in here.daemon.ask("explain", "flap").out
-    assert {here.fetch("flap.example.com") for _ in range(8)} == {"200 calm"}
+        if here.seats(match) == held:
+            said = (here.trouble(), here.daemon.ask("explain", "flap").out)
+            served = {here.fetch("flap.example.com") for _ in range(8)}
+            if here.seats(match) == held:  # all that time
+                break
+    else:
+        pytest.fail("it is never held")
+    assert all("flapping" in each for each in said) and served == {"200 calm"}, (said, served)
     assert traffic.end()["failures"]["wrong_backend"] == 0
     here.until(lambda: here.seats(match) == {"calm": "in", "flap": "in"}, "and is let in again")
 
