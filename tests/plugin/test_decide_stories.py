@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from routing_play import RUNNING, SHOP, UNKNOWN, backend, many
 
@@ -33,9 +33,16 @@ CAUSES: Mapping[str, str] = {
     "held": "flapping",
     "leaving": "offered no more",
 }
+OFFERED_ANEW_AND_UNKNOWN = [
+    ("state", "web1", UNKNOWN),
+    ("offer", "web1", False),
+    ("idle", "web1", False),
+    ("offer", "web1", True),
+]
 
 
 @given(acts, st.booleans())
+@example(OFFERED_ANEW_AND_UNKNOWN, False)
 def test_nobody_is_in_who_does_not_run_and_nobody_out_without_cause(story: list[Any], watches: bool) -> None:
     play = many(3)
     play.watches = watches

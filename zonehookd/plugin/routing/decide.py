@@ -151,7 +151,7 @@ def _seat(match: Match, seat: Seat, known: Known, again: _Again) -> Seat:
     """One that is offered."""
     backend = seat.backend
     runs = _runs(known.zones.get(backend.zone), backend)
-    if runs is None:
+    if runs is None and seat.code:
         return seat
     if not runs:
         zone = known.zones.get(backend.zone)
