@@ -25,7 +25,7 @@ from zonehookd.host.files import Stamp
 from zonehookd.illumos import ipadm, zoneadm, zonefiles
 from zonehookd.model.few import few
 from zonehookd.model.gateway import GLOBAL, Declaration, Gateway
-from zonehookd.model.record import ADDRESS, KEPT, PERMIT, permitted
+from zonehookd.model.record import ADDRESS, KEPT, LET_GO, PERMIT, permitted
 from zonehookd.model.route import ROUTE
 from zonehookd.model.zone import Zone, ZoneConfig, ZoneState
 from zonehookd.plugin.routing.book import routed
@@ -199,9 +199,11 @@ class Survey:
             return _Read(stamp, None, f"cannot read {path}: {getattr(problem, 'strerror', None) or problem}")
 
     def _missing(self, look: Look, zones: Mapping[str, Zone], now_s: float) -> dict[str, float]:
-        """Zones that were there before, or own something of ours, and are not in the index now: since when."""
+        """Zones that were there before, or own something of ours, and are not in the index now: since when.
+        Nobody waits for one that was let go."""
         before = {name for name, zone in self._last.site.zones.items() if not zone.absent} if self._last else set()
-        owners = {owner.name for owner in look.store.owners() if owner.kind in ("zone", "gateway")} - {GLOBAL}
+        let_go = {record.owner for record in look.store.of_kind(LET_GO) if len(look.store.of(record.owner)) == 1}
+        owners = {owner.name for owner in look.store.owners() - let_go if owner.kind in ("zone", "gateway")} - {GLOBAL}
         since = self._last.missing_since_s if self._last else {}
         return {name: since.get(name, now_s) for name in sorted((before | owners) - zones.keys())}
 
