@@ -10,10 +10,11 @@ admin's: a virtual machine cannot be given one while it runs.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from zonehookd.illumos import dladm, zonecfg
+from zonehookd.model.record import KEPT
 from zonehookd.plugin import (
     GLOBAL,
     Attachment,
@@ -35,11 +36,14 @@ KIND = "net"
 
 @dataclass(frozen=True)
 class Seen:
-    """`links`: every link of the host by name. `zones`: link -> the zone that has it now, "" for the global one."""
+    """`links`: every link of the host by name. `zones`: link -> the zone that has it now, "" for the global one.
+    `added`: links that were ours to add when plugin keeper kept the zone's configuration.
+    """
 
     links: Mapping[str, dladm.Link]
     zones: Mapping[str, str]
     records: Mapping[str, Record]
+    added: Collection[str] = ()
 
 
 class GatewayNic(ZonePlugin[Seen]):
@@ -57,7 +61,9 @@ class GatewayNic(ZonePlugin[Seen]):
         links = await host.ask(dladm.links())
         running = zone.zone.state is ZoneState.RUNNING
         zones = await host.ask(dladm.protections()) if running and any(link in links for link in sides) else {}
-        return Seen(links, {name: each.zone for name, each in zones.items()}, records)
+        kept = host.recall_one(KEPT, zone.zone.name)
+        added = kept.facts["added"].split() if kept is not None else ()
+        return Seen(links, {name: each.zone for name, each in zones.items()}, records, added)
 
     def plan(self, zone: ZoneView, seen: Seen) -> Plan:
         sides = _sides(zone)
@@ -66,6 +72,8 @@ class GatewayNic(ZonePlugin[Seen]):
         steps: list[Change | Remember | Forget] = []
         notes = []
         for link, side in sides.items():
+            if link in seen.added and link not in seen.records and not side.to_add:  # let go, and had back with it
+                steps.append(Remember(_record(zone, side), f"zone {zone.zone.name} is restored with {link}"))
             there = seen.links.get(link)
             if there is None or (there.klass, there.over) != ("vnic", side.network.link):  # not there, or another's
                 if side.to_add:
@@ -97,11 +105,15 @@ def _sides(zone: ZoneView) -> Mapping[str, Attachment]:
 def _add(zone: ZoneView, side: Attachment, seen: Seen) -> Iterator[Change | Remember]:
     who = "zone" if side.role == "member" else "gateway"
     why = f"{who} {zone.zone.name} has no NIC on network {side.network.name}"
-    record = Record(KIND, side.link, zone.subject, GatewayNic.name, {"network": side.network.name})
+    record = _record(zone, side)
     again = seen.records.get(side.link) == record
     if not again:
         yield Remember(record, why)
     yield replace(zonecfg.add_net(zone.zone.name, side.link, why=why), cause="missing" if again else "")
+
+
+def _record(zone: ZoneView, side: Attachment) -> Record:
+    return Record(KIND, side.link, zone.subject, GatewayNic.name, {"network": side.network.name})
 
 
 def _lend(zone: ZoneView, link: str, seen: Seen) -> Iterator[Change]:

@@ -135,10 +135,10 @@ class Keeper(GatewayPlugin[Seen]):
             wait_s = max(1.0, float(facts["left"]) + self.options.halted_s - seen.now_s)
             notes.append(Note("nothing", "it has only just been halted", again_after_s=wait_s))
         record = Record(KEPT, zone.name, gateway.subject, Keeper.name, facts)
+        again = (Forget(LET_GO, zone.name, "there is a zone of this name again"),) if seen.let_go else ()
         if seen.kept != record:
-            again = (Forget(LET_GO, zone.name, "there is a zone of this name again"),) if seen.let_go else ()
             return Plan((Remember(record, f"what zone {zone.name} is, should it be deleted"), *again), tuple(notes))
-        return Plan(notes=(*notes, Note("nothing", f"the configuration of zone {zone.name} is kept")))
+        return Plan(again, (*notes, Note("nothing", f"the configuration of zone {zone.name} is kept")))
 
     def _facts(self, zone: Zone, seen: Seen) -> dict[str, str] | None:
         """What is to be in the books; None: it could not be read. Raises ValueError: it could not be understood."""

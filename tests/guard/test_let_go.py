@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 from fixtures import Admin
-from paper_gateway import member
+from paper_gateway import EDGE, WAN, WEB, member, nets
 from paper_guard import Guarded, asked, shown, written
 
 from zonehookd.bus.messages import Request
@@ -60,6 +61,47 @@ def test_who_lets_it_go_wants_it_back_no_more(guarded: Guarded, admin: Admin) ->
     guarded.guard.grant("edge", 60.0, "because", ["web1"])
     guarded.converge()
     assert admin.sh("zoneadm", "-z", "edge", "list").status == 1 and guarded.ours.store.one(RESTORE, "edge") is None
+
+
+def test_who_lets_one_go_that_nobody_misses_wants_it_back_no_more(guarded: Guarded, admin: Admin) -> None:
+    admin.do("zonecfg", "-z", "edge", "delete", "-F")
+    guarded.converge()
+    guarded.guard.restore("edge", "asked for")
+    guarded.guard.grant("edge", 60.0, "because", ())
+    guarded.converge()
+    assert admin.sh("zoneadm", "-z", "edge", "list").status == 1 and guarded.ours.store.one(RESTORE, "edge") is None
+    assert guarded.ours.store.one(LET_GO, "edge") is not None
+
+
+def test_killed_in_between_the_newer_record_is_the_one(guarded: Guarded, admin: Admin) -> None:
+    """There is a zone of that name again, and what was let go is not forgotten yet."""
+    member(admin, "web1", "web")
+    guarded.converge()
+    kept = guarded.ours.store.one(KEPT, "edge")
+    assert kept is not None
+    old = replace(kept, kind=LET_GO, facts={**kept.facts, "export": kept.facts["export"].replace("sparse", "old")})
+    guarded.ours.store.remember(old)
+    admin.do("zonecfg", "-z", "edge", "delete", "-F")
+    guarded.converge()
+    asyncio.run(guarded.answers.restore(Request(verb="guard-restore", zone="edge")))
+    assert "set brand=sparse" in admin.do("zonecfg", "-z", "edge", "export")
+    guarded.ours.store.remember(old)
+    guarded.converge()
+    assert guarded.ours.store.one(LET_GO, "edge") is None
+
+
+def test_its_nics_are_ours_again(guarded: Guarded, admin: Admin) -> None:
+    """A network that is declared no more takes its NIC along, without which the gateway would not boot."""
+    guarded.guard.grant("edge", 60.0, "because", ())
+    admin.do("zonecfg", "-z", "edge", "delete", "-F")
+    guarded.converge()
+    asyncio.run(guarded.answers.restore(Request(verb="guard-restore", zone="edge")))
+    guarded.converge()
+    assert nets(admin, "edge") == ["edge_wan0", "edge_web0", "edge_db0"]
+    guarded.ours.redeclare({"wan": WAN, "web": WEB}, {"edge": EDGE})
+    guarded.converge()
+    assert nets(admin, "edge") == ["edge_wan0", "edge_web0"] and "edge_db0" not in admin.links()
+    admin.do("zoneadm", "-z", "edge", "boot")
 
 
 def test_renamed_with_leave_it_is_another_zone(guarded: Guarded, admin: Admin) -> None:

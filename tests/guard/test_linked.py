@@ -6,7 +6,7 @@ import asyncio
 
 from fixtures import Admin
 from paper_gateway import WAN, member
-from paper_guard import Guarded
+from paper_guard import Guarded, written
 
 from zonehookd.guard.standing import NAME
 from zonehookd.model.event import Event
@@ -50,6 +50,19 @@ def test_zap_is_told_who_is_there_by_a_link_alone(guarded: Guarded, admin: Admin
     assert noted(guarded) == ({}, news)
     guarded.converge()
     assert file.read_text().splitlines()[1:] == ["parent_zone: edge", "zone: web1"]
+
+
+def test_books_that_cannot_be_written_end_nothing(guarded: Guarded, admin: Admin) -> None:
+    """As on a full disk. It is noted when they can."""
+    admin.zone("odd", "set physical=own0")
+    noted(guarded)
+    admin.do("dladm", "create-vnic", "-l", "web0", "own0")
+    database = guarded.ours.store._database
+    database.execute("PRAGMA query_only = 1")
+    guarded.looked()
+    assert "web/odd" in [f"{each.network}/{each.zone}" for each in written(guarded)["edge"].dependents]
+    database.execute("PRAGMA query_only = 0")
+    assert noted(guarded)[0] == {"edge": "odd"}
 
 
 def test_it_goes_with_the_declaration(guarded: Guarded, admin: Admin) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import math
+import sqlite3
 import time
 from collections import deque
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -257,8 +259,9 @@ class Guard:
 
     async def _see_links(self, site: Site) -> OnLink:
         found = await self._on_links(self._tools.make_look(), site)
-        for gateway in linked.noted(self._tools.store, site, found):
-            self._tools.dispatcher.hint(Event("guard", "links", gateway))
+        with contextlib.suppress(sqlite3.Error):  # the disk is full: noted at a later look
+            for gateway in linked.noted(self._tools.store, site, found):
+                self._tools.dispatcher.hint(Event("guard", "links", gateway))
         return found
 
     @staticmethod
@@ -286,7 +289,8 @@ class Guard:
         owner = subject.network(name.partition("/")[2]) if "/" in name else subject.gateway(name)
         facts = {"until": f"{until:.0f}", "reason": reason, "cut": ",".join(sorted(cut))}
         site = self._tools.dispatcher.survey.site
-        if site is not None and (zone := site.zones.get(name)) is not None and zone.vanished:
+        zone = site.zones.get(name) if site is not None else None
+        if site is not None and (zone is None or zone.absent or zone.vanished):
             self._tools.store.forget(RESTORE, name)  # who lets it go wants it back no more
         self._tools.store.remember(Record(PERMIT, name, owner, "guard", facts))
         self._recorder.changed()
@@ -306,9 +310,11 @@ class Guard:
                 self._recorder.changed()
 
     def restore(self, zone: str, why: str) -> None:
-        """Plugin keeper does it, at the next look. One that was let go is missed again from now on."""
+        """Plugin keeper does it, at the next look. One that was let go is missed again from now on. Killed between two
+        steps there may be both records: what is kept is as new, or newer."""
         if (gone := self._tools.store.one(LET_GO, zone)) is not None:
-            self._tools.store.remember(replace(gone, kind=KEPT))
+            if self._tools.store.one(KEPT, zone) is None:
+                self._tools.store.remember(replace(gone, kind=KEPT))
             self._tools.store.forget(LET_GO, zone)
         record = Record(RESTORE, zone, subject.gateway(zone), KEEPER, {"why": why})
         self._tools.store.remember(record)

@@ -21,6 +21,7 @@ from paper_gateway import (
 )
 
 from zonehookd.model.plan import describe
+from zonehookd.model.record import LET_GO
 
 SIDES = ["edge_wan0", "edge_web0", "edge_db0"]
 
@@ -144,12 +145,12 @@ def test_a_zone_that_is_no_gateway_any_more_loses_its_sides(admin: Admin, engine
     assert admin.vnic("web1_0").startswith("web0:"), "whoever was behind it keeps his wire"
 
 
-def test_a_gateway_zone_that_is_deleted_leaves_nothing(admin: Admin, engine: Build) -> None:
+def test_a_gateway_zone_that_is_deleted_leaves_its_configuration_and_nothing_else(admin: Admin, engine: Build) -> None:
     found = edge_site(admin, engine)
     admin.delete("edge")
     settle(found.ours)
     assert not set(SIDES) & set(admin.links())
-    assert [record for record in found.ours.store.all() if record.owner.name == "edge"] == []
+    assert [record.kind for record in found.ours.store.all() if record.owner.name == "edge"] == [LET_GO]
     member(admin, "edge")
     found.up("edge")
     assert nets(admin, "edge") == SIDES and addresses(admin, "edge")["edge_web0/zh4"] == "10.99.0.1/24"
