@@ -8,6 +8,7 @@ from fixtures import Admin
 from paper_gateway import WAN, member
 from paper_guard import Guarded, written
 
+from zonehookd.engine.survey import Survey
 from zonehookd.guard.standing import NAME
 from zonehookd.model.event import Event
 from zonehookd.model.record import LINKED
@@ -63,6 +64,18 @@ def test_books_that_cannot_be_written_end_nothing(guarded: Guarded, admin: Admin
     assert "web/odd" in [f"{each.network}/{each.zone}" for each in written(guarded)["edge"].dependents]
     database.execute("PRAGMA query_only = 0")
     assert noted(guarded)[0] == {"edge": "odd"}
+
+
+def test_a_gateway_that_never_was_is_no_zone_for_that(guarded: Guarded, admin: Admin) -> None:
+    """Nobody waits for it when the daemon starts."""
+    admin.zone("odd", "set physical=own0")
+    noted(guarded)
+    admin.do("dladm", "create-vnic", "-l", "deep0", "own0")
+    assert noted(guarded)[0] == {"inner": "odd"}
+    guarded.ours.survey = Survey(guarded.ours.config.paths.zones, 60.0)
+    guarded.look()
+    site = guarded.ours.survey.site
+    assert site is not None and "inner" not in site.zones and not guarded.ours.survey.undecided
 
 
 def test_it_goes_with_the_declaration(guarded: Guarded, admin: Admin) -> None:

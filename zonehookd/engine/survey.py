@@ -25,11 +25,12 @@ from zonehookd.host.files import Stamp
 from zonehookd.illumos import ipadm, zoneadm, zonefiles
 from zonehookd.model.few import few
 from zonehookd.model.gateway import GLOBAL, Declaration, Gateway
-from zonehookd.model.record import ADDRESS, KEPT, LET_GO, PERMIT, permitted
+from zonehookd.model.record import ADDRESS, KEPT, LET_GO, LINKED, PERMIT, permitted
 from zonehookd.model.route import ROUTE
 from zonehookd.model.zone import Zone, ZoneConfig, ZoneState
 from zonehookd.plugin.routing.book import routed
 
+_NOTED = (LET_GO, LINKED)  # records of a gateway that are nothing of its own
 UNDECIDED = "missing from the zone index; looking again before believing it"  # a trouble of a zone
 DELETED = "its configuration was deleted"  # how that of a gateway which is missed begins
 _STATES = {state.value: state for state in ZoneState}
@@ -200,10 +201,11 @@ class Survey:
 
     def _missing(self, look: Look, zones: Mapping[str, Zone], now_s: float) -> dict[str, float]:
         """Zones that were there before, or own something of ours, and are not in the index now: since when.
-        Nobody waits for one that was let go."""
+        Nobody waits for one that is noted alone: it was let go, or zones have links behind it."""
         before = {name for name, zone in self._last.site.zones.items() if not zone.absent} if self._last else set()
-        let_go = {record.owner for record in look.store.of_kind(LET_GO) if len(look.store.of(record.owner)) == 1}
-        owners = {owner.name for owner in look.store.owners() - let_go if owner.kind in ("zone", "gateway")} - {GLOBAL}
+        noted = {record.owner for kind in _NOTED for record in look.store.of_kind(kind)}
+        noted = {owner for owner in noted if all(record.kind in _NOTED for record in look.store.of(owner))}
+        owners = {owner.name for owner in look.store.owners() - noted if owner.kind in ("zone", "gateway")} - {GLOBAL}
         since = self._last.missing_since_s if self._last else {}
         return {name: since.get(name, now_s) for name in sorted((before | owners) - zones.keys())}
 
