@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
+import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -166,6 +170,41 @@ def test_commands_whose_answers_are_no_json_obey_the_one_before_the_verb(ctl: Ct
     assert "{" not in ctl("keys", "revoke", "--", "--json").stderr, "a name, and no option"
 
 
+def test_what_nobody_foresaw(refusing: Ctl) -> None:
+    """A name that is no text: the traceback, and then the object."""
+    done = refusing("explain", "\udcff", "--json")
+    error = json.loads(done.stderr.splitlines()[-1])["error"]
+    assert (error["code"], error["exit"], done.exit_code, done.stdout) == ("internal", 1, 1, "")
+    assert "Traceback" in done.stderr and "SerializationError" in error["message"]
+
+
+@pytest.mark.parametrize("words", [["--json"], []])
+def test_interrupted(ctl: Ctl, words: list[str]) -> None:
+    """By Ctrl-C, while nobody answers."""
+    ctl.run.mkdir()
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as silent:
+        silent.bind(str(ctl.run / "control.sock"))
+        silent.listen()
+        heard = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"  # whoever started us
+        program = [sys.executable, "-c", f"{heard}; from zonehookd.cli.main import main; main()"]
+        argv = [*program, "--config", str(ctl.config), "--timeout", "60", "status", *words]
+        with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as asking:
+            try:
+                silent.settimeout(60)
+                silent.accept()[0].close()  # whether anybody is there
+                silent.accept()[0].close()  # the question itself
+                asking.send_signal(signal.SIGINT)
+                out, err = asking.communicate(timeout=60)
+            finally:
+                asking.kill()
+    assert (asking.returncode, out) == (1, "")
+    last = err.splitlines()[-1]
+    if words:
+        assert json.loads(last)["error"] == {"code": "interrupted", "message": "Aborted!", "hint": "", "exit": 1}
+    else:
+        assert last == "Aborted!"
+
+
 def test_a_verdict_is_an_answer_and_no_error(ctl: Ctl) -> None:
     done = ctl("guard", "check", "global", "uninstall", "--json")
     answer = json.loads(done.stdout)
@@ -196,4 +235,4 @@ def test_every_code_of_ours_is_told() -> None:
         for each in kind.__subclasses__():
             yield from codes(each)
 
-    assert {*codes(ZonehookError)} | {"usage", "bad-request", "internal"} == {*ERROR_CODES}
+    assert {*codes(ZonehookError)} | {"usage", "bad-request", "internal", "interrupted"} == {*ERROR_CODES}

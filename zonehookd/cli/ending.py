@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import json
 import sys
+import traceback
 from collections.abc import Sequence
 from typing import Any
 
 import click
 
 from zonehookd.bus.client import NoDaemon
-from zonehookd.errors import ZonehookError
+from zonehookd.errors import ZonehookError, raised
 
 EXIT_TROUBLE, EXIT_CHANGES, EXIT_NO_DAEMON, EXIT_USAGE = 1, 2, 3, 64
 EXIT_CODES = {
@@ -37,7 +38,8 @@ ERROR_CODES = {
     "cannot-apply": "a step could not be done",
     "command-failed": "a command of the host failed, hung, or is not there",
     "bad-request": "the daemon does not know the question: it is of another version",
-    "internal": "a bug of the daemon's",
+    "internal": "a bug, or zonehookctl and the daemon are of different versions",
+    "interrupted": "by Ctrl-C",
 }
 _NAME = "zonehookctl"  # however it was started
 _USAGE = "usage"
@@ -59,7 +61,10 @@ class Program(click.Group):
         try:
             sys.exit(super().main(words, *rest, **{"prog_name": _NAME} | about | {"standalone_mode": False}) or 0)
         except click.Abort:
-            click.echo("Aborted!", err=True)
+            if _as_json(words):
+                _object("interrupted", "Aborted!", "", EXIT_TROUBLE)
+            else:
+                click.echo("Aborted!", err=True)
             sys.exit(EXIT_TROUBLE)
         except Ends as end:
             _leave(words, end.problem, end.status)
@@ -67,6 +72,12 @@ class Program(click.Group):
             _leave(words, problem, EXIT_NO_DAEMON if isinstance(problem, NoDaemon) else EXIT_TROUBLE)
         except click.ClickException as problem:
             _misused(words, problem)
+        except Exception as problem:
+            if not _as_json(words):
+                raise
+            traceback.print_exc()
+            _object("internal", raised(problem), "", EXIT_TROUBLE)
+            sys.exit(EXIT_TROUBLE)
 
 
 def _leave(words: Sequence[str], problem: ZonehookError, status: int) -> None:
