@@ -227,6 +227,18 @@ def test_what_cannot_be_made_is_said_and_made_later(play: Play) -> None:
     assert play.stop() == 0 and play.lines()[-1] == "finished"
 
 
+def test_what_is_in_the_way_at_the_end_is_no_failure(play: Play) -> None:
+    assert play.start() == 0
+    _, warden = play.pids()
+    shutil.rmtree(play.run)
+    play.run.write_text("in the way")
+    until(lambda: "nobody can tell us anything" in play.said())
+    os.kill(warden, signal.SIGTERM)
+    until(lambda: not alive(warden))
+    assert play.lines()[-1] == "finished" and "failed" not in play.said(), play.said()
+    play.run.unlink()
+
+
 def test_a_second_start_takes_the_place_of_the_first(play: Play) -> None:
     assert play.start(stop_takes=0.3) == 0
     first = play.pids()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import socket
@@ -98,8 +99,9 @@ class Seat:
 
     def close(self) -> None:
         """What is another warden's by now stays."""
-        if _same(self._folder.socket, self._bound):
-            self._folder.socket.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # what cannot be seen stays, too: how the daemon ended is what counts
+            if _same(self._folder.socket, self._bound):
+                self._folder.socket.unlink(missing_ok=True)
         for each in self.sockets:
             each.close()
         os.close(self._lock)
