@@ -11,6 +11,7 @@ from paper_gateway import EDGE, WAN, WEB, member, nets
 from paper_guard import Guarded, asked, shown, written
 
 from zonehookd.bus.messages import Request
+from zonehookd.engine.survey import Survey
 from zonehookd.errors import ZonehookError
 from zonehookd.model.record import KEPT, LET_GO, PERMIT, RESTORE
 
@@ -44,8 +45,14 @@ def test_who_gave_leave_and_regrets_it_has_it_back(guarded: Guarded, admin: Admi
 
 
 def test_one_that_nobody_missed_is_had_back_too(guarded: Guarded, admin: Admin) -> None:
+    """At a restart nobody waits for it."""
     admin.do("zonecfg", "-z", "edge", "delete", "-F")
     guarded.converge()
+    before, guarded.ours.survey = guarded.ours.survey, Survey(guarded.ours.config.paths.zones, 60.0)
+    guarded.look()
+    site = guarded.ours.survey.site
+    assert site is not None and "edge" not in site.zones and not guarded.ours.survey.undecided
+    guarded.ours.survey = before
     reply = asyncio.run(guarded.answers.restore(Request(verb="guard-restore", zone="edge")))
     assert reply.model_dump()["state"] == "installed"
     guarded.converge()
