@@ -54,6 +54,7 @@ from zonehookd.in_force import InForce
 from zonehookd.lines import Lines, given_leave
 from zonehookd.model.event import Event
 from zonehookd.model.outcome import Result
+from zonehookd.model.record import RESTORE
 from zonehookd.provisioning import answers as provisioning
 from zonehookd.routes.answers import RouteAnswers
 from zonehookd.routes.drain import Draining
@@ -377,7 +378,7 @@ class Daemon:
 
     def _lost(self, gateways: Collection[str]) -> None:
         self._metrics.lost(len(gateways))
-        self._lines.lost(gateways)
+        self._lines.lost([name for name in gateways if self._store.one(RESTORE, name) is None])
 
     async def _reload_now(self) -> ReloadReply:
         """`reload`; then what became of plugins in workers."""

@@ -102,6 +102,10 @@ def booted_again(world: World) -> None:
     until(world.reaches, f"web1 gets out again: {world.daemon.ask('status').out}")
 
 
+def said_lost(world: World) -> int:
+    return sum(each["event"].startswith("gateway lost") for each in world.daemon.lines())
+
+
 def test_uninstall_is_refused_with_and_without_force(world: World) -> None:
     host = world.host
     streaming = world.streams()
@@ -221,7 +225,7 @@ def test_guard_status_says_what_brand_status_says_of_the_gate(world: World) -> N
 
 
 def test_a_permit_lets_it_go_and_its_configuration_can_be_had_back(world: World) -> None:
-    host = world.host
+    host, lost = world.host, said_lost(world)
     before = host.do("zonecfg", "-z", "edge", "export")
     permit = world.daemon.ask("guard", "permit", "edge", "--for", "5m", "--reason", "replaced")
     assert permit.status == 0 and "web1" in permit.out, permit
@@ -240,6 +244,7 @@ def test_a_permit_lets_it_go_and_its_configuration_can_be_had_back(world: World)
     host.do("zoneadm", "-z", "edge", "install")
     booted_again(world)
     assert world.daemon.ask("guard", "check", "edge", "delete").status == 1, "and it is guarded"
+    assert said_lost(world) == lost, "it never was"
 
 
 @pytest.fixture

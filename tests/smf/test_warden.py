@@ -190,7 +190,7 @@ def test_what_is_removed_under_it_is_made_anew(play: Play, what: str, connected:
     assert play.start("--watchdog", "4", feeds=10**6, connected=connected) == 0
     player, warden = play.pids()
     for times in range(1, 3):
-        shutil.rmtree(play.run) if what == "folder" else (play.run / f"warden.{what}").unlink()
+        shutil.rmtree(play.run) if what == "folder" else (play.run / f"warden.{what}").unlink(missing_ok=True)
         until(lambda: play.said().count("removed under us, and made anew") == times)  # noqa: B023
         modes = {each.name: oct(each.stat().st_mode & 0o777) for each in [play.run, *play.run.iterdir()]}
         assert modes == {"run": "0o700", "warden.sock": "0o600", "warden.lock": "0o600"}
@@ -200,6 +200,27 @@ def test_what_is_removed_under_it_is_made_anew(play: Play, what: str, connected:
     assert alive(player) and alive(warden), play.said()
     assert play.start() == 0, "and the next start knows of it"
     assert not alive(player) and not alive(warden) and "finished" in play.lines()
+
+
+@pytest.mark.parametrize("what", ["folder", "lock", "sock"])
+def test_who_comes_before_it_is_made_anew_waits_for_that(play: Play, what: str) -> None:
+    """As `rm -r /var/run/zonehookd; svcadm refresh zonehookd` does."""
+    assert play.start() == 0
+    player, warden = play.pids()
+
+    def remove() -> None:
+        shutil.rmtree(play.run) if what == "folder" else (play.run / f"warden.{what}").unlink(missing_ok=True)
+
+    remove()
+    assert play.warden("reload", *play.command()) == 0
+    until(lambda: "hangup" in play.lines())
+    remove()
+    assert play.stop() == 0
+    assert not alive(player) and not alive(warden) and "finished" in play.lines()
+    assert "no warden is here" not in play.said()
+    shutil.rmtree(play.run)
+    assert play.stop() == 0 and play.warden("reload", *play.command()) == 0
+    assert play.said().count("no warden is here to be told") == 1, "and nobody waits for ever"
 
 
 def test_what_another_warden_has_by_then_is_left_to_it(play: Play) -> None:

@@ -14,6 +14,7 @@ from zonehookd.warden.folder import RELOAD, REOPEN, STOP, Folder
 from zonehookd.warden.watch import ABORT_S, EXIT_AGAIN, EXIT_CONFIG, EXIT_OK, Limits, Warden, say
 
 RUN = Path("/var/run/zonehookd")
+_ANEW_S = 3.0  # a warden has made anew by then what was removed under it
 
 
 def start(folder: Folder, command: Sequence[str], limits: Limits) -> int:
@@ -44,9 +45,9 @@ def start(folder: Folder, command: Sequence[str], limits: Limits) -> int:
 
 def stop(folder: Folder, limits: Limits) -> int:
     """Returns when no warden is there any more; 1 when one is still there well after its own limit."""
-    until = time.monotonic() + limits.grace + 2 * ABORT_S
+    until, anew = time.monotonic() + limits.grace + 2 * ABORT_S, time.monotonic() + _ANEW_S
     told = False
-    while not _gone(folder):
+    while not _gone(folder, anew):
         if time.monotonic() >= until:
             say("the warden does not stop")
             return EXIT_AGAIN
@@ -58,22 +59,34 @@ def stop(folder: Folder, limits: Limits) -> int:
 def reload(folder: Folder, command: Sequence[str]) -> int:
     """The daemon reads its configuration anew. Always 0: a failed refresh method would be maintenance, with the daemon
     still running (services sheet 3.7, trap 19)."""
-    if not folder.tell(**{RELOAD: json.dumps(list(command))}):
+    if not _told(folder, **{RELOAD: json.dumps(list(command))}):
         say("no warden is here to be told")
     return EXIT_OK
 
 
 def reopen(folder: Folder) -> int:
     """The daemon opens its audit log anew, and reads no configuration. Nothing to do where no daemon is."""
-    folder.tell(**{REOPEN: "1"})
+    _told(folder, **{REOPEN: "1"})
     return EXIT_OK
 
 
-def _gone(folder: Folder) -> bool:
+def _told(folder: Folder, **words: str) -> bool:
+    """Whether a warden was there to be told."""
+    anew = time.monotonic() + _ANEW_S
+    while not folder.tell(**words):
+        if _gone(folder, anew) or time.monotonic() >= anew:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+def _gone(folder: Folder, anew_s: float = 0.0) -> bool:
+    """Until `anew_s`, of the monotonic clock, a lock or folder that is not there may have been removed under a warden
+    that is."""
     try:
-        lock = folder.lock()
+        lock = folder.lock(make=False)
     except FileNotFoundError:
-        return True  # not even the folder
+        return time.monotonic() >= anew_s
     if lock is None:
         return False
     os.close(lock)

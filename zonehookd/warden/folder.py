@@ -42,10 +42,11 @@ class Folder:
         elif not ours or found.st_mode & 0o077:
             raise PermissionError(f"{self.path} is not a folder that is ours alone (mode 0700)")
 
-    def lock(self, patience_s: float = 0.0) -> int | None:
-        """A descriptor that holds the lock; None while a warden has it. Raises OSError."""
+    def lock(self, patience_s: float = 0.0, make: bool = True) -> int | None:
+        """A descriptor that holds the lock; None while a warden has it. Raises OSError, of which FileNotFoundError is
+        one: without `make`, nobody can say whether a warden is here."""
         until = time.monotonic() + patience_s
-        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+        flags = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | (os.O_CREAT if make else 0)
         handle = os.open(self.file, flags, 0o600)
         while True:
             try:
