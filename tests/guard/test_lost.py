@@ -248,6 +248,20 @@ def test_who_asks_is_told_what_is_so(guarded: Guarded, admin: Admin) -> None:
         ("edge", "installed", True, 1), ("inner", "absent", False, 0)]  # fmt: skip
 
 
+def test_a_name_that_nobody_has_is_not_found_and_who_is_no_gateway_is_refused(guarded: Guarded, admin: Admin) -> None:
+    member(admin, "web1", "web")
+    guarded.converge()
+    for name, code in (("nosuch", "not-found"), ("web1", "refused"), ("inner", "refused")):
+        with pytest.raises(ZonehookError) as refused:
+            asyncio.run(guarded.answers.restore(Request(verb="guard-restore", zone=name)))
+        assert refused.value.code == code, name
+        if name != "inner":  # a declared one may be given leave before it is there
+            request = Request(verb="guard-permit", zone=name, for_s=5.0, reason="x")
+            with pytest.raises(ZonehookError) as refused:
+                asyncio.run(guarded.answers.permit(request))
+            assert refused.value.code == code and refused.value.hint, name
+
+
 @pytest.mark.parametrize("policy", ["block", "record"])
 def test_what_is_written_down_is_what_would_be_said(guarded: Guarded, admin: Admin, policy: str) -> None:
     guarded.policy = guarded.policy.model_copy(update={"without_daemon": policy})

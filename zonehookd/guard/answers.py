@@ -95,6 +95,7 @@ class GuardAnswers:
                 if (gateway := self._guard.known_as(zone)) != zone:
                     hint = f"zonehookctl guard permit {gateway}"
                     raise ZonehookError(f"zone {zone} is gateway {gateway} renamed: leave is for that name", hint=hint)
+                self._known(zone)
             known = ", ".join(sorted({*self._tools.dispatcher.declared.gateways} - {GLOBAL})) or "none"
             raise ZonehookError(
                 f"zone {zone!r} is no declared gateway, so it needs no permit", hint=f"gateways: {known}"
@@ -132,7 +133,9 @@ class GuardAnswers:
         if self._kept(zone) is None:
             names = {record.name for kind in (KEPT, LET_GO) for record in self._tools.store.of_kind(kind)}
             hint = f"kept: {', '.join(sorted(names)) or 'none'}"
-            raise ZonehookError(f"no configuration of a zone {zone!r} is kept", hint=hint)
+            there_is = site is None or there is not None or zone in self._tools.dispatcher.declared.gateways
+            text = f"no configuration of a zone {zone!r} is kept"
+            raise ZonehookError(text, hint=hint) if there_is else NotFound(text, hint=hint)
         if site is not None and (others := self._guard.with_files_of(zone, site)):
             hint = f"zonecfg -z {others[0]} set zonename={zone}"
             raise ZonehookError(f"zone {zone} was renamed: its files are zone {others[0]}'s now", hint=hint)

@@ -25,14 +25,14 @@ from zonehookd.engine.look import Look
 from zonehookd.engine.reconciler import SubjectPlan
 from zonehookd.engine.site import Site
 from zonehookd.engine.survey import Survey
-from zonehookd.errors import NotFound, ZonehookError
+from zonehookd.errors import NotFound
 from zonehookd.model import subject
 from zonehookd.model.gateway import Declaration
 from zonehookd.model.outcome import Outcome
 from zonehookd.model.record import HOOK
 from zonehookd.model.route import DRAIN, ROUTE
 from zonehookd.model.subject import Subject
-from zonehookd.model.zone import Zone
+from zonehookd.model.zone import Zone, ZoneState
 from zonehookd.store.store import Store
 from zonehookd.tracing.checklist import Checklist
 from zonehookd.tracing.facts import Facts
@@ -84,7 +84,7 @@ class TraceAnswers:
         this = subject.zone(name)
         if not self._timeline.of(this) and (site is None or name not in site.zones):
             known = ", ".join(sorted(site.zones)) if site else ""
-            raise ZonehookError(f"nothing is known of a zone {name!r}", hint=f"there are: {known or 'none'}")
+            raise NotFound(f"nothing is known of a zone {name!r}", hint=f"there are: {known or 'none'}")
         entries = sorted(self._entries(site, this), key=lambda row: row.at)
         return TimelineReply(
             zone=name, since=self._timeline.began_at, forgotten=self._timeline.forgotten(this), entries=entries
@@ -207,7 +207,10 @@ def _entry_row(each: Subject, entry: Entry) -> EntryRow:
 
 
 def _zone(site: Site, name: str) -> Zone:
+    """Also a gateway that is declared and not there: zones wait for it. Raises NotFound."""
     zone = site.zones.get(name)
+    if zone is None and name in site.gateways:
+        return Zone(name, ZoneState.ABSENT)
     if zone is None:
         there = ", ".join(sorted(each.name for each in site.zones.values() if not each.absent)) or "none"
         raise NotFound(f"there is no zone {name!r}", hint=f"there are: {there}")

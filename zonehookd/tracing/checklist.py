@@ -62,7 +62,7 @@ class Checklist:
         zone, attached = self._zone, self._site.of_zone(self._zone.name)
         if zone.trouble or zone.config is None:
             trouble = cures.trouble(zone.trouble) or "it has no configuration of its own"
-            cure = cures.of_zone(zone.name, zone)
+            cure = self._facts.cure(zone.name) if zone.trouble else ""
             self._links.say("configuration", zone.name, "broken" if zone.trouble else "not applicable", trouble, cure)
             return
         self._links.say("configuration", zone.name, "ok", "it can be read")
@@ -80,7 +80,7 @@ class Checklist:
         zone = self._zone
         runs = zone.state is ZoneState.RUNNING or zone.name == GLOBAL
         wrong = "" if runs else f"it is {zone.state}"
-        self._links.judge("zone", zone.name, wrong, "it runs", cures.of_zone(zone.name, zone))
+        self._links.judge("zone", zone.name, wrong, "it runs", self._facts.cure(zone.name))
 
     # -- links
 

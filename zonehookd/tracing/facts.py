@@ -18,7 +18,9 @@ from zonehookd.illumos import dladm, ipadm, ipnat, linkname, route
 from zonehookd.model.attachment import Attachment
 from zonehookd.model.gateway import GLOBAL
 from zonehookd.model.network import Cidr, Ip
+from zonehookd.model.record import KEPT, LET_GO
 from zonehookd.model.zone import ZoneState
+from zonehookd.tracing import cures
 
 _NO_ROUTES = route.DefaultRoutes()
 
@@ -113,6 +115,13 @@ class Facts:
     def passes(self, where: str) -> bool:
         """Packets of others may go through it, so its NAT and its forwarding matter."""
         return where in self.site.gateways or len(self.site.of_zone(where).attachments) > 1
+
+    def cure(self, name: str) -> str:
+        """Of a zone that does not run. What plugin keeper has kept of another path is not put back by it."""
+        zone = self.site.zones.get(name)
+        kept = self.look.store.one(KEPT, name) or self.look.store.one(LET_GO, name)
+        moved = kept is not None and zone is not None and zone.damaged and kept.facts.get("zonepath") != zone.zonepath
+        return cures.of_zone(name, zone, kept is not None and not moved)
 
     async def stack(self, where: str) -> Stack:
         if where not in self._stacks:

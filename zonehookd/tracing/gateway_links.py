@@ -12,6 +12,8 @@ from zonehookd.illumos import smf
 from zonehookd.model import subject
 from zonehookd.model.gateway import GLOBAL, Gateway
 from zonehookd.model.network import Ip, Network
+from zonehookd.model.plan import Note
+from zonehookd.model.record import LET_GO
 from zonehookd.model.zone import Zone
 from zonehookd.plugin.translation import translated, untranslated
 from zonehookd.tracing import cures, natting
@@ -20,7 +22,8 @@ from zonehookd.tracing.links import Links
 from zonehookd.tracing.natting import Packet
 from zonehookd.tracing.walk import APPLY
 
-_KEEPERS = ("gateway-lost", "gateway-let-go", "damaged")  # codes of its notes
+_GONE = "gateway-let-go"
+_KEEPERS = ("gateway-lost", _GONE, "damaged")  # codes of its notes
 _FILTER = "svc:/network/ipfilter:default"
 
 
@@ -49,6 +52,8 @@ class GatewayLinks:
         self._done |= {gateway.name, f"{gateway.name}/{inner.name if inner else ''}"}
         if not again:
             wrong = cures.trouble(view.trouble)
+            if wrong and view.zone is None:
+                wrong = self._let_go(gateway.name) or wrong
             self._links.judge(where, gateway.name, wrong, "its zone runs", self._cure(gateway.name))
         if view.trouble:
             return
@@ -89,9 +94,18 @@ class GatewayLinks:
 
     def _cure(self, name: str) -> str:
         """Of a gateway that is gone or damaged, plugin keeper knows best: it may have been renamed, or not be kept."""
-        notes = (note for plan in self._plans if plan.subject == subject.gateway(name) for note in plan.notes)
-        known = next((note.hint for note in notes if note.code in _KEEPERS and note.hint), "")
-        return known or cures.of_zone(name, self._site.zones.get(name))
+        known = next((note.hint for note in self._notes(name) if note.code in _KEEPERS and note.hint), "")
+        return known or self._facts.cure(name)
+
+    def _let_go(self, name: str) -> str:
+        """That it was, and who is cut off; "" if it was not."""
+        said = next((note.text for note in self._notes(name) if note.code == _GONE), "")
+        if not said and self._facts.look.store.one(LET_GO, name) is not None:
+            return "it was deleted and let go"
+        return said.replace(f"gateway zone {name} was", "it was", 1)
+
+    def _notes(self, name: str) -> Iterator[Note]:
+        return (note for plan in self._plans if plan.subject == subject.gateway(name) for note in plan.notes)
 
     async def _filter(self, where: str, gateway: Gateway, stack: Stack, needed: bool) -> None:
         if not needed or stack.nat is None:

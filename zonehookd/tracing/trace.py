@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from ipaddress import ip_address
 
 from zonehookd.engine.site import Site
-from zonehookd.errors import ZonehookError
+from zonehookd.errors import NotFound, ZonehookError
 from zonehookd.model.gateway import GLOBAL, Gateway
 from zonehookd.model.network import Ip
 from zonehookd.model.record import Record
@@ -42,7 +42,7 @@ class _Goal:
 async def trace(
     facts: Facts, routes: Iterable[Record], a: str, b: str, port: int = 0, protocol: Protocol = "tcp"
 ) -> Traced:
-    """`routes`: the books of routes. Raises ZonehookError when A or B is nobody we know."""
+    """`routes`: the books of routes. Raises NotFound when A or B is nobody we know."""
     await facts.see_links()
     start, sources = _start(facts.site, a)
     goal = await _goal(facts, start, b, port)
@@ -68,7 +68,7 @@ def _start(site: Site, a: str) -> tuple[str, list[Ip]]:
         address = ip_address(a)
     except ValueError:
         known = ", ".join(sorted(each.name for each in site.zones.values() if not each.absent)) or "none"
-        raise ZonehookError(f"{a!r} is neither a zone nor an address", hint=f"zones: {known}") from None
+        raise NotFound(f"{a!r} is neither a zone nor an address", hint=f"zones: {known}") from None
     owner = _owner(site, address)
     return owner or OUTSIDE, [address]
 
@@ -120,7 +120,7 @@ def _host(site: Site, b: str, port: int) -> _Goal:
     hint = (
         f"a zone, an address, a network ({', '.join(sorted(site.networks))}), or a host that zonehookctl routes names"
     )
-    raise ZonehookError(f"{b!r} is nobody we know", hint=hint)
+    raise NotFound(f"{b!r} is nobody we know", hint=hint)
 
 
 async def _source(facts: Facts, start: str, sources: Sequence[Ip], to: Ip) -> Ip:

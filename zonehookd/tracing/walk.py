@@ -16,7 +16,7 @@ from zonehookd.model.gateway import GLOBAL
 from zonehookd.model.network import Ip, Network
 from zonehookd.model.zone import ZoneState
 from zonehookd.plugin.translation import translated
-from zonehookd.tracing import cures, natting
+from zonehookd.tracing import natting
 from zonehookd.tracing.facts import Facts, Stack
 from zonehookd.tracing.natting import Packet
 
@@ -101,7 +101,7 @@ class Walk:
             if not stack.addresses:
                 zone = self.facts.site.zones.get(at)
                 if at != GLOBAL and (zone is None or zone.state is not ZoneState.RUNNING):
-                    self.broken(at, "zone", stack.unseen, cures.of_zone(at, zone))
+                    self.broken(at, "zone", stack.unseen, self.facts.cure(at))
                     return None
             self.say(at, "zone", f"cannot look inside, taken as declared: {stack.unseen}", "unknown")
         if on.link:
@@ -262,7 +262,7 @@ class Walk:
         known = facts.site.zones.get(zone)
         if zone != GLOBAL and (known is None or known.state is not ZoneState.RUNNING):
             text = f"{hop} is zone {zone}'s, which is {known.state if known else 'absent'}"
-            self.broken(zone, "zone", text, cures.of_zone(zone, known))
+            self.broken(zone, "zone", text, facts.cure(zone))
             return None
         holder = facts.holder(link)
         if not facts.unseen and holder not in (None, zone):
