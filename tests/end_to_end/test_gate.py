@@ -141,7 +141,7 @@ def test_without_a_daemon_and_with_one_that_hangs(host: Machine, gateway: Daemon
         assert gateway.stop(number) is not None
         done, seconds = timed(host, *uninstall)
         assert done.status == 1 and "cannot be asked who depends on it" in done.err and seconds < at_once, done
-        assert "svcadm enable or clear zonehookd" in done.err and "[guard] without_daemon" in done.err
+        assert "svcadm enable, clear or restart zonehookd" in done.err and "[guard] without_daemon" in done.err
         done, seconds = timed(host, "zoneadm", "-z", "web1", "boot")
         assert done.status == 0 and seconds < at_once, (done, seconds)
         host.do("zoneadm", "-z", "web1", "halt")

@@ -160,7 +160,7 @@ def test_without_a_daemon_the_record_and_the_policy_answer(host: Machine, policy
         assert asked(daemon, "web1")[:2] == (0, "no-daemon")
     if status:
         text = daemon.ask("guard", "check", "edge", "uninstall").out
-        assert "svcadm enable or clear zonehookd" in text and ("web1" in text) == bool(count)
+        assert "svcadm enable, clear or restart zonehookd" in text and ("web1" in text) == bool(count)
         assert "  by the record of 2" in text
     assert asked(daemon, "edge", "halt")[0] == 0
     unknown = daemon.ask("guard", "check", "nosuch", "uninstall")

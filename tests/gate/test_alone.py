@@ -70,7 +70,11 @@ def test_an_uninstall_alone_goes_by_what_was_last_known(rig: Rig, policy: str, g
             "zonehookd: uninstall of gateway zone edge is refused: zonehookd cannot be asked who depends on it",
             "  network dmz: web1 (running), web2 (installed) (when last seen)",
         ]
-        for way_out in ("svcadm enable or clear zonehookd", "zonehookctl guard permit edge", "[guard] without_daemon"):
+        for way_out in (
+            "svcadm enable, clear or restart zonehookd",
+            "zonehookctl guard permit edge",
+            "[guard] without_daemon",
+        ):
             assert way_out in done.err
         assert "nobody" not in done.err
     assert rig.alone() == [["uninstall", "edge", "deny" if status else "allow", "no-socket"]]
@@ -168,7 +172,7 @@ def test_an_uninstall_without_a_record_is_refused(rig: Rig, text: str | None) ->
     done = rig.uninstall(zone="edge")
     assert done.status == 1
     assert f"has left no record at {rig.state}/guard" in done.err
-    assert "svcadm enable or clear zonehookd" in done.err and "zonehookctl brand disable" in done.err
+    assert "svcadm enable, clear or restart zonehookd" in done.err and "zonehookctl brand disable" in done.err
 
 
 def test_a_zone_name_that_is_none_is_not_sent(rig: Rig) -> None:

@@ -162,7 +162,7 @@ def test_the_policy_answers(tmp_path: Path, policy: str, count: int, allowed: bo
     path = wrote(tmp_path, policy, edge=standing(many(count), 0.0))
     verdict = alone(path, "edge", operation, NOW_S)
     assert (verdict.allowed, verdict.code) == (allowed, "no-daemon")
-    assert allowed or "svcadm enable or clear zonehookd" in verdict.hint
+    assert allowed or "svcadm enable, clear or restart zonehookd" in verdict.hint
     if not allowed and count:
         assert "  network net0000: z00000 (running), z00001 (running) (when last seen)" in verdict.lines()
     assert verdict.dependents == many(count) and verdict.recorded == path.stat().st_mtime

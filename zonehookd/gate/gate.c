@@ -488,7 +488,7 @@ boot_alone(const struct question *about)
 	if (!allowed) {
 		say(about->out, "zonehookd: boot of zone %s is refused: zonehookd cannot be asked whether its links are there",
 		    about->zone);
-		say(about->out, "  start zonehookd (svcadm enable or clear zonehookd), or see [guard] boot");
+		say(about->out, "  start zonehookd (svcadm enable, clear or restart zonehookd), or see [guard] boot");
 	}
 	free(text);
 	return (allowed);
@@ -628,7 +628,9 @@ uninstall_alone(const struct question *about)
 	if (text == NULL) {
 		say(about->out, "zonehookd: uninstall of zone %s is refused: zonehookd cannot be asked,", zone);
 		say(about->out, "  and has left no record at %s/guard: %s", state_folder, why);
-		say(about->out, "  start it (svcadm enable or clear zonehookd), or zonehookctl brand disable, which needs no daemon");
+		say(about->out,
+		    "  start it (svcadm enable, clear or restart zonehookd), or zonehookctl brand disable, which needs no "
+		    "daemon");
 		return (0);
 	}
 	word = word_on(text, zone, &end);
@@ -659,7 +661,8 @@ uninstall_alone(const struct question *about)
 		}
 	}
 	say(about->out,
-	    "  start zonehookd (svcadm enable or clear zonehookd), then zonehookctl guard permit %s if it must go;", gateway);
+	    "  start zonehookd (svcadm enable, clear or restart zonehookd), then zonehookctl guard permit %s if it must go;",
+	    gateway);
 	say(about->out, "  or see [guard] without_daemon");
 	free(text);
 	return (0);

@@ -37,7 +37,7 @@ _HEAD = "zonehookd 1"
 _TEXT_MAX = 300
 _SIZE_MAX_BYTES = 4 << 20  # as the gate has it
 _NOBODY: Mapping[str, str] = MappingProxyType({})
-_START = "start zonehookd (svcadm enable or clear zonehookd), or see [guard] without_daemon"
+_START = "start zonehookd (svcadm enable, clear or restart zonehookd), or see [guard] without_daemon"
 
 
 @dataclass(frozen=True, slots=True)
