@@ -24,6 +24,8 @@ from paper_gateway import (
     settle,
 )
 
+from zonehookd.model.record import LET_GO
+
 ALL = {"edge_wan0/4", "edge_web0/4", "edge_db0/4"}
 
 
@@ -224,7 +226,7 @@ def test_its_zone_is_deleted_and_comes_again(admin: Admin, engine: Build) -> Non
     admin.do("zonecfg", "-z", "web1", "add attr; set name=zh.depends; set type=string; set value=no; end")
     admin.delete("edge")
     settle(found.ours)
-    assert [record for record in found.ours.store.all() if record.owner.name == "edge"] == []
+    assert [record.kind for record in found.ours.store.all() if record.owner.name == "edge"] == [LET_GO]
     assert texts(found) == ["gateway edge: its zone does not exist"]
     assert texts(found, "gateway-down") == ["waiting for gateway edge: its zone does not exist"]
     member(admin, "edge")
