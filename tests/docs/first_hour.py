@@ -2,7 +2,8 @@
 
 What may stand before a block is explained at the top of each page. Commands follow a prompt, ``#`` on the host, ``$``
 on another machine on its wire; the lines after one are what it prints, each of them on standard output or error, in
-this order, with ``…`` for anything and blanks as they come.
+this order, with ``…`` for anything and blanks as they come. Marked ``any order`` are those that list what the daemon
+makes side by side: dladm shows datalinks as they were made.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 _BLOCK = re.compile(r"^((?:%[^\n]*\n)*)```(console|toml|yaml)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-_MARK = re.compile(r"^% ?(file|append|wait|fails|not run)(?:: (.*))?$", re.MULTILINE)
+_MARK = re.compile(r"^% ?(file|append|wait|fails|any order|not run)(?:: (.*))?$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -25,10 +26,13 @@ class Command:
     text: str
     shown: list[str] = field(default_factory=list)
 
-    def says(self, said: str) -> bool:
-        """Every line that is shown is there, in this order; others may stand between."""
-        lines = iter(_plain(line) for line in said.splitlines())
-        return all(any(re.fullmatch(_pattern(shown), line) for line in lines) for shown in self.shown)
+    def says(self, said: str, *, any_order: bool = False) -> bool:
+        """Every line that is shown is there, in this order or any; others may stand between."""
+        lines = [_plain(line) for line in said.splitlines()]
+        rest = iter(lines)
+        return all(
+            any(re.fullmatch(_pattern(shown), line) for line in (lines if any_order else rest)) for shown in self.shown
+        )
 
 
 @dataclass(frozen=True)

@@ -30,19 +30,20 @@ class Typist:
                 return
         *first, last = block.commands
         for command in first:
-            self._type(command, again="wait" in block.marks, good=True)
-        self._type(last, again="wait" in block.marks, good="fails" not in block.marks)
+            self._type(command, block, good=True)
+        self._type(last, block, good="fails" not in block.marks)
 
     def _write(self, path: str, text: str, more: bool) -> None:
         self._machine.do("mkdir", "-p", path.rpartition("/")[0])
         before = self._machine.read(path) if more else ""
         self._machine.write(path, before + text)
 
-    def _type(self, command: Command, *, again: bool, good: bool) -> None:
+    def _type(self, command: Command, block: Block, *, good: bool) -> None:
+        again, any_order = "wait" in block.marks, "any order" in block.marks
         deadline = time.monotonic() + PATIENCE_S
         while True:
             done = self._once(command)
-            if (done.status == 0) is good and command.says(f"{done.out}\n{done.err}"):
+            if (done.status == 0) is good and command.says(f"{done.out}\n{done.err}", any_order=any_order):
                 return
             assert again and time.monotonic() < deadline, f"{command.text}\nis to say {command.shown}\n{done}"
             time.sleep(0.3)
