@@ -136,7 +136,8 @@ def test_what_would_cut_off_zones_is_refused_in_the_configuration(host: Machine,
     status = daemon.ctl("status")
     assert "its range cannot become" in status["config_error"], "a start cuts off nobody either"
     assert {row["name"]: row["cidr"] for row in daemon.ctl("networks")}["web"] == ["10.99.0.0/24"]
-    assert daemon.ask("guard", "permit", "--network", "web", "--for", "1m", "--reason", "test").status == 0
+    given = daemon.ctl("guard", "permit", "edge", "--network", "web", "--for", "1m", "--reason", "test")
+    assert [permit["name"] for permit in given["permits"]] == ["edge", "network/web"]
     assert daemon.ask("reload").status == 0
     assert not daemon.ctl("status")["config_error"]
 

@@ -11,7 +11,7 @@ from lab.faults import Fault
 from paper_gateway import member
 from paper_guard import FREE, Guarded, asked, shown, written
 
-from zonehookd.bus.messages import GuardReply, GuardStatusReply, PermitReply, Request
+from zonehookd.bus.messages import GuardReply, GuardStatusReply, PermitRow, Request
 from zonehookd.engine.survey import Survey
 from zonehookd.errors import ZonehookError
 from zonehookd.guard.standing import NAME, Standing, alone
@@ -213,26 +213,30 @@ def test_leave_is_given_with_a_reason_and_a_time(guarded: Guarded, admin: Admin)
     member(admin, "web1", "web")
     guarded.converge()
 
-    def ask(**how: object) -> PermitReply:
-        request = Request.model_validate({"verb": "guard-permit", "zone": "edge", "reason": "x", **how})
+    def ask(*names: str, **how: object) -> PermitRow:
+        request = Request.model_validate({"verb": "guard-permit", "names": names or ["edge"], "reason": "x", **how})
         reply = asyncio.run(guarded.answers.permit(request))
-        assert isinstance(reply, PermitReply)
-        return reply
+        return reply.permits[-1]
 
     for wrong in ({"for_s": 0}, {"for_s": -1}, {"for_s": 90_000}, {"for_s": 5, "reason": " \n"}, {},
-                  {"for_s": 5, "zone": "web1"}, {"for_s": 5, "zone": None, "network": "wb"}):  # fmt: skip
+                  {"for_s": 5, "names": []}):  # fmt: skip
         with pytest.raises(ZonehookError):
             ask(**wrong)
+    for nobody in ("web1", "network/wb", "net/web", "network/", "/web", ""):
+        with pytest.raises(ZonehookError):
+            ask("edge", "network/web", nobody, for_s=5)
+    assert guarded.ours.store.of_kind(PERMIT) == [], "to all of them, or to none"
     assert asked(guarded)[1] == "dependents" and not guarded.said
     now = time.time()
     reply = ask(for_s=0.2, reason="moving\nto edge2")
     assert reply.cuts_off == ["web1"] and now + 0.2 <= reply.until <= now + 1.3, "never shorter than was asked for"
     assert asked(guarded)[1] == "permitted"
     assert guarded.said == [("permit", "edge", "moving to edge2 (for 0 s)", {"web1"})]
-    assert ask(for_s=5, zone=None, network="web").cuts_off == ["web1"]
+    assert ask("network/web", for_s=5).cuts_off == ["web1"]
     admin.zone("odd", "set physical=own0")
     admin.do("dladm", "create-vnic", "-l", "web0", "own0")
-    assert ask(for_s=5, zone=None, network="web").cuts_off == ["odd", "web1"], "by a link alone, seen just now"
+    assert ask("inner", "network/web", "inner", for_s=5).cuts_off == ["odd", "web1"], "by a link alone, seen just now"
+    assert sorted(each.name for each in guarded.ours.store.of_kind(PERMIT)) == ["edge", "inner", "network/web"]
 
 
 def test_who_asks_is_told_what_is_so(guarded: Guarded, admin: Admin) -> None:
@@ -256,7 +260,7 @@ def test_a_name_that_nobody_has_is_not_found_and_who_is_no_gateway_is_refused(gu
             asyncio.run(guarded.answers.restore(Request(verb="guard-restore", zone=name)))
         assert refused.value.code == code, name
         if name != "inner":  # a declared one may be given leave before it is there
-            request = Request(verb="guard-permit", zone=name, for_s=5.0, reason="x")
+            request = Request(verb="guard-permit", names=[name], for_s=5.0, reason="x")
             with pytest.raises(ZonehookError) as refused:
                 asyncio.run(guarded.answers.permit(request))
             assert refused.value.code == code and refused.value.hint, name
@@ -330,7 +334,7 @@ def test_a_renamed_gateway_is_still_one(guarded: Guarded, admin: Admin) -> None:
     rows = {row.name: [each.zone for each in row.dependents] for row in status.gateways}
     assert rows["edge"] == ["web1"] and guarded.guard.last_seen("edge") == {"web1"}
     with pytest.raises(ZonehookError, match="zone edge2 is gateway edge renamed") as refused:
-        asyncio.run(guarded.answers.permit(Request(verb="guard-permit", zone="edge2", for_s=60.0, reason="test")))
+        asyncio.run(guarded.answers.permit(Request(verb="guard-permit", names=["edge2"], for_s=60.0, reason="test")))
     assert refused.value.hint == "zonehookctl guard permit edge"
     (plan,) = [each for each in guarded.ours.plan() if each.subject == subject.gateway("edge")]
     guarded.latest[plan.subject] = Outcome(plan.subject, Result.NOOP, (), tuple(plan.notes))

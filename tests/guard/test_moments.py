@@ -184,8 +184,10 @@ def test_a_command_that_does_not_answer(guarded: Guarded, command: tuple[str, ..
         assert asked(guarded, operation) == (allowed, "cannot-look", [])
     assert "was killed after 30 s" in guarded.check("edge").text
     assert asked(guarded, zone="web9") == (True, "not-guarded", []), "who is nobody's gateway is not held up by that"
-    reply = asyncio.run(guarded.answers.permit(Request(verb="guard-permit", zone="edge", for_s=60.0, reason="broken")))
-    assert "as last seen" in reply.text, "leave can be given all the same"
+    reply = asyncio.run(
+        guarded.answers.permit(Request(verb="guard-permit", names=["edge"], for_s=60.0, reason="broken"))
+    )
+    assert "as last seen" in reply.permits[0].text, "leave can be given all the same"
     assert asked(guarded) == asked(guarded, "delete") == (True, "permitted", [])
     guarded.guard.grant("edge", -1.0, "broken", [])
     guarded.ours.commands = before

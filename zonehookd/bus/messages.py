@@ -44,8 +44,8 @@ class TrialWish(BaseModel):
 
 
 class Request(Message):
-    """`network`: of the provisioning verbs and guard-permit; `wish`: of provisioning-setup; `edited`: of plan;
-    `plugin`: of the plugin verbs; `trial`: of plugin-try;
+    """`network`: of the provisioning verbs; `names`: of guard-permit, gateway zones and ``network/NETWORK``; `wish`: of
+    provisioning-setup; `edited`: of plan; `plugin`: of the plugin verbs; `trial`: of plugin-try;
     `operation`: of guard-check; `for_s`, `reason`: of guard-permit and drain; `brand`: of the brand verbs; `gateway`:
     of routes; `wait`: of drain; `target`, `port` (0: none, ping), `udp`: of trace.
     """
@@ -53,6 +53,7 @@ class Request(Message):
     verb: Verb
     zone: str | None = None
     network: str | None = None
+    names: list[str] = Field(default_factory=list)
     wish: ProvisioningWish | None = None
     edited: bool = False
     operation: str = ""
@@ -282,13 +283,19 @@ class GuardReply(BaseModel):
     left_out: int = 0
 
 
-class PermitReply(BaseModel):
+class PermitRow(BaseModel):
     """`name`: a gateway zone, or ``network/NETWORK``; `until`: unix seconds. `text`: why `cuts_off` is as last seen."""
 
     name: str
     until: float
     cuts_off: list[str]
     text: str = ""
+
+
+class PermitReply(BaseModel):
+    """All that leave was asked for, in that order: it is given to all of them or to none."""
+
+    permits: list[PermitRow]
 
 
 class GuardedRow(BaseModel):
@@ -309,7 +316,7 @@ class GuardStatusReply(BaseModel):
     """`networks`: permits for them, which let the configuration remove or shrink them."""
 
     gateways: list[GuardedRow]
-    networks: list[PermitReply] = Field(default_factory=list)
+    networks: list[PermitRow] = Field(default_factory=list)
 
 
 class BrandRow(BaseModel):

@@ -71,21 +71,21 @@ def _alone(settings: Settings, zone: str, operation: str) -> dict[str, Any]:
 
 
 @guard.command()
-@click.argument("zone", required=False)
-@click.option("--network", "networks", metavar="NAME", multiple=True, help="Leave to remove or shrink it, instead.")
+@click.argument("zones", metavar="[ZONE]...", nargs=-1)
+@click.option("--network", "networks", metavar="NAME", multiple=True, help="Leave to remove or shrink it; repeatable.")
 @click.option("--for", "for_s", type=Duration(), required=True, metavar="TIME", help="Such as 10m; at most a day.")
 @click.option("--reason", required=True, help="Goes into the audit log, with the zones that are cut off.")
 @json_option
 @click.pass_context
 def permit(
-    context: click.Context, zone: str | None, networks: tuple[str, ...], for_s: float, reason: str, as_json: bool
+    context: click.Context, zones: tuple[str, ...], networks: tuple[str, ...], for_s: float, reason: str, as_json: bool
 ) -> None:
-    """Leave to delete or halt gateway ZONE, dependents or not, for a time."""
-    if (zone is None) == (not networks):
+    """Leave to delete or halt gateway ZONE, dependents or not, for a time. To all that are named, or to none."""
+    names = [*zones, *(f"network/{network}" for network in networks)]
+    if not names:
         raise click.UsageError("give a ZONE, or --network NAME")
     settings = settings_of(context, as_json)
-    for network in networks or (None,):
-        settings.show(settings.ask("guard-permit", zone, network=network, for_s=for_s, reason=reason), _permitted)
+    settings.show(settings.ask("guard-permit", names=names, for_s=for_s, reason=reason), _permits)
 
 
 @guard.command()
@@ -116,6 +116,11 @@ def _verdict(out: Console, answer: dict[str, Any]) -> None:
         lines.append(f"  by the record of {_clock(answer['recorded'])}; what has happened since is not known")
     for line in lines:
         out.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def _permits(out: Console, answer: dict[str, Any]) -> None:
+    for permit in answer["permits"]:
+        _permitted(out, permit)
 
 
 def _permitted(out: Console, answer: dict[str, Any]) -> None:

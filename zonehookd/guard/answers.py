@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 from zonehookd.bus.control import Handler
-from zonehookd.bus.messages import GuardedRow, GuardReply, GuardStatusReply, PermitReply, Request
+from zonehookd.bus.messages import GuardedRow, GuardReply, GuardStatusReply, PermitReply, PermitRow, Request
 from zonehookd.errors import CannotObserve, NotFound, ZonehookError
 from zonehookd.guard.guard import Guard, Tools
 from zonehookd.guard.replies import dependent_rows, verdict_reply
@@ -60,36 +60,52 @@ class GuardAnswers:
             raise NotFound(f"there is no zone {zone!r}", hint=f"there are: {few(sorted(zones), _NAMES_MAX) or 'none'}")
 
     async def permit(self, request: Request) -> PermitReply:
-        """For a time: the gateway may be deleted and halted, or the network removed or shrunk."""
+        """For a time: gateways may be deleted and halted, networks removed or shrunk. All that are named, or none."""
         seconds, reason = request.for_s or 0.0, " ".join(request.reason.split())
         if not 0 < seconds <= PERMIT_MAX_S:
             raise ZonehookError(f"a permit is for more than 0 and at most {PERMIT_MAX_S:.0f} s, not for {seconds:g} s")
         if not reason or len(reason) > _REASON_MAX:
             raise ZonehookError("a permit needs a reason, of one line", hint="--reason 'moving to edge2, ticket 42'")
-        name = self._of_what(request)
-        zones, blind = await self._cut_off(name)
-        until = self._guard.grant(name, seconds, reason, zones)
-        self._said("permit", name, f"{reason} (for {seconds:.0f} s{'; zones as last seen' if blind else ''})", zones)
+        names = tuple(dict.fromkeys(request.names))
+        if not names:
+            raise ZonehookError("a permit is for a gateway zone or a network", hint="zonehookctl guard permit --help")
+        for name in names:
+            self._may_be_given(name)
+        cut_off, blind = await self._cut_off(names)
+        why = f"{reason} (for {seconds:.0f} s{'; zones as last seen' if blind else ''})"
         text = f"who is cut off is as last seen: {blind}" if blind else ""
-        return PermitReply(name=name, until=until, cuts_off=sorted(zones), text=text)
+        rows = []
+        for name, zones in cut_off.items():
+            until = self._guard.grant(name, seconds, reason, zones)
+            self._said("permit", name, why, zones)
+            rows.append(PermitRow(name=name, until=until, cuts_off=sorted(zones), text=text))
+        return PermitReply(permits=rows)
 
-    async def _cut_off(self, name: str) -> tuple[set[str], str]:
+    async def _cut_off(self, names: Sequence[str]) -> tuple[Mapping[str, set[str]], str]:
         """The zones; and why they are those last seen, if they are: leave is for hosts that are not well, too."""
         try:
             async with asyncio.timeout(_SEEN_MAX_S):
-                if "/" in name:
-                    return await self._guard.on_network(name.partition("/")[2]), ""
-                return {each.zone for each in (await self._guard.who_of([name]))[name]}, ""
+                of_gateways = await self._guard.who_of([name for name in names if "/" not in name])
+                return {
+                    name: await self._guard.on_network(name.partition("/")[2])
+                    if "/" in name
+                    else {each.zone for each in of_gateways[name]}
+                    for name in names
+                }, ""
         except (CannotObserve, TimeoutError) as problem:
-            return self._guard.last_seen(name), str(problem) or "the host did not answer in time"
+            text = str(problem) or "the host did not answer in time"
+            return {name: self._guard.last_seen(name) for name in names}, text
 
-    def _of_what(self, request: Request) -> str:
-        if request.network:
-            if request.network not in self._tools.dispatcher.declared.networks:
-                known = ", ".join(sorted(self._tools.dispatcher.declared.networks)) or "none"
-                raise NotFound(f"there is no network {request.network!r}", hint=f"there are: {known}")
-            return f"network/{request.network}"
-        zone = request.zone or ""
+    def _may_be_given(self, name: str) -> None:
+        """Raises ZonehookError: nobody needs leave for that."""
+        kind, slash, network = name.partition("/")
+        if slash:
+            declared = self._tools.dispatcher.declared.networks
+            if kind != "network" or network not in declared:
+                known = ", ".join(sorted(declared)) or "none"
+                raise NotFound(f"there is no network {network!r}", hint=f"there are: {known}")
+            return
+        zone = name
         if zone not in self._tools.dispatcher.declared.gateways or zone == GLOBAL:
             with contextlib.suppress(CannotObserve):
                 if (gateway := self._guard.known_as(zone)) != zone:
@@ -100,7 +116,6 @@ class GuardAnswers:
             raise ZonehookError(
                 f"zone {zone!r} is no declared gateway, so it needs no permit", hint=f"gateways: {known}"
             )
-        return zone
 
     async def restore(self, request: Request) -> GuardedRow:
         """Brings back a gateway whose configuration was deleted; waits for it."""
@@ -197,9 +212,9 @@ class GuardAnswers:
         text = f"{notes[0].text} (hint: {notes[0].hint})" if notes else zone.trouble
         return f"{text}; {_USED_UP}" if self._guard.used_up(zone.name) else text
 
-    def _permits_of_networks(self) -> Iterator[PermitReply]:
+    def _permits_of_networks(self) -> Iterator[PermitRow]:
         now = time.time()
         for record in self._tools.store.of_kind(PERMIT):
             if "/" in record.name and permitted(record, now):
                 cut = sorted(filter(None, record.facts.get("cut", "").split(",")))
-                yield PermitReply(name=record.name, until=float(record.facts["until"]), cuts_off=cut)
+                yield PermitRow(name=record.name, until=float(record.facts["until"]), cuts_off=cut)
