@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from zonehookd.engine.site import Site
@@ -10,6 +10,7 @@ from zonehookd.host.audit import Audit
 from zonehookd.model import subject
 from zonehookd.model.event import Event
 from zonehookd.model.outcome import Outcome, Result
+from zonehookd.model.zone import Zone
 
 
 class Lines:
@@ -17,6 +18,8 @@ class Lines:
 
     def __init__(self, logger: Any) -> None:
         self._log = logger
+        self._site: Site | None = None
+        self._unread: Mapping[str, str] = {}
 
     def lost(self, gateways: Collection[str]) -> None:
         for name in sorted(gateways):
@@ -32,6 +35,20 @@ class Lines:
 
     def looked(self, site: Site, seconds: float, full: bool, planned: int, unannounced: int) -> None:
         self._log.debug("look", planned=planned, full=full, seconds=round(seconds, 4))
+        if site is not self._site:
+            self._site = site
+            self._read_or_not(site.zones)
+
+    def _read_or_not(self, zones: Mapping[str, Zone]) -> None:
+        """Once when it begins, or when something else is wrong, and once when it is over."""
+        unread = {zone.name: zone.trouble for zone in zones.values() if zone.unread}
+        before, self._unread = self._unread, unread
+        for name in sorted(unread):
+            if before.get(name) != unread[name]:
+                self._log.warning("zone cannot be read, and is left as it is", zone=name, error=unread[name])
+        for name in sorted(before.keys() - unread.keys()):
+            if name in zones and not zones[name].absent:
+                self._log.info("zone can be read again", zone=name)
 
     def blind(self, error: str) -> None:
         self._log.error("cannot look", error=error)

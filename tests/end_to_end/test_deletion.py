@@ -210,6 +210,14 @@ def test_a_damaged_file_of_a_gateway_that_runs_is_put_back_under_it(world: World
     assert host.read(file) == whole and world.state() == "running" and world.gateway()["text"] == ""
     assert world.streamed(streaming)
 
+    def of_the_file() -> list[str]:
+        return [
+            each["event"] for each in world.daemon.lines() if each.get("zone") == "edge" and "read" in each["event"]
+        ]
+
+    said = ["zone cannot be read, and is left as it is", "zone can be read again"]
+    until(lambda: of_the_file()[-2:] == said, f"the log has it once: {of_the_file()}")
+
 
 def test_guard_status_says_what_brand_status_says_of_the_gate(world: World) -> None:
     path = "/var/lib/zonehookd/gate"
