@@ -6,9 +6,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 from lab.dispatch import Completed, paper_world, run_text
 from lab.world import Dialect, World
 from paper import Engine
+
+# How long an example takes says something about the machine, and nothing about what is tested.
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
 
 
 @pytest.fixture(params=[Dialect.VANILLA, Dialect.OMNIOS], ids=lambda dialect: dialect.value)
