@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import os
 import stat
 import time
@@ -29,7 +30,7 @@ def script(folder: Path, name: str, body: str) -> None:
     path.chmod(path.stat().st_mode | stat.S_IXUSR)
 
 
-def run(folder: Path, *argv: str, stdin: str = "", timeout_s: float = 10.0, most: int = 1 << 20) -> Finished:
+def run(folder: Path, *argv: str, stdin: str = "", timeout_s: float = 60.0, most: int = 1 << 20) -> Finished:
     async def go() -> Finished:
         processes = Processes(f"{folder}:/usr/bin:/bin", Limits(output_max_bytes=most))
         return await processes.run(argv, lane="change", stdin=stdin, timeout_s=timeout_s)
@@ -84,8 +85,8 @@ def test_a_command_that_is_not_there(folder: Path) -> None:
 def test_a_hang_is_ended_with_its_children(folder: Path) -> None:
     script(folder, "hang", f"sleep 1000 & echo $! > {folder}/child; wait")
     began = time.monotonic()
-    with pytest.raises(CommandTimedOut, match=r"did not finish within 0\.3 s"):
-        run(folder, "hang", timeout_s=0.3)
+    with pytest.raises(CommandTimedOut, match=r"did not finish within 2 s"):
+        run(folder, "hang", timeout_s=2.0)  # by then it has its child
     assert time.monotonic() - began < 60
     child = int((folder / "child").read_text())
     deadline = time.monotonic() + 60
@@ -111,7 +112,7 @@ def test_a_zone_may_say_less_than_the_host(folder: Path) -> None:
     script(folder, "loud", "head -c 17000000 /dev/zero")
 
     async def go(lane: Lane) -> int:
-        done = await Processes("/usr/bin:/bin", Limits()).run([str(folder / "loud")], lane=lane, timeout_s=30)
+        done = await Processes("/usr/bin:/bin", Limits()).run([str(folder / "loud")], lane=lane, timeout_s=60)
         return len(done.reply.stdout)
 
     assert asyncio.run(go("look")) == 17_000_000
@@ -136,8 +137,9 @@ def test_no_descriptor_stays_open_with_us(folder: Path) -> None:
             counts.append(len(list(Path("/proc/self/fd").iterdir())))
         return counts[0], counts[1]
 
+    gc.collect()  # what tests before this one left open is closed now, and not between the two
     first, second = asyncio.run(go())
-    assert first == second
+    assert second <= first
 
 
 def test_no_descriptor_leaks_into_a_child(folder: Path) -> None:
@@ -150,7 +152,7 @@ def test_no_descriptor_leaks_into_a_child(folder: Path) -> None:
 
 def test_zones_that_hang_hold_up_no_command_outside(folder: Path) -> None:
     """Twenty questions and changes in five zones that never answer, and the host is asked and changed as ever."""
-    script(folder, "zlogin", f"echo $2 >> {folder}/began; exec sleep 30")
+    script(folder, "zlogin", f"echo $2 >> {folder}/began; exec sleep 300")
     script(folder, "dladm", "echo here")
 
     async def go() -> None:
@@ -159,7 +161,7 @@ def test_zones_that_hang_hold_up_no_command_outside(folder: Path) -> None:
         asks = [Query(("zlogin", "-n", f"z{number % 5}", f"q{number}"), lambda reply: None) for number in range(10)]
         both: list[Query[None] | Change] = [*asks, *(Change(each.argv, "a test") for each in asks)]
         tasks = [asyncio.create_task(host.run(each, why="", subject=None)) for each in both]
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while not (folder / "began").exists():
                 await asyncio.sleep(0.02)
             outside: list[Query[None] | Change] = [Query(("dladm",), lambda reply: None), Change(("dladm",), "a test")]
@@ -182,7 +184,7 @@ def test_who_is_told_twice_to_give_up_kills_at_once_and_leaves_nobody(folder: Pa
     async def go() -> None:
         processes = Processes(f"{folder}:/usr/bin:/bin", Limits())
         task = asyncio.create_task(processes.run(["stubborn"], lane="look", timeout_s=60.0))
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while not (folder / "pid").exists() or not (folder / "pid").read_text().strip():
                 await asyncio.sleep(0.02)
             task.cancel()
@@ -197,14 +199,14 @@ def test_who_is_told_twice_to_give_up_kills_at_once_and_leaves_nobody(folder: Pa
 
 def test_who_is_not_ours_holds_up_nobody_in_a_zone(folder: Path) -> None:
     """Commands of a plugin elsewhere that hang in a zone use up turns of that plugin only."""
-    script(folder, "zlogin", f"case $2 in *slow*) echo $2 >> {folder}/began; exec sleep 30 ;; *) echo here ;; esac")
+    script(folder, "zlogin", f"case $2 in *slow*) echo $2 >> {folder}/began; exec sleep 300 ;; *) echo here ;; esac")
 
     async def go() -> None:
         processes = Processes(f"{folder}:/usr/bin:/bin", Limits(parallel=2))
         host = LocalHost(processes, Audit(folder / "audit"), lambda name, result, seconds: None)
         hangs = [Change(("zlogin", "web1", f"slow{each}"), "a test", lane="plugin other") for each in range(20)]
         tasks = [asyncio.create_task(host.run(each, why="", subject=None)) for each in hangs]
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while not (folder / "began").exists():
                 await asyncio.sleep(0.02)
             for each in (Query(("zlogin", "web1", "x"), lambda reply: None), Change(("zlogin", "web1", "x"), "a test")):
