@@ -81,13 +81,14 @@ class PaperCommands:
 
 
 class PaperFiles(LocalFiles):
-    """Real files; /etc, /var and /zones are the world's."""
+    """Real files; /etc, /var, /zones and /usr/share/lib are the world's."""
 
     def __init__(self, world: World) -> None:
         self._world = world
 
     def _real(self, path: Path) -> Path:
-        return self._world.path(str(path)) if path.parts[1:2] in (("etc",), ("var",), ("zones",)) else path
+        ours = path.parts[1:2] in (("etc",), ("var",), ("zones",)) or path.is_relative_to("/usr/share/lib")
+        return self._world.path(str(path)) if ours else path
 
     def read(self, path: Path, max_bytes: int) -> bytes:
         return super().read(self._real(path), max_bytes)
@@ -182,7 +183,7 @@ class Engine:
         return [note for plan in self.plan() for note in plan.notes if note.kind == kind]
 
 
-def until(check: Callable[[], bool], seconds: float = 10.0) -> None:
+def until(check: Callable[[], bool], seconds: float = 60.0) -> None:
     """Wait for something real to happen; fails loudly when it does not."""
     deadline = time.monotonic() + seconds
     while not check():

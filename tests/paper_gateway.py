@@ -25,7 +25,7 @@ WEB = {"cidr": "10.99.0.0/24", "via": "edge"}
 DB = {"cidr": "10.98.0.0/24", "via": "edge"}
 EDGE = {"outside": "wan", "address": "192.0.2.10", "dhcp": "none", "dns": "none"}
 Tables = dict[str, Any]
-_IDLE_S, _SETTLE_S, _ERRORS_MAX = 0.4, 20.0, 30
+_IDLE_S, _SETTLE_S, _ERRORS_MAX = 0.4, 60.0, 30
 
 
 def wish(number: int, text: str) -> str:

@@ -126,10 +126,10 @@ def test_among_a_thousand_networks_the_two_that_clash_are_found_at_once() -> Non
     tables |= {f"own{number}": {"cidr": "172.16.0.0/24", "isolated": True} for number in range(100)}
     tables |= {"a": {"cidr": ["10.3.0.0/16", "fd00:1::/64"]}, "b": {"cidr": "fd00:1::/64"}}
     tables |= {"c": {"cidr": "192.168.0.0/24", "etherstub": "n70"}, "d": {"cidr": "192.168.1.0/24", "uplink": "n70"}}
-    began = time.monotonic()
+    began = time.process_time()
     with pytest.raises(ConfigError) as refusal:
         networks(**tables)
-    assert time.monotonic() - began < 2.0
+    assert time.process_time() - began < 2.0
     said = str(refusal.value)
     inner = [name for name, table in tables.items() if str(table["cidr"]).startswith("10.3.")]
     assert len(inner) == 250 and said.count("overlaps") == 251

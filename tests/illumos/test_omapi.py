@@ -51,7 +51,7 @@ class Server:
         argv = ["unshare", "-Urn", "sh", "-c", run]
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(argv, stderr=log)
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while self.burst([], [])[0] != 0:
             assert time.monotonic() < deadline and self.process.poll() is None, (self.folder / "log").read_text()
             time.sleep(0.02)
@@ -68,7 +68,7 @@ class Server:
     def run(self, argv: tuple[str, ...], stdin: str) -> tuple[int, str, str]:
         assert self.process is not None
         enter = ["nsenter", "--preserve-credentials", "-U", "-n", "-t", str(self.process.pid)]
-        done = subprocess.run([*enter, *argv], input=stdin, capture_output=True, text=True, timeout=30)
+        done = subprocess.run([*enter, *argv], input=stdin, capture_output=True, text=True, timeout=60)
         return done.returncode, done.stdout, done.stderr
 
     @property
@@ -153,7 +153,7 @@ def test_a_wrong_key_and_nobody_there_are_told_apart_from_a_refusal(server: Serv
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"port": 7911, "key": "", "remove": [1], "add": [{"name": "x"}]}'])
 def test_what_is_no_request_is_said(text: str) -> None:
     argv = omapi.burst([], [], port=PORT, key=KEY, why="test").argv
-    done = subprocess.run(argv, input=text, capture_output=True, text=True, timeout=30)
+    done = subprocess.run(argv, input=text, capture_output=True, text=True, timeout=60)
     assert done.returncode == 2 and "not a request" in done.stderr
 
 
@@ -162,7 +162,7 @@ def test_it_finds_its_modules_wherever_they_were_installed() -> None:
     argv = omapi.burst([], [], port=PORT, key=KEY, why="test").argv
     bare = Path(sys.base_prefix) / "bin" / "python3"
     assert subprocess.run([bare, "-I", "-c", "import zonehookd"], capture_output=True).returncode != 0
-    done = subprocess.run([bare, *argv[1:]], input="", capture_output=True, text=True, timeout=30, cwd="/", env={})
+    done = subprocess.run([bare, *argv[1:]], input="", capture_output=True, text=True, timeout=60, cwd="/", env={})
     assert done.returncode == 2 and "not a request" in done.stderr
 
 
@@ -186,5 +186,5 @@ def test_three_hundred_at_once(server: Server) -> None:
         many.append(omapi.named(f"z{number}_0", f"02:08:21:00:{high:02x}:{low:02x}", address, ""))
     began = time.monotonic()
     assert server.burst(many, []) == (0, '{"added": 300, "removed": 0}\n', "")
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 30
     assert len(server.hosts) == 300

@@ -79,7 +79,7 @@ class Story:
 
     def settle(self) -> None:
         """Until nobody has anything to do or waits; started anew when killed."""
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while True:
             try:
                 looked = self.engine.look()

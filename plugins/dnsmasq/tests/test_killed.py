@@ -89,7 +89,7 @@ class Story:
 
     def settle(self) -> list[str]:
         """Until nobody has anything to do or waits, started anew when killed. The state then."""
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while True:
             try:
                 looked = self.engine.look()

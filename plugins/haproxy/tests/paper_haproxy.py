@@ -155,7 +155,7 @@ class Story:
     def _heard(self) -> None:
         if "stats socket" not in self.disk()["haproxy.cfg"]:
             return  # it has never heard of us
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while not any(self.haproxy.here.glob("*.sock")):
             assert time.monotonic() < deadline, self.haproxy.said()
             time.sleep(0.01)

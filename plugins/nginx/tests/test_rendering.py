@@ -134,9 +134,9 @@ def test_three_thousand_long_names(tmp_path: Path) -> None:
     books = [book(Match(f"h{number}.{long}.example.org"), f"10.0.{number // 250}.{number % 250 + 1}")
              for number in range(3000)]  # fmt: skip
     made, renderer = rendered(*books)
-    start = time.monotonic()
+    start = time.process_time()
     assert renderer.text(books) == made
-    assert time.monotonic() - start < 5, "a render of thousands takes no seconds"
+    assert time.process_time() - start < 5, "a render of thousands takes no seconds"
     check(made, tmp_path)
 
 
