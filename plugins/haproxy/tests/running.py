@@ -12,7 +12,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -33,11 +33,14 @@ PORT = 23000
 _BIND = re.compile(r"^    bind (\S+):(\d+)( v6only)?", re.MULTILINE)
 
 
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        port: int = one.getsockname()[1]
-        return port
+def free_port(besides: Collection[int]) -> int:
+    """`besides`: those that are given away, and perhaps not bound yet; haproxy would share one without a word."""
+    while True:
+        with socket.socket() as one:
+            one.bind(("127.0.0.1", 0))
+            port: int = one.getsockname()[1]
+        if port not in besides:
+            return port
 
 
 def run(asked: Query | Change) -> Reply:  # type: ignore[type-arg]
@@ -57,8 +60,9 @@ class Haproxy:
         def moved(found: re.Match[str]) -> str:
             if found[3]:
                 return "    #"
-            port = self.ports.setdefault(int(found[2]), free_port())
-            return f"    bind 127.0.0.1:{port}"
+            if int(found[2]) not in self.ports:
+                self.ports[int(found[2])] = free_port(self.ports.values())
+            return f"    bind 127.0.0.1:{self.ports[int(found[2])]}"
 
         return _BIND.sub(moved, text)
 
@@ -81,7 +85,7 @@ class Haproxy:
     def stop(self) -> None:
         if self._process is not None:
             self._process.terminate()
-            self._process.wait(20)
+            self._process.wait(60)
             self._process = None
 
     def said(self) -> str:
@@ -114,7 +118,7 @@ class Alone:
         self.haproxy = Haproxy(self.folder / "haproxy.cfg", self.folder)
         self.write(placed(books, (), ()))
         self.haproxy.start()
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while self.runtime().silent:
             assert time.monotonic() < deadline, self.haproxy.said()
             time.sleep(0.02)

@@ -55,19 +55,21 @@ def use(alone: Alone, runtime: Runtime) -> dict[tuple[str, str], Use]:
     return dict(query.parse(run(query)))
 
 
+def look(alone: Alone, wanted: Target) -> bool:
+    """Whether there was something to tell; it is told."""
+    runtime = alone.runtime()
+    cut = live.leftovers(runtime, wanted)
+    groups = [*live.removals(runtime, wanted, use(alone, runtime), cut), *live.additions(runtime, wanted, alone.maps)]
+    for batch in live.batches(groups):
+        assert alone.tell(*batch) == ""
+    return bool(groups)
+
+
 def converge(alone: Alone, wanted: Target) -> int:
     """Looks until there is nothing to tell; how many told something."""
     for number in range(6):
-        runtime = alone.runtime()
-        cut = live.leftovers(runtime, wanted)
-        groups = [
-            *live.removals(runtime, wanted, use(alone, runtime), cut),
-            *live.additions(runtime, wanted, alone.maps),
-        ]
-        if not groups:
+        if not look(alone, wanted):
             return number
-        for batch in live.batches(groups):
-            assert alone.tell(*batch) == ""
     raise AssertionError("not settled")
 
 
@@ -166,7 +168,7 @@ def servers() -> Iterator[Servers]:
 
 
 def fetch(alone: Alone, host: str, path: str = "/") -> str:
-    connection = http.client.HTTPConnection("127.0.0.1", alone.haproxy.ports[80], timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", alone.haproxy.ports[80], timeout=60)
     connection.request("GET", path, headers={"Host": host})
     answer = connection.getresponse()
     text = answer.read().decode().strip()
@@ -208,7 +210,7 @@ def test_who_answers_for_what(alone: Alone, servers: Servers) -> None:
 def test_http_checks_ask_for_the_host_and_path_of_their_route(alone: Alone, servers: Servers) -> None:
     servers.asked.clear()
     wanted = show(alone, book(Match("*.shop.org", "/"), {backend("z4", 4, "/health?x=1"): "in"}))
-    deadline = time.monotonic() + 15
+    deadline = time.monotonic() + 60
     while not servers.asked:
         assert time.monotonic() < deadline, alone.runtime()
         time.sleep(0.05)
@@ -218,7 +220,7 @@ def test_http_checks_ask_for_the_host_and_path_of_their_route(alone: Alone, serv
 
 def test_a_server_that_does_not_answer_is_seen_down(alone: Alone) -> None:
     wanted = show(alone, book(Match("down.org", "/"), {backend("z9", 9, "tcp"): "in"}))
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while not list(live.down(alone.runtime(), wanted)):
         assert time.monotonic() < deadline, alone.runtime()
         time.sleep(0.1)
@@ -228,13 +230,13 @@ def test_a_server_that_does_not_answer_is_seen_down(alone: Alone) -> None:
 def test_tcp_by_port_and_closed_at_once_where_nobody_is(alone: Alone, servers: Servers) -> None:
     show(alone, book(Match(port=5432), {backend("z1", 1): "in"}))
     port = alone.haproxy.ports[5432]
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     connection.request("GET", "/")
     assert connection.getresponse().read() == b"23001 None"
     connection.close()
     for books in ((), (book(Match(port=5432), {backend("z1", 1): "out"}),)):
         show(alone, *books)
-        peer = socket.create_connection(("127.0.0.1", port), timeout=5)
+        peer = socket.create_connection(("127.0.0.1", port), timeout=60)
         with peer, contextlib.suppress(ConnectionResetError):
             assert peer.recv(10) == b""
 
@@ -244,7 +246,7 @@ def test_a_long_connection_outlives_a_drain_and_others_coming_and_going(alone: A
     match = Match(port=5432)
     show(alone, book(match, {one: "in"}))
     place = live.target(placed([book(match, {one: "in"})], (), ()), alone.maps).maps[alone.maps.tcp]["5432"]
-    long = http.client.HTTPConnection("127.0.0.1", alone.haproxy.ports[5432], timeout=10)
+    long = http.client.HTTPConnection("127.0.0.1", alone.haproxy.ports[5432], timeout=60)
     long.request("GET", "/")
     long.getresponse().read()
     for _ in range(2):
@@ -252,7 +254,7 @@ def test_a_long_connection_outlives_a_drain_and_others_coming_and_going(alone: A
         converge(alone, wanted)
         long.request("GET", "/")
         assert long.getresponse().read().startswith(b"23001")
-    other = http.client.HTTPConnection("127.0.0.1", alone.haproxy.ports[5432], timeout=10)
+    other = http.client.HTTPConnection("127.0.0.1", alone.haproxy.ports[5432], timeout=60)
     other.request("GET", "/")
     assert other.getresponse().read().startswith(b"23002"), "nothing new for the one that is drained"
     other.close()
@@ -284,16 +286,16 @@ def test_who_is_being_connected_to_one_that_is_gone_goes_to_another(alone: Alone
 def test_connections_to_one_that_is_gone_end(alone: Alone, servers: Servers) -> None:
     one, match = backend("z1", 1), Match(port=5432)
     show(alone, book(match, {one: "in"}))
-    long = http.client.HTTPConnection("127.0.0.1", alone.haproxy.ports[5432], timeout=10)
+    long = http.client.HTTPConnection("127.0.0.1", alone.haproxy.ports[5432], timeout=60)
     long.request("GET", "/")
     long.getresponse().read()
     began, nobody = time.monotonic(), Target(maps=alone.target([]).maps)
-    converge(alone, nobody)
+    look(alone, nobody)
     runtime = alone.runtime()
     (name,) = live.leftovers(runtime, nobody)
     assert use(alone, runtime)[name].sessions == 1 and runtime.servers[name].admin == "maint"
     while live.leftovers(alone.runtime(), nobody):
-        assert time.monotonic() - began < 10
+        assert time.monotonic() - began < 60
         converge(alone, nobody)
         time.sleep(0.1)
     assert time.monotonic() - began > 1, "later than `timeout connect`"
