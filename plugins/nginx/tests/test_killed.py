@@ -98,7 +98,7 @@ class Story:
         return engine
 
     def disk(self) -> dict[str, str]:
-        files = [self.inside / MAIN, *self.inside.glob(f"{Path(MAIN).parent}/*zonehookd*")]
+        files = [self.inside / MAIN, *sorted(self.inside.glob(f"{Path(MAIN).parent}/*zonehookd*"))]
         files += sorted(self.inside.glob("var/zonehookd/nginx/*"))
         return {path.name: path.read_text() for path in files if path.exists()}
 
