@@ -16,9 +16,9 @@ LOAD = """
 import http.client, os, sys
 done = 0
 wrong = set()
-while not os.path.exists("/tmp/enough"):
+while not os.path.exists("/tmp/enough") or (done <= 20 and not wrong):
     try:
-        connection = http.client.HTTPConnection(sys.argv[1], int(sys.argv[2]), timeout=5)
+        connection = http.client.HTTPConnection(sys.argv[1], int(sys.argv[2]), timeout=30)
         connection.request("GET", "/")
         answer = connection.getresponse()
         text = (answer.status, answer.read().decode().strip())
@@ -27,12 +27,13 @@ while not os.path.exists("/tmp/enough"):
         text = (0, str(problem))
     done += text == (200, "box")
     wrong |= {text} - {(200, "box")}
+    open("/tmp/underway", "w").close()
 print("all" if done > 20 and not wrong else (done, wrong))
 """
 # The whole answer, or what kept it away. (Not nc: nginx lets go of a client that closes its half.)
 FETCH = """
 import http.client, sys
-connection = http.client.HTTPConnection(sys.argv[1], int(sys.argv[2]), timeout=5)
+connection = http.client.HTTPConnection(sys.argv[1], int(sys.argv[2]), timeout=30)
 try:
     connection.request("GET", sys.argv[3], headers={"Host": "box.test"})
     print(connection.getresponse().read().decode().rstrip())
@@ -41,7 +42,7 @@ except OSError as problem:
 """
 UPGRADED = """
 import socket, sys, time
-peer = socket.create_connection((sys.argv[1], int(sys.argv[2])), timeout=20)
+peer = socket.create_connection((sys.argv[1], int(sys.argv[2])), timeout=60)
 lines = ["GET /talk HTTP/1.1", "Host: box.test", "Connection: Upgrade", "Upgrade: websocket",
          "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="]
 peer.sendall("\\r\\n".join([*lines, "", ""]).encode())
@@ -96,10 +97,11 @@ tell() {{
     for try in $(seq 1000); do [ $(wc -l < /tmp/from) -gt $lines ] && break; sleep 0.01; done
     tail -n 1 /tmp/from
 }}
-load() {{ # PORT: one request after the other, until `loaded`
-    rm -f /tmp/enough
+load() {{ # PORT: one request after the other, from its return until `loaded`
+    rm -f /tmp/enough /tmp/underway
     zonelab outside run -- /usr/bin/python3 /tmp/load.py 192.0.2.5 $1 > /tmp/loaded 2>&1 &
     loading=$!
+    for try in $(seq 1000); do [ -e /tmp/underway ] && break; sleep 0.01; done
 }}
 loaded() {{ touch /tmp/enough; wait $loading; cat /tmp/loaded; }}
 root=/zones/gw/root

@@ -24,7 +24,7 @@ zones() { # NUMBER: z1, z2, ... at 10.99.1.N on stub0, configured and installed;
 cat > /tmp/get.py <<'END'
 import http.client, sys, time
 host, path = sys.argv[1:3]
-connection = http.client.HTTPConnection(host, 80, timeout=1)
+connection = http.client.HTTPConnection(host, 80, timeout=1 if "--vain" in sys.argv else 30)
 begun = time.monotonic()
 for _ in range(500):
     try:
@@ -49,8 +49,12 @@ except TimeoutError:
 if "--took" in sys.argv:
     print(time.monotonic() - begun > 0.9)
 END
-get() { python3 /tmp/get.py "$@"; }
-mode() { zonelab answer z1 --mode $1; sleep 0.4; }
+get() { python3 /tmp/get.py "$@"; } # HOST PATH [--once] [--took] [--vain: a second of silence will do]
+mode() { zonelab answer z1 --mode $1; }
+refused() { # HOST: within a while; it looks at its mode four times a second, and when somebody comes
+    for try in $(seq 100); do [ "$(get $1 / --once)" = refused ] && break; sleep 0.1; done
+    get $1 / --once
+}
 """
 
 
@@ -86,7 +90,7 @@ def test_in_a_running_zone_and_after_a_boot(ordinary: Machine) -> None:
         zoneadm -z z1 halt
         zoneadm -z z1 boot
         get 10.99.1.1 /
-        zonelab answer z2 --slow-start 1
+        zonelab answer z2 --slow-start 4
         zoneadm -z z2 boot
         sleep 0.2
         get 10.99.1.2 / --once
@@ -111,14 +115,14 @@ def test_how_it_behaves(ours: Machine) -> None:
         zoneadm -z z1 boot
         get 10.99.1.1 /health
         get 10.99.1.1 /slow?500
-        get 10.99.1.1 /slow?3000
+        get 10.99.1.1 /slow?3000 --vain
         get 10.99.1.1 /size?100000
         get 10.99.1.1 /headers
         mode sick; get 10.99.1.1 /health; get 10.99.1.1 /
         mode error; get 10.99.1.1 /
         mode reset; get 10.99.1.1 /
-        mode hang; get 10.99.1.1 /
-        mode refuse; get 10.99.1.1 / --once
+        mode hang; get 10.99.1.1 / --vain
+        mode refuse; refused 10.99.1.1
         mode well; get 10.99.1.1 /
         get 10.99.1.1 /stats
         """,

@@ -49,7 +49,7 @@ while True:
     peer.close()
 END
         zlogin z1 'python3 /var/serve.py >/dev/null 2>&1 &'
-        for try in $(seq 200); do [ -S /zones/z1/root/run/words ] && break; sleep 0.02; done
+        for try in $(seq 1000); do [ -S /zones/z1/root/run/words ] && break; sleep 0.02; done
         zlogin z1 'echo hello | nc -U /var/run/words'
         zlogin z1 'sleep 5 | timeout 4 nc -w 1 127.0.0.1 7000; echo $?' | tr '\\n' ' '; echo
         zlogin z1 'nc -z 127.0.0.1 80; echo $?; nc -z 127.0.0.1 81; echo $?'
