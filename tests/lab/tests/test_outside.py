@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import uuid
 from pathlib import Path
 
 import pytest
@@ -255,18 +256,19 @@ zonelab outside capture show --count
 
 
 def test_steering_from_outside_the_host(ours: Machine) -> None:
-    assert ours.zonelab("up", "uplinked").returncode == 0
+    name = f"t{uuid.uuid4().hex[:8]}"
+    assert ours.zonelab("up", name).returncode == 0
     try:
-        host = ("--host", "uplinked")
+        host = ("--host", name)
         done = ours.zonelab("outside", "run", *host, "--", "sh", "-c", "echo $1; exit 5", "sh", "--host")
         assert (done.returncode, done.stdout, done.stderr) == (5, "--host\n", "")
         assert ours.zonelab("outside", "capture", "start", *host).returncode == 0
         done = ours.zonelab("outside", "capture", "show", "--count", "--proto", "udp", *host)
         assert (done.returncode, done.stdout) == (0, "0\n")
-        done = ours.zonelab("outside", "address", "add", "203.0.113.1/32", "lo", "--host=uplinked")
+        done = ours.zonelab("outside", "address", "add", "203.0.113.1/32", "lo", f"--host={name}")
         assert (done.returncode, done.stderr) == (0, "")
     finally:
-        ours.zonelab("down", "uplinked")
+        ours.zonelab("down", name)
 
 
 def test_the_data_only_floor_has_no_outside(bench: Bench) -> None:
