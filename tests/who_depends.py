@@ -46,7 +46,8 @@ class Truth:
         for name in index_entries(self.world):
             if name != "global":
                 try:
-                    self._configs[name] = parse(self.world.path(f"/etc/zones/{name}.xml").read_bytes())
+                    file = self.world.path(f"/etc/zones/{name}.xml")
+                    self._configs[name] = parse(file.read_bytes(), self.world.dialect)
                 except (OSError, InvalidDocument):
                     self._configs[name] = None
 

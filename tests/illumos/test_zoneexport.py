@@ -84,7 +84,7 @@ def test_a_brand_that_export_leaves_out_is_said(world: World, admin: Admin) -> N
     [
         ('<admin user="joe" auths="login"/>', "admin (admin)"),
         ('<pset ncpu_min="1" ncpu_max="2"/>', "pset (dedicated-cpu)"),
-        ('<future thing="1"><of name="x"/></future>', "future thing=1 (name=x)"),
+        ('<patch id="1"><obsoletes id="2"/></patch>', "patch id=1 (id=2)"),
         ('<attr name="say" type="string" value="a &quot;b&quot; c"/>', 'attr name=say type=string value=a "b" c'),
         ('<attr name="say" type="string" value="a&#10;b"/>', "attr name=say type=string value=a\nb"),
     ],

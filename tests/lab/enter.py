@@ -183,7 +183,7 @@ def _system() -> None:
 def _usr(native: Path) -> None:
     """The machine's /usr with the illumos commands laid over it. Folders made here beforehand stay writable for us."""
     upper = Path("/.usr/upper")
-    for folder in ("sbin", "bin", "lib/brand", "lib/zonelab", "lib/svc/manifest/site"):
+    for folder in ("sbin", "bin", "lib/brand", "lib/zonelab", "lib/svc/manifest/site", "share/lib/xml/dtd"):
         (upper / folder).mkdir(parents=True)
     Path("/.usr/work").mkdir()
     Path("/usr").mkdir()

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from lab import (
     brand_hooks,
+    zone_dtd,
     zoneadm_software,  # noqa: F401 -- registers the built-in install and uninstall
 )
 from lab.brands import NATIVE_HEAD, ORDER
@@ -114,7 +115,10 @@ def _templates(world: World, templates: dict[str, str]) -> None:
 
 
 def furnish_zones(world: World) -> None:
-    """Write the templates and brands of the world's dialect."""
+    """Write the DTD, the templates and the brands of the world's dialect."""
+    file = world.path(zone_dtd.PATH)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(zone_dtd.dtd(world.dialect))
     if world.dialect is Dialect.OMNIOS:
         for name, family in OMNIOS_BRANDS.items():
             _omnios_brand(world, name, family)

@@ -191,7 +191,7 @@ class Daemon:
 
     def _snapshot(self) -> ZoneConfig:
         try:
-            return parse(snapshot_path(self.world, self.name).read_bytes())
+            return parse(snapshot_path(self.world, self.name).read_bytes(), self.world.dialect)
         except OSError:
             return self.config
 
@@ -278,7 +278,7 @@ def _daemon(call: Call, name: str, heard: bool) -> Daemon:
     """
     snapshot = snapshot_path(call.world, name)
     if kernel_zone(call.world, name) is not None and snapshot.exists():
-        config = parse(snapshot.read_bytes())
+        config = parse(snapshot.read_bytes(), call.world.dialect)
     else:
         config = load(call.world, name)
     daemon = Daemon(call.world, name, call, _brand(call.world, name, config), config, heard)

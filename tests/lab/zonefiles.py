@@ -260,7 +260,7 @@ def peek(world: World, name: str) -> ZoneConfig:
         cached = configs.get(name)
         if cached is not None and cached[0] == key:
             return cached[1]
-        config = parse(Path(path).read_bytes())
+        config = parse(Path(path).read_bytes(), world.dialect)
     except FileNotFoundError:
         raise ZonecfgError(NO_ZONE) from None
     except (InvalidDocument, IsADirectoryError):

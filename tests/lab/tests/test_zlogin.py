@@ -9,6 +9,7 @@ from lab.commands.zlogin import USAGE
 from lab.dispatch import run_text
 from lab.faults import Fault
 from lab.world import KernelZone, Status, World
+from lab.zonexml import ZoneConfig, render
 
 
 @pytest.fixture
@@ -17,7 +18,9 @@ def host(vanilla: World) -> World:
         "global:installed:/\nconf:configured:/zones/conf:\nbad:incomplete:/zones/bad:\ninst:installed:/zones/inst:\n"
         "web1:installed:/zones/web1:\n"
     )
-    vanilla.path("/etc/zones/web1.xml").write_text('<zone name="web1" zonepath="/zones/web1" brand="ipkg"/>')
+    vanilla.path("/etc/zones/web1.xml").write_text(
+        render(ZoneConfig({"name": "web1", "zonepath": "/zones/web1", "autoboot": "false", "brand": "ipkg"}))
+    )
     vanilla.kernel_zones["web1"] = KernelZone("web1", 1, "ipkg", True, "/zones/web1", Status.RUNNING)
     vanilla.stacks["web1"] = type(vanilla.stacks["global"])("web1")
     etc = vanilla.path("/zones/web1/root/etc")

@@ -161,7 +161,7 @@ def test_what_load_hands_out_is_ones_own(host: Host) -> None:
     assert zonefiles.load(host.world, "web1").brand == "sparse"
 
 
-@pytest.mark.parametrize("text", ["", "<zone", "<brand/>"])
+@pytest.mark.parametrize("text", ["", "<zone", "<brand/>", "<zone/>"])
 def test_a_broken_document_is_an_invalid_one(host: Host, text: str) -> None:
     host.configure("web1")
     host.file("/etc/zones/web1.xml").write_text(text)
@@ -179,8 +179,10 @@ def test_an_unknown_zone_has_no_state(host: Host) -> None:
 def test_seed_makes_many_zones_in_one_go(host: Host) -> None:
     net = Resource("network", {"physical": "v0"})
     configs = [
-        ZoneConfig({"name": f"z{i}", "zonepath": f"/zones/z{i}", "brand": "sparse", "ip-type": "exclusive"}, [net])
-        for i in range(3)
+        ZoneConfig(
+            {"name": name, "zonepath": "/z", "autoboot": "false", "brand": "sparse", "ip-type": "exclusive"}, [net]
+        )
+        for name in ("z0", "z1", "z2")
     ]
     zonefiles.seed(host.world, [(config, "installed") for config in configs])
     lines = host.good("zoneadm", "list", "-cp").splitlines()
