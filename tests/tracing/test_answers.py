@@ -89,7 +89,7 @@ def test_a_gateway_that_never_was_is_declared_and_not_there(admin: Admin, engine
     assert answer.cure == "there is no zone edge: zonecfg -z edge configures it"
 
 
-@pytest.mark.parametrize("text", ["<zone", None])
+@pytest.mark.parametrize("text", ["<zone", "<zone/>", None])
 def test_a_damaged_file_is_put_back(admin: Admin, engine: Build, text: str | None) -> None:
     """zonecfg verifies none that it cannot read."""
     play = edge_site(admin, engine, "web1 web")

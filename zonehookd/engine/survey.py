@@ -3,6 +3,9 @@
 The index alone says whether a zone exists (zones sheet 2.7): `zoneadm list` leaves out a zone whose XML it cannot read
 and still exits 0 (3.3). A zone missing from the index is believed gone only when it was missing twice, `absence_s`
 apart. A zone that cannot be read keeps everything it has.
+
+zoneadm reads no file that is not valid by the host's DTD, though we may. So the file of a zone that the list leaves out
+is validated, and no other: that costs nothing where all is well, and a DTD we misunderstand cuts nobody off.
 """
 
 from __future__ import annotations
@@ -22,7 +25,7 @@ from zonehookd.engine.pools import Lease, declared_pools
 from zonehookd.engine.site import LINK, Claim, Site, settle
 from zonehookd.errors import CannotObserve
 from zonehookd.host.files import Stamp
-from zonehookd.illumos import ipadm, zoneadm, zonefiles
+from zonehookd.illumos import ipadm, zoneadm, zonedtd, zonefiles
 from zonehookd.model.few import few
 from zonehookd.model.gateway import GLOBAL, Declaration, Gateway
 from zonehookd.model.record import ADDRESS, KEPT, LET_GO, LINKED, PERMIT, permitted
@@ -66,6 +69,7 @@ class Survey:
         self._folder = folder
         self._absence_s = absence_s
         self._last: Taken | None = None
+        self._dtd: tuple[Stamp | None, zonedtd.Declared | None] = (None, None)  # as last read; None: not understood
 
     async def take(self, look: Look, declared: Declaration, now_s: float) -> Taken:
         """Raises CannotObserve when the index or the list cannot be had: then nothing may be concluded."""
@@ -76,7 +80,7 @@ class Survey:
         read: dict[str, _Read] = {}
         with _no_collection():
             for name, line in indexed.items():
-                read[name] = self._zone_file(look, name, last.read.get(name) if last else None)
+                read[name] = self._zone_file(look, name, last.read.get(name) if last else None, name in listed)
                 zones[name] = _zone(line, listed.get(name), read[name])
         if GLOBAL in declared.gateways or any(owner.name == GLOBAL for owner in look.store.owners()):
             zones[GLOBAL] = Zone(GLOBAL, ZoneState.RUNNING, 0)
@@ -188,16 +192,29 @@ class Survey:
         except ValueError as problem:
             raise CannotObserve(f"{path}: {problem}") from problem
 
-    def _zone_file(self, look: Look, name: str, before: _Read | None) -> _Read:
+    def _zone_file(self, look: Look, name: str, before: _Read | None, listed: bool) -> _Read:
         path = self._folder / f"{name}.xml"
         try:
             stamp = look.files.stamp(path)
-            if before is not None and stamp is not None and stamp == before.stamp:
+            if before is not None and stamp is not None and stamp == before.stamp and listed:
                 return before
-            return _Read(stamp, zonefiles.parse_zone(look.files.read(path, zonefiles.SIZE_MAX_BYTES)))
+            text = look.files.read(path, zonefiles.SIZE_MAX_BYTES)
+            config = zonefiles.parse_zone(text)
+            if not listed and (fault := self._fault(look, text)):
+                return _Read(None, None, f"cannot read {path}: not valid by {zonedtd.DTD.name}: {fault}")
+            return _Read(stamp, config)
         except (OSError, ValueError) as problem:
             stamp = before.stamp if before and before.config is None else None
             return _Read(stamp, None, f"cannot read {path}: {getattr(problem, 'strerror', None) or problem}")
+
+    def _fault(self, look: Look, text: bytes) -> str | None:
+        """What the host's DTD has against a zone's file. One that cannot be read or understood has nothing."""
+        with contextlib.suppress(OSError, ValueError):
+            stamp = look.files.stamp(zonedtd.DTD)
+            if stamp is None or stamp != self._dtd[0]:
+                self._dtd = (stamp, None)
+                self._dtd = (stamp, zonedtd.declared(look.files.read(zonedtd.DTD, zonefiles.SIZE_MAX_BYTES)))
+        return zonedtd.fault(text, self._dtd[1]) if self._dtd[1] is not None else None
 
     def _missing(self, look: Look, zones: Mapping[str, Zone], now_s: float) -> dict[str, float]:
         """Zones that were there before, or own something of ours, and are not in the index now: since when.

@@ -102,20 +102,21 @@ def test_uninstalled_is_remembered(admin: Admin, engine: Build) -> None:
 def test_what_an_export_does_not_say_is_said_before_it_is_needed(admin: Admin, engine: Build) -> None:
     found = edge_site(admin, engine)
     file = admin.world.path("/etc/zones/edge.xml")
-    file.write_text(file.read_text().replace("</zone>", "<future thing='1'/>\n</zone>"))
+    file.write_text(file.read_text().replace("</zone>", "<deleted-device match='x'/>\n</zone>"))
     settle(found.ours)
     (note,) = said(found.ours, "not-exported")
-    assert (note.kind, note.object) == ("refused", "edge") and "future thing=1" in note.text
+    assert (note.kind, note.object) == ("refused", "edge") and "deleted-device match=x" in note.text
     found.ours.look()
     assert said(found.ours, "not-exported") == [note], "as long as it is so"
 
 
-def test_a_zone_that_cannot_be_read_overwrites_nothing(admin: Admin, engine: Build) -> None:
+@pytest.mark.parametrize("damage", [("<?xml", "<zone"), ("<zone ", "<zone colour='red' "), ("<!DOCTYPE", "<!-- >--")])
+def test_a_zone_that_cannot_be_read_overwrites_nothing(admin: Admin, engine: Build, damage: tuple[str, str]) -> None:
     found = edge_site(admin, engine)
     before = kept(found)
     file = admin.world.path("/etc/zones/edge.xml")
     good = file.read_text()
-    file.write_text("<zone")
+    file.write_text(good.replace(*damage))
     settle(found.ours)
     assert kept(found) == before
     file.write_text(good)

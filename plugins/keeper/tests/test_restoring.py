@@ -219,16 +219,16 @@ def test_a_zone_that_somebody_made_meanwhile_is_not_ours(admin: Admin, engine: B
 def test_what_comes_back_otherwise_is_not_booted(admin: Admin, engine: Build) -> None:
     found = site(admin, engine)
     file = admin.world.path("/etc/zones/edge.xml")
-    file.write_text(file.read_text().replace("</zone>", "<future thing='1'/>\n</zone>"))
+    file.write_text(file.read_text().replace("</zone>", "<deleted-device match='x'/>\n</zone>"))
     settle(found.ours)
     gone(admin)
     look(found)
     wanted(found)
     settle(found.ours)
     (note,) = said(found.ours, "restore-differs")
-    assert "it lacks future thing=1" in note.text and state(admin) == "configured"
+    assert "it lacks deleted-device match=x" in note.text and state(admin) == "configured"
     record = found.ours.store.one(KEPT, "edge")
-    assert record is not None and "future" in record.facts["xml"], "what is kept is not overwritten"
+    assert record is not None and "deleted-device" in record.facts["xml"], "what is kept is not overwritten"
     admin.do("zoneadm", "-z", "edge", "attach", "-F")
     settle(found.ours)
     assert said(found.ours, "restore-differs") == [] and not asked(found) and state(admin) == "installed"
@@ -300,7 +300,7 @@ def test_the_commands_are_in_the_plan(admin: Admin, engine: Build) -> None:
     assert shown[0] == "create -b" and 'set physical="edge_web0"' in shown
 
 
-@pytest.mark.parametrize("text", ["<zone", None])
+@pytest.mark.parametrize("text", ["<zone", "<zone/>", None])
 @pytest.mark.parametrize("up", [True, False])
 def test_a_damaged_file_is_put_back_and_the_zone_runs_on(
     admin: Admin, engine: Build, text: str | None, up: bool
