@@ -161,7 +161,8 @@ class Daemon:
         until(lambda: (answer := self.ctl("status")) and answer["ready"], f"ready: {self.tail()}")
 
     def ask(self, *words: str) -> Done:
-        argv = [sys.executable, "-m", "zonehookd.cli.main", "--config", CONFIG, *words]
+        """On a machine that may be slow, so it is waited for longer than an admin would."""
+        argv = [sys.executable, "-m", "zonehookd.cli.main", "--config", CONFIG, "--timeout", "60", *words]
         return self.machine.run("env", f"PYTHONPATH={ROOT}", *argv)
 
     def ctl(self, *words: str) -> Any:
