@@ -71,7 +71,7 @@ class Service:
 
     def status(self) -> dict[str, Any]:
         """Needs no readable configuration."""
-        done = self.ask("--run", "/var/run/zonehookd", "--json", "status")
+        done = self.ask("--run", "/var/run/zonehookd", "--timeout", "60", "--json", "status")
         assert done.out, done
         answer: dict[str, Any] = json.loads(done.out)
         return answer

@@ -55,15 +55,33 @@ def test_disabled_it_is_what_the_package_made_it(machine: Machine, plain: Daemon
     done = plain.ask("brand", "disable", "sparse")
     assert done.status == 0 and "as it was before the gate" in done.out and "web1: up" in done.out, done
     assert look(machine) == before
+
+    def asking() -> list[str]:
+        (row,) = plain.ctl("brand", "status", "sparse")["brands"]
+        assert (row["enabled"], row["gate"]) == (False, "none")
+        zones: list[str] = row["old_hooks"]
+        return zones
+
+    assert asking() == ["web1"]
     machine.do("zoneadm", "-z", "web1", "halt")  # by the hooks it was booted with
+    until(lambda: asking() == [], "it asks no more")
     machine.do("zoneadm", "-z", "web1", "boot")
     assert metric(machine, 'zonehookd_gate_answers_total{answer="allow",code="not-guarded",word="halt"}') == 1
     enable(plain)
     plain.machine.signal(plain.pid, signal.SIGSTOP)
     done = plain.ask("--timeout", "1", "brand", "disable", "sparse")
     assert done.status == 1 and "is running already" in done.err, done
+    done = plain.ask("--timeout", "1", "brand", "status", "sparse")
+    assert done.status == 0 and re.search(r"^sparse +in place +- +web1", done.out, re.MULTILINE), done
+    assert "did not answer brand-status in 1 s" in done.err and "([guard] boot); a halt goes on" in done.out, done
     plain.machine.signal(plain.pid, signal.SIGCONT)
     plain.stop(signal.SIGKILL)
+    row = plain.ctl("brand", "status", "sparse")["brands"][0]
+    assert (row["enabled"], row["gate"], row["zones"], row["old_hooks"]) == (True, "in place", None, ["web1"]), row
+    machine.do("mv", f"{STATE}/gate", f"{STATE}/elsewhere")
+    done = plain.ask("brand", "status")
+    assert done.status == 1 and "uninstalls are refused" in " ".join(done.out.split()), done
+    machine.do("mv", f"{STATE}/elsewhere", f"{STATE}/gate")
     done = plain.ask("brand", "disable", "sparse")
     assert done.status == 0 and "as it was before the gate" in done.out, done
     assert look(machine) == before

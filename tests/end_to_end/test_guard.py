@@ -57,6 +57,12 @@ def daemon(host: Machine) -> Iterator[Daemon]:
     yield daemon
 
 
+def gateways(daemon: Daemon, *words: str) -> dict[str, tuple[str, bool, list[str]]]:
+    """state, kept, dependents"""
+    rows = daemon.ctl(*words, "guard", "status")["gateways"]
+    return {row["name"]: (row["state"], row["kept"], [each["zone"] for each in row["dependents"]]) for row in rows}
+
+
 def asked(daemon: Daemon, name: str, operation: str = "uninstall") -> tuple[int | None, str, list[str]]:
     """Exit status, code, and NETWORK/ZONE of each dependent."""
     done = daemon.ask("--json", "guard", "check", name, operation)
@@ -155,6 +161,8 @@ def test_without_a_daemon_the_record_and_the_policy_answer(host: Machine, policy
     until(lambda: "files edge /zones/edge\n" in host.read("/var/lib/zonehookd/guard"), "where its files are")
     assert daemon.stop(signal.SIGKILL) == -signal.SIGKILL
     assert asked(daemon, "edge") == (status, "no-daemon", ["web/web1"] * count)
+    known = gateways(daemon)
+    assert known["edge"] == ("installed", True, ["web1"] * count) and known["inner"][0] == "absent"
     answer = json.loads(daemon.ask("--json", "guard", "check", "edge", "uninstall").out)
     assert answer["recorded"] > 0 and answer["left_out"] == 0
     if count:
@@ -168,9 +176,31 @@ def test_without_a_daemon_the_record_and_the_policy_answer(host: Machine, policy
     assert unknown.status == 64 and "there is no zone 'nosuch'" in unknown.err
     host.do("zonecfg", "-z", "edge", "set zonename=edge2")
     assert asked(daemon, "edge2") == (status, "no-daemon", ["web/web1"] * count), "its files say who it is"
+    assert gateways(daemon) == {**known, "edge": ("lost" if count else "absent", True, ["web1"] * count)}
     host.do("zonecfg", "-z", "edge2", "set zonename=edge")
     host.do("rm", "/var/lib/zonehookd/guard")
     assert asked(daemon, "edge")[0] == 1, "no record is no leave"
+    assert daemon.ask("guard", "status").status == 3
+
+
+def test_a_daemon_that_hangs_does_not_hide_the_gateways(host: Machine) -> None:
+    daemon = Daemon(host, CONFIG)
+    daemon.start()
+    zone(host, "edge")
+    zone(host, "web1", "web")
+    until(lambda: "gateway edge 1 0\n" in host.read("/var/lib/zonehookd/guard"), "the standing record")
+    until(lambda: "files edge /zones/edge\n" in host.read("/var/lib/zonehookd/guard"), "where its files are")
+    live = gateways(daemon)
+    host.signal(daemon.pid, signal.SIGSTOP)
+    done = daemon.ask("--timeout", "0.5", "guard", "status")
+    assert done.status == 0 and "did not answer guard-status in 0.5 s" in done.err and "web: web1" in done.out, done
+    not_known = {"inner": ("absent", None, [])}
+    assert gateways(daemon, "--timeout", "0.5") == {**live, **not_known}
+    host.do("zonecfg", "-z", "edge", "delete", "-F")
+    done = daemon.ask("--timeout", "0.5", "guard", "status")
+    assert done.status == 1 and "guard restore edge" in done.out and "has happened since is not known" in done.out, done
+    host.signal(daemon.pid, signal.SIGCONT)
+    until(lambda: gateways(daemon)["edge"][0] == "lost", "it sees that, too")
 
 
 def test_a_record_of_the_declaration_that_cannot_be_read_is_said(daemon: Daemon) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from zonehookd.errors import ZonehookError
-from zonehookd.guard.replies import verdict_reply
+from zonehookd.guard.replies import recorded_reply, verdict_reply
 from zonehookd.guard.standing import Known, Standing, alone, read, refuse_unknown, standing, written
 from zonehookd.model.guard import Dependent, Verdict
 
@@ -209,3 +209,49 @@ def test_a_zone_that_nobody_has_is_none(tmp_path: Path) -> None:
 def test_a_permit_outlives_the_daemon_and_ends(tmp_path: Path, until: float, allowed: bool) -> None:
     path = wrote(tmp_path, edge=standing(many(2), until))
     assert alone(path, "edge", "uninstall", NOW_S).allowed is allowed
+
+
+# -- every gateway, without a daemon
+
+
+def test_every_gateway_by_the_record_and_the_index(tmp_path: Path) -> None:
+    index = tmp_path / "index"
+    told = {
+        "away": standing((), 0.0, {}, "/zones/away"),  # nobody misses it
+        "early": standing(many(1), 0.0),  # declared, and never made
+        "edge": standing(many(2), NOW_S + 60, {}, "/zones/edge"),
+        "gone": standing(many(1), 0.0, {}, "/zones/gone"),
+        "leave": standing(many(1), NOW_S + 60, {}, "/zones/leave"),  # deleted with leave
+        "moved": standing(many(1), 0.0, {}, "/zones/moved"),
+        "moved2": standing(many(1), 0.0),  # so it is written for who is known by his old name
+        "unread": standing((), 0.0, {"web1": "cut off"}, "/zones/unread"),
+    }
+    record = Known("record", "deny", told, str(index))
+    index.write_text(
+        "global:installed:/\nedge:installed:/zones/edge\nmoved2:installed:/zones/moved\nunread:configured:/zones/unread\n"
+    )
+    reply = recorded_reply(record, NOW_S - 5, index, NOW_S)
+    assert (reply.recorded, reply.networks) == (NOW_S - 5, [])
+    assert reply.without_daemon is not None and reply.without_daemon.model_dump() == {
+        "uninstall": "record",
+        "boot": "deny",
+    }
+    assert {row.name: (row.state, row.kept) for row in reply.gateways} == {
+        "away": ("absent", True),
+        "early": ("absent", None),
+        "edge": ("installed", True),
+        "gone": ("lost", True),
+        "leave": ("absent", True),
+        "moved": ("lost", True),
+        "unread": ("configured", True),
+    }
+    rows = {row.name: row for row in reply.gateways}
+    assert rows["edge"].permit_until == NOW_S + 60 and rows["gone"].permit_until is None
+    assert [each.zone for each in rows["edge"].dependents] == ["z00000", "z00001"]
+    assert (rows["edge"].left_out, rows["unread"].left_out) == (0, 1), "one that may depend on it"
+    assert {name for name, row in rows.items() if row.text} == {"gone", "moved"}
+    assert "zonecfg -z moved2 set zonename=moved" in rows["moved"].text
+    for text in (None, "", "half a line\n"):
+        index.unlink() if text is None else index.write_text(text)
+        rows = {row.name: row for row in recorded_reply(record, NOW_S, index, NOW_S).gateways}
+        assert {row.state for row in rows.values()} == {"unknown"} and all(row.text for row in rows.values())

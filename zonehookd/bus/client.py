@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket as socketlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,8 @@ from zonehookd.bus.messages import Reply, Request, Verb
 from zonehookd.errors import ZonehookError
 
 _START = "start it: svcadm enable zonehookd, or svcadm clear zonehookd after faults; by hand: zonehookd --config FILE"
-_BUSY = "it hangs or is busy: try again; svcs -x zonehookd names its log"
+_BUSY = "svcs -xv zonehookd names its log; svcadm restart zonehookd where it stays so"
+_SLOW_S = 2.0  # then somebody who looks on is told
 
 
 class NoDaemon(ZonehookError):
@@ -21,8 +23,8 @@ class NoDaemon(ZonehookError):
     code = "no-daemon"
 
 
-def ask(run: Path, verb: Verb, *, timeout_s: float, **about: Any) -> Any:
-    """The answer's data; `about`: the other fields of the Request.
+def ask(run: Path, verb: Verb, *, timeout_s: float, slow: Callable[[], None] | None = None, **about: Any) -> Any:
+    """The answer's data; `about`: the other fields of the Request. `slow` is called when it takes its time.
 
     Raises NoDaemon when nobody answers in time, ZonehookError when the daemon refuses.
     """
@@ -37,12 +39,21 @@ def ask(run: Path, verb: Verb, *, timeout_s: float, **about: Any) -> Any:
         socket.setsockopt(zmq.LINGER, 0)
         socket.connect(f"ipc://{path}")
         socket.send(Request(verb=verb, **about).model_dump_json().encode())
-        if not socket.poll(int(timeout_s * 1000)):
-            raise NoDaemon(f"zonehookd did not answer {verb} within {timeout_s:g} s at {path}", hint=_BUSY)
+        if not _comes(socket, timeout_s, slow):
+            raise NoDaemon(f"zonehookd did not answer {verb} in {timeout_s:g} s at {path}: it may hang", hint=_BUSY)
         reply = Reply.model_validate_json(socket.recv())
     if reply.error is not None:
         raise ZonehookError(reply.error, hint=reply.hint, code=reply.code)
     return reply.data
+
+
+def _comes(socket: zmq.Socket[bytes], timeout_s: float, slow: Callable[[], None] | None) -> bool:
+    if slow is not None and timeout_s > _SLOW_S:
+        if socket.poll(int(_SLOW_S * 1000)):
+            return True
+        slow()
+        timeout_s -= _SLOW_S
+    return bool(socket.poll(int(timeout_s * 1000)))
 
 
 def _answered(path: Path) -> bool:

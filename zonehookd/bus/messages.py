@@ -298,43 +298,62 @@ class PermitReply(BaseModel):
     permits: list[PermitRow]
 
 
+class WithoutDaemon(BaseModel):
+    """What hooks with the gate do while zonehookd does not answer; a halt always goes on. `uninstall` of a gateway:
+    block, record or allow; `boot`: allow or deny. As [guard] had it when the record was written."""
+
+    uninstall: str
+    boot: str
+
+
 class GuardedRow(BaseModel):
     """A gateway. `state`: of its zone, or ``lost``; `kept`: its configuration can be restored; `gate`: the hooks of its
-    brand ask first (None: there is no brand to tell)."""
+    brand ask first (None: there is no brand to tell). By the record of a daemon that does not answer, `state` is that
+    of the zone index, or ``unknown``; `kept` None: it is not known, as `gate` and `permit_reason` never are;
+    `left_out`: as a Verdict's in model/guard.py."""
 
     name: str
     state: str
-    kept: bool
+    kept: bool | None
     gate: bool | None
     permit_until: float | None
     permit_reason: str
     dependents: list[DependentRow]
     text: str = ""
+    left_out: int = 0
 
 
 class GuardStatusReply(BaseModel):
-    """`networks`: permits for them, which let the configuration remove or shrink them."""
+    """`networks`: permits for them, which let the configuration remove or shrink them. `recorded`: zonehookd did not
+    answer, and this is by the record of then, in unix seconds; it has no `networks`, and says what hooks do
+    `without_daemon`."""
 
     gateways: list[GuardedRow]
     networks: list[PermitRow] = Field(default_factory=list)
+    recorded: float | None = None
+    without_daemon: WithoutDaemon | None = None
 
 
 class BrandRow(BaseModel):
     """`gate`: whether its hooks ask us; `missing`: they should and do not, `text` says why; `edited`: they do, and
-    somebody else has changed the file besides. `old_hooks`: zones that were up when the gate came, and go by the hooks
-    of before until they are halted.
+    somebody else has changed the file besides. `zones`: how many there are; None where no daemon answers. `old_hooks`:
+    zones that were up when the gate came or went, and go by the hooks of before until they are halted.
     """
 
     name: str
     enabled: bool
     gate: str  # in place, remade, edited, missing, none
     text: str
-    zones: int
+    zones: int | None
     old_hooks: list[str]
 
 
 class BrandReply(BaseModel):
-    """`text`: what was done, for a person."""
+    """`text`: what was done, for a person. `without_daemon`: zonehookd did not answer, and this is by the files of the
+    brands and what it keeps of them, `old_hooks` as last written; `recorded` says when it left its record, in unix
+    seconds (None: it has left none)."""
 
     brands: list[BrandRow]
     text: str = ""
+    recorded: float | None = None
+    without_daemon: WithoutDaemon | None = None

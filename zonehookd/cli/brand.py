@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from typing import Any
 
@@ -10,11 +11,14 @@ from rich.console import Console
 from rich.text import Text
 
 from zonehookd.bus.client import NoDaemon, ask
+from zonehookd.bus.messages import BrandReply
 from zonehookd.cli import tables
 from zonehookd.cli.ending import EXIT_TROUBLE
-from zonehookd.cli.settings import Settings, json_option, settings_of
+from zonehookd.cli.settings import SHOWS_S, Settings, json_option, settings_of
 from zonehookd.errors import ZonehookError
 from zonehookd.gate import offline
+from zonehookd.guard import standing
+from zonehookd.guard.replies import without_daemon
 
 _ENABLE_MAX_S = 60.0  # it may be compiled first
 _COLOURS = {"in place": "green", "remade": "green", "edited": "yellow", "missing": "red", "none": "dim"}
@@ -55,9 +59,13 @@ def disable(context: click.Context, name: str, as_json: bool) -> None:
 @json_option
 @click.pass_context
 def status(context: click.Context, name: str | None, as_json: bool) -> None:
-    """Every brand of this host, or one. Exit 1 if one that should have the gate has not."""
+    """Every brand of this host, or one. Exit 1 if one that should have the gate has not. Without a daemon, or when it
+    does not answer, by the brands' files, and with what their hooks do until it does."""
     settings = settings_of(context, as_json)
-    answer = settings.ask("brand-status", brand=name)
+    try:
+        answer = settings.look("brand-status", SHOWS_S, brand=name)
+    except NoDaemon as problem:
+        answer = _seen(settings, name, problem)
     settings.show(answer, _printed)
     sys.exit(EXIT_TROUBLE if any(each["gate"] == "missing" for each in answer["brands"]) else 0)
 
@@ -68,7 +76,22 @@ def _alone(settings: Settings, name: str) -> dict[str, Any]:
     except OSError as problem:
         raise ZonehookError(str(problem)) from problem
     up = f"; zones of it that are up ask until they are halted, so {settings.state / 'gate'} stays"
-    return {"brands": [], "text": f"brand {name}: {text}{up}"}
+    return BrandReply(brands=[], text=f"brand {name}: {text}{up}").model_dump(mode="json")
+
+
+def _seen(settings: Settings, name: str | None, problem: NoDaemon) -> dict[str, Any]:
+    """Raises NoDaemon: what is kept of the brands is not ours to read."""
+    try:
+        rows = offline.status(settings.state, settings.run, name)
+    except OSError as why:
+        text = f"{problem.args[0]}; nor can its books be read: {why.filename}: {why.strerror}"
+        raise NoDaemon(text, hint=problem.hint) from why
+    settings.nobody(problem)
+    path = settings.state / standing.NAME
+    record, at = standing.Known("block", "allow", {}), None  # as hooks do where there is none
+    with contextlib.suppress(OSError, ValueError):
+        record, at = standing.read(path), path.stat().st_mtime
+    return BrandReply(brands=rows, recorded=at, without_daemon=without_daemon(record)).model_dump(mode="json")
 
 
 def _printed(out: Console, answer: dict[str, Any]) -> None:
@@ -77,8 +100,11 @@ def _printed(out: Console, answer: dict[str, Any]) -> None:
     if answer["brands"]:
         columns = ("BRAND", "GATE", "ZONES", "WITH THE HOOKS OF BEFORE", "")
         tables.table(out, columns, map(_cells, answer["brands"]), "no brands")
+    if answer["without_daemon"] is not None:
+        tables.without_daemon(out, answer["without_daemon"], answer["recorded"])
 
 
 def _cells(row: dict[str, Any]) -> tuple[Text | str, ...]:
     gate = Text(row["gate"] if row["enabled"] or row["gate"] != "none" else "-", _COLOURS.get(row["gate"], ""))
-    return (row["name"], gate, str(row["zones"]), ", ".join(row["old_hooks"]) or "-", row["text"])
+    zones = "-" if row["zones"] is None else str(row["zones"])
+    return (row["name"], gate, zones, ", ".join(row["old_hooks"]) or "-", row["text"])

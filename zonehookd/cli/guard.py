@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sys
 import time
-from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import click
@@ -15,10 +15,10 @@ from rich.text import Text
 from zonehookd.bus.client import NoDaemon, ask
 from zonehookd.cli import tables
 from zonehookd.cli.ending import EXIT_TROUBLE, EXIT_USAGE, Ends
-from zonehookd.cli.settings import Settings, json_option, settings_of
+from zonehookd.cli.settings import SHOWS_S, Settings, json_option, settings_of
 from zonehookd.errors import ZonehookError
 from zonehookd.guard import standing
-from zonehookd.guard.replies import verdict_reply
+from zonehookd.guard.replies import recorded_reply, verdict_reply
 from zonehookd.model.few import few
 from zonehookd.model.guard import OPERATIONS
 
@@ -103,17 +103,34 @@ def restore(context: click.Context, zone: str, as_json: bool) -> None:
 @json_option
 @click.pass_context
 def status(context: click.Context, as_json: bool) -> None:
-    """Every gateway: who depends on it, is its configuration kept, is there a permit. Exit 1 if one is lost."""
+    """Every gateway: who depends on it, is its configuration kept, is there a permit. Exit 1 if one is lost. Without a
+    daemon, or when it does not answer, by what it last knew."""
     settings = settings_of(context, as_json)
-    answer = settings.ask("guard-status")
+    try:
+        answer = settings.look("guard-status", SHOWS_S)
+    except NoDaemon as problem:
+        answer = _recorded(settings, problem)
     settings.show(answer, _status)
     sys.exit(EXIT_TROUBLE if any(row["state"] == "lost" or row["text"] for row in answer["gateways"]) else 0)
+
+
+def _recorded(settings: Settings, problem: NoDaemon) -> dict[str, Any]:
+    """Raises NoDaemon: there is no record either, or it is not ours to read."""
+    path = settings.state / standing.NAME
+    try:
+        record, at = standing.read(path), path.stat().st_mtime
+    except (OSError, ValueError) as why:
+        text = why.strerror if isinstance(why, OSError) else why
+        raise NoDaemon(f"{problem.args[0]}; nor can its record be read: {path}: {text}", hint=problem.hint) from why
+    settings.nobody(problem)
+    index = Path(record.index) if record.index else settings.zones / "index"
+    return recorded_reply(record, at, index, time.time()).model_dump(mode="json")
 
 
 def _verdict(out: Console, answer: dict[str, Any]) -> None:
     lines = [*answer["lines"]]
     if answer["recorded"] is not None:
-        lines.append(f"  by the record of {_clock(answer['recorded'])}; what has happened since is not known")
+        lines.append(f"  {tables.of_then(answer['recorded'])}")
     for line in lines:
         out.print(line, markup=False, highlight=False, soft_wrap=True)
 
@@ -124,7 +141,7 @@ def _permits(out: Console, answer: dict[str, Any]) -> None:
 
 
 def _permitted(out: Console, answer: dict[str, Any]) -> None:
-    out.print(f"{answer['name']}: permitted until {_clock(answer['until'])}")
+    out.print(f"{answer['name']}: permitted until {tables.clock(answer['until'])}")
     out.print(f"cut off then: {few(answer['cuts_off'], _CUT_OFF_MAX) or 'nobody'}")
     if answer["text"]:
         out.print(Text(answer["text"], "yellow"))
@@ -134,6 +151,9 @@ def _status(out: Console, answer: dict[str, Any]) -> None:
     _gateways(out, answer["gateways"])
     for permit in answer["networks"]:
         _permitted(out, permit)
+    if answer["recorded"] is not None:
+        out.print("STATE is that of the zone index: which zones run was not asked")
+        tables.without_daemon(out, answer["without_daemon"], answer["recorded"])
 
 
 def _gateways(out: Console, rows: list[dict[str, Any]]) -> None:
@@ -148,11 +168,9 @@ def _cells(row: dict[str, Any]) -> tuple[Text | str, ...]:
     networks: dict[str, list[str]] = {}
     for each in row["dependents"]:
         networks.setdefault(each["network"], []).append(each["zone"])
-    shown = "; ".join(f"{network}: {few(zones, _NAMES_MAX)}" for network, zones in networks.items())
-    until = f"until {_clock(row['permit_until'])}: {row['permit_reason']}" if row["permit_until"] else "-"
+    shown = [f"{network}: {few(zones, _NAMES_MAX)}" for network, zones in networks.items()]
+    shown += [f"{row['left_out']} more" if shown else f"{row['left_out']} that may"] if row["left_out"] else []
+    reason = f": {row['permit_reason']}" if row["permit_reason"] else ""
+    until = f"until {tables.clock(row['permit_until'])}{reason}" if row["permit_until"] else "-"
     marks = {True: Text("yes"), False: Text("no", "yellow"), None: Text("-")}
-    return row["name"], state, marks[row["kept"]], marks[row["gate"]], shown or "-", until, row["text"]
-
-
-def _clock(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds).astimezone().isoformat(sep=" ", timespec="seconds")
+    return row["name"], state, marks[row["kept"]], marks[row["gate"]], "; ".join(shown) or "-", until, row["text"]

@@ -24,7 +24,7 @@ from zonehookd.cli.keys import keys
 from zonehookd.cli.plugin import plugin
 from zonehookd.cli.provisioning import provisioning
 from zonehookd.cli.routes import drain, routes, undrain
-from zonehookd.cli.settings import Settings, json_option, settings_of
+from zonehookd.cli.settings import SHOWS_S, TIMEOUT_S, Settings, json_option, settings_of
 from zonehookd.cli.timeline import timeline
 from zonehookd.cli.trace import check, trace
 
@@ -38,11 +38,16 @@ from zonehookd.cli.trace import check, trace
 )
 @click.option("--json", "as_json", is_flag=True, help="Print what the daemon said, as JSON.")
 @click.option(
-    "--timeout", "timeout_s", type=float, default=30.0, show_default=True, help="Seconds to wait for an answer."
+    "--timeout",
+    "timeout_s",
+    type=float,
+    default=None,
+    show_default=f"{TIMEOUT_S:g}; of status, guard status and brand status {SHOWS_S:g}",
+    help="Seconds to wait for an answer.",
 )
 @click.version_option(__version__)
 @click.pass_context
-def main(context: click.Context, file: Path | None, run: Path | None, as_json: bool, timeout_s: float) -> None:
+def main(context: click.Context, file: Path | None, run: Path | None, as_json: bool, timeout_s: float | None) -> None:
     """Ask zonehookd what it sees, what it would do, and why."""
     context.obj = Settings(file, run, as_json, timeout_s)
 
@@ -72,7 +77,7 @@ def _listing(name: Verb, shown: Callable[[Any, Any], None], about: str) -> None:
     @click.pass_context
     def command(context: click.Context, as_json: bool) -> None:
         settings = settings_of(context, as_json)
-        settings.show(settings.ask(name), shown)
+        settings.show(settings.look(name), shown)
 
 
 _listing("zones", tables.zones, "Every zone, its state, and where its links are placed.")
@@ -92,7 +97,7 @@ def status(context: click.Context, as_json: bool) -> None:
     A source of events that is down is no trouble: the poll hears the same, seconds later, and some hosts have no more.
     """
     settings = settings_of(context, as_json)
-    answer = settings.ask("status")
+    answer = settings.look("status", SHOWS_S)
     settings.show(answer, tables.status)
     troubles = ("blind", "config_error", "trouble", "without_gate", "plugins")
     sys.exit(EXIT_TROUBLE if any(answer[each] for each in troubles) or not answer["ready"] else 0)

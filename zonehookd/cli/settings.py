@@ -4,25 +4,29 @@ from __future__ import annotations
 
 import functools
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 
-from zonehookd.bus.client import ask
+from zonehookd.bus.client import NoDaemon, ask
 from zonehookd.bus.messages import Verb
 from zonehookd.cli import tables
 from zonehookd.config import DEFAULT_FILE, EventsSection, PathsSection, events, paths
 from zonehookd.errors import ZonehookError
 
+TIMEOUT_S = 30.0
+SHOWS_S = 10.0  # of what shows how things are: who asks may be in trouble
+
 
 class Settings:
     """What was said before the verb. `file` is read when the daemon is first asked: some verbs need neither."""
 
-    def __init__(self, file: Path | None, run: Path | None, as_json: bool, timeout_s: float) -> None:
-        self._file, self._run = file, run
-        self.as_json, self.timeout_s = as_json, timeout_s
+    def __init__(self, file: Path | None, run: Path | None, as_json: bool, timeout_s: float | None) -> None:
+        self._file, self._run, self._said_s = file, run, timeout_s
+        self.as_json, self.timeout_s = as_json, TIMEOUT_S if timeout_s is None else timeout_s
 
     @property
     def file(self) -> Path | None:
@@ -63,6 +67,23 @@ class Settings:
 
     def ask(self, verb: Verb, zone: str | None = None, **about: Any) -> Any:
         return ask(self.run, verb, zone=zone, timeout_s=self.timeout_s, **about)
+
+    def look(self, verb: Verb, at_most_s: float = TIMEOUT_S, **about: Any) -> Any:
+        """What a daemon that is well answers at once. Who waits at a terminal is told so; at most `at_most_s`, unless
+        --timeout says otherwise."""
+        limit_s = at_most_s if self._said_s is None else self._said_s
+
+        def slow() -> None:
+            waits = f"it is waited for {limit_s:g} s (--timeout); svcs -xv zonehookd says how it is"
+            click.echo(f"zonehookctl: zonehookd has not answered yet: {waits}", err=True)
+
+        looks_on = sys.stderr.isatty() and not self.as_json
+        return ask(self.run, verb, timeout_s=limit_s, slow=slow if looks_on else None, **about)
+
+    def nobody(self, problem: NoDaemon) -> None:
+        """An answer is shown all the same: for people, who did not answer, and the way out."""
+        if not self.as_json:
+            click.echo(f"zonehookctl: {problem}", err=True)
 
     def show(self, answer: Any, shown: Callable[[Any, Any], None]) -> None:
         if self.as_json:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import Any
 
 from rich.console import Console
@@ -39,6 +40,25 @@ def table(out: Console, columns: Sequence[str], rows: Iterable[Sequence[Text | s
     for row in listed:
         shown.add_row(*(cell if isinstance(cell, Text) else Text(cell) for cell in row))
     out.print(shown, soft_wrap=False)
+
+
+def clock(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds).astimezone().isoformat(sep=" ", timespec="seconds")
+
+
+def of_then(recorded: float) -> str:
+    return f"by the record of {clock(recorded)}; what has happened since is not known"
+
+
+def without_daemon(out: Console, policy: dict[str, str], recorded: float | None) -> None:
+    """What hooks with the gate do until it answers, and since when it has told nobody."""
+    goes = {"allow": "goes on", "record": "is refused if zones depended on it by that record"}
+    uninstall = f"the uninstall of a gateway {goes.get(policy['uninstall'], 'is refused')} ([guard] without_daemon)"
+    boot = "is refused" if policy["boot"] == "deny" else "goes on, its links there or not"
+    out.print(of_then(recorded) if recorded is not None else "there is no record of zonehookd's that can be read")
+    out.print("until zonehookd answers, where the gate is in the brand:")
+    out.print(Text(f"  {uninstall if recorded is not None else 'every uninstall is refused'}"))
+    out.print(Text(f"  a boot {boot} ([guard] boot); a halt goes on"))
 
 
 def zones(out: Console, rows: list[dict[str, Any]]) -> None:

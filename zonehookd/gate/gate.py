@@ -17,7 +17,7 @@ from zonehookd.engine.look import Look
 from zonehookd.errors import CannotObserve, NotFound, ZonehookError
 from zonehookd.gate import alone
 from zonehookd.gate.keeper import BRANDS, BrandKeeper
-from zonehookd.gate.program import Program
+from zonehookd.gate.program import Program, without
 from zonehookd.gate.ready import Ready
 from zonehookd.gate.server import Answered, GateServer, Word
 from zonehookd.host.doors import Commands
@@ -211,9 +211,9 @@ class Gate:
 
     async def disable(self, request: Request) -> BrandReply:
         name = request.brand or ""
-        text = self._keeper.disable(name)
+        text = self._keeper.disable(name, (self._running() or {}).get(name, ()))
         self._log.info("the gate is taken out of a brand", brand=name, what=text)
-        up = sorted((self._running() or {}).get(name, ()))
+        _, _, up = self._keeper.known(name)
         still = f"; {', '.join(up)}: up, and asks until halted, so {self._program.path} stays" if up else ""
         return self._reply([name], f"brand {name}: {text}{still}")
 
@@ -249,8 +249,7 @@ class Gate:
         """What is the matter with it, and what follows; empty: nothing."""
         if self._program.there():
             return self._program_fault  # it is an old one
-        fault = self._program_fault or f"the gate program {self._program.path} is missing"
-        return f"{fault}; boots and halts ask nobody until it is there again, and uninstalls are refused"
+        return without(self._program_fault or f"the gate program {self._program.path} is missing")
 
 
 def _both(ours: Word, hooks: Word | None) -> Word:

@@ -52,6 +52,20 @@ class _Known:
     old_hooks: set[str] = field(default_factory=set)
 
 
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A brand's file as it is now. `how`: in place, edited, none; missing: it should have the gate and has not, and
+    `text` says what has become of it. `bare`: without the gate; `wanted`: with it, of no worth where there is none."""
+
+    how: str
+    text: str
+    disk: bytes
+    bare: bytes
+    wanted: bytes
+    like: os.stat_result
+    kept: bytes | None
+
+
 class BrandKeeper:
     """`state`, `run`: [paths]. All of it is small files, read and written at once."""
 
@@ -60,7 +74,7 @@ class BrandKeeper:
         self._gate, self._run = str(state.resolve() / "gate"), str(run.resolve())  # the gate follows no link
         self._folder = folder
         self._known: dict[str, _Known] = {}
-        for name in self.enabled():
+        for name in {*self.enabled(), *(each.parent.name for each in self._kept.glob("*/old-hooks"))}:
             self._known[name] = _Known("none", old_hooks=self._old_hooks(name))
 
     # -- asking
@@ -75,9 +89,23 @@ class BrandKeeper:
 
     def known(self, name: str) -> tuple[str, str, Collection[str]]:
         """How the gate stands in it (in place, remade, edited, missing, none), a word about it, and the zones that
-        were up when it came: zoneadmd goes by the hooks of its own start (trap 26)."""
+        were up when it came or went: zoneadmd goes by the hooks of its own start (trap 26)."""
         known = self._known.get(name, _Known("none"))
         return known.how, known.text, sorted(known.old_hooks)
+
+    def seen(self, name: str) -> tuple[str, str]:
+        """How the gate stands in it now, and a word about it, as `known` says it after a check; changes nothing."""
+        if self._leaving(name).exists():
+            return "none", "it was being disabled; zonehookctl brand disable goes on with it"
+        if not self._file(name).parent.is_dir():
+            return "missing", "the brand is not installed"
+        try:
+            with _refused(self._file(name)):
+                found = self._find(name)
+        except BrandRefused as problem:
+            return ("missing", str(problem)) if self._kept_file(name).exists() else ("none", "")
+        again = "; the gate is put in again by zonehookd" if found.how == "missing" else ""
+        return found.how, f"{found.text}{again}"
 
     # -- changing
 
@@ -106,18 +134,21 @@ class BrandKeeper:
                     if before is None:
                         shutil.rmtree(self._kept / name, ignore_errors=True)
                     raise
-                self._note_old_hooks(name, running)
+                asking = {*self._known_old(name)} if before is None else set()  # from when it had the gate before
+                self._forget_old_hooks(name, asking)
+                self._note_old_hooks(name, {*running} - asking)
             self._settle(name, "in place")
 
-    def disable(self, name: str) -> str:
-        """Takes the gate out. What was done, in words. Raises BrandRefused; then it is as enabled as before."""
+    def disable(self, name: str, running: Collection[str] = ()) -> str:
+        """Takes the gate out. What was done, in words. `running`: zones of this brand that are up, if known. Raises
+        BrandRefused; then it is as enabled as before."""
         if not _NAME.fullmatch(name) or name not in self.names():
             raise self._unknown(name)
         with _refused(self._file(name)):
             if self._kept_file(name).exists():
                 self._leaving(name).touch(0o600)
             try:
-                return self._take_out(name)
+                return self._take_out(name, running)
             except (OSError, ValueError, BrandRefused):
                 with contextlib.suppress(OSError):
                     self._leaving(name).unlink(missing_ok=True)
@@ -144,9 +175,9 @@ class BrandKeeper:
         return happened
 
     def heard(self, zone: str) -> None:
-        """The gate spoke for this zone: it has the new hooks."""
+        """The gate spoke for this zone: it has the new hooks, if those are the gate's."""
         for name in self._known:
-            if zone in self._known_old(name):
+            if zone in self._known_old(name) and name in self.enabled():
                 with contextlib.suppress(OSError):
                     self._forget_old_hooks(name, {zone})
 
@@ -155,7 +186,7 @@ class BrandKeeper:
     def _check(self, name: str, running: Collection[str]) -> str:
         """What was put right, if anything was."""
         if self._leaving(name).exists():
-            return self._take_out(name)
+            return self._take_out(name, running)
         kept_stamp, seen = stamp(self._kept_file(name)), stamp(self._file(name))
         known = self._known.get(name)
         if known is not None and known.seen == seen and known.kept == kept_stamp and seen is not None:
@@ -163,39 +194,51 @@ class BrandKeeper:
         if seen is None and not self._file(name).parent.is_dir():
             self._known[name] = _Known("missing", "the brand is not installed", old_hooks=self._known_old(name))
             return ""
-        disk, bare, like = self._read_brand(name)
-        kept = self._read_kept(name)
-        if kept is not None:
+        if kept_stamp is not None:
             for half in self._file(name).parent.glob(f".config.xml.{'?' * 8}"):  # we were killed while we wrote it
                 half.unlink()
-        if kept is None and (disk == bare or asked_at(disk) != self._run):
-            self._known[name] = _Known("none", "" if disk == bare else "another zonehookd's gate is in it", seen)
+        found = self._find(name)
+        if found.how == "none":
+            self._known[name] = _Known("none", found.text, seen, old_hooks=self._known_old(name))
             return ""
-        wanted = gated(bare, self._gate, self._run)
-        if kept is None:  # it asks us: the books were lost, or [paths] state is another
-            self._keep(name, bare, like)
-            if disk != wanted:
-                self._put(name, wanted, like)
-                self._note_old_hooks(name, running)
+        if found.kept is not None and found.how != "missing":
+            self._settle(name, found.how, found.text)
+            return ""
+        self._keep(name, found.bare, found.like)
+        if found.disk != found.wanted:
+            self._put(name, found.wanted, found.like)
+            self._note_old_hooks(name, running)
+        if found.kept is None:
             self._settle(name, "in place")
             return "what was there before the gate was not kept any more, and is known from the edit itself"
-        if disk == wanted:
-            edited = "" if bare == kept else "somebody else has changed the file besides"
-            self._settle(name, "edited" if edited else "in place", edited)
-            return ""
-        self._keep(name, bare, like)
-        self._put(name, wanted, like)
-        self._note_old_hooks(name, running)
         when = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-        again = "put back as it was before the gate" if bare == kept else "replaced, as an update of its package does"
-        by_us = "made by another version of zonehookd, or with other [paths]"
-        what = again if disk == bare else by_us if asked_at(disk) else "edited by somebody else"
-        self._settle(name, "remade", f"the file was {what}; the gate was made anew at {when}")
-        return f"its config.xml was {what}; the gate is in it again"
+        self._settle(name, "remade", f"{found.text}; the gate was made anew at {when}")
+        return f"its config.xml {found.text.removeprefix('the file ')}; the gate is in it again"
 
-    def _take_out(self, name: str) -> str:
+    def _find(self, name: str) -> _Found:
+        """Raises BrandRefused, OSError, ValueError."""
+        disk, bare, like = self._read_brand(name)
+        kept = self._read_kept(name)
+        if kept is None and (disk == bare or asked_at(disk) != self._run):
+            text = "" if disk == bare else "another zonehookd's gate is in it"
+            return _Found("none", text, disk, bare, disk, like, kept)
+        wanted = gated(bare, self._gate, self._run)
+        if disk == wanted:
+            edited = kept is not None and bare != kept  # not kept: the books were lost, or [paths] state is another
+            how, text = ("edited", "somebody else has changed the file besides") if edited else ("in place", "")
+        else:
+            again = "put back as it was before the gate"
+            if bare != kept:
+                again = "replaced, as an update of its package does"
+            by_us = "made by another version of zonehookd, or with other [paths]"
+            what = again if disk == bare else by_us if asked_at(disk) else "edited by somebody else"
+            how, text = "missing", f"the file was {what}"
+        return _Found(how, text, disk, bare, wanted, like, kept)
+
+    def _take_out(self, name: str, running: Collection[str]) -> str:
         said = "the gate was not in it"
         kept = self._read_kept(name)
+        was_in = kept is not None
         try:
             disk, bare, like = self._read_brand(name)
         except Damaged as problem:
@@ -204,6 +247,7 @@ class BrandKeeper:
             was = f"damaged ({problem.args[0]})" if self._file(name).exists() else "missing"
             said = f"its config.xml was {was}; {self._put_back(name, kept)}"
         else:
+            was_in = was_in or bare != disk
             if kept == bare != disk:
                 put_like(self._file(name), kept, self._kept_file(name).stat(), times=True)
                 said = "its config.xml is as it was before the gate"
@@ -211,8 +255,10 @@ class BrandKeeper:
                 put_like(self._file(name), bare, like, times=False)
                 said = "the gate is out of its config.xml; the rest of it is not known to be as it was before the gate"
         self._kept_file(name).unlink(missing_ok=True)
-        shutil.rmtree(self._kept / name, ignore_errors=True)
-        self._known.pop(name, None)
+        self._leaving(name).unlink(missing_ok=True)
+        old = self._known_old(name)
+        self._known[name] = _Known("none", old_hooks={*running} - old if was_in else old)
+        self._write_old_hooks(name)
         return said
 
     def _put_back(self, name: str, kept: bytes) -> str:
@@ -302,8 +348,11 @@ class BrandKeeper:
             self._write_old_hooks(name)
 
     def _write_old_hooks(self, name: str) -> None:
-        text = "".join(f"{zone}\n" for zone in sorted(self._known_old(name)))
-        write_atomically(self._kept / name / "old-hooks", text, 0o600)
+        zones = sorted(self._known_old(name))
+        if zones or self._kept_file(name).exists():
+            write_atomically(self._kept / name / "old-hooks", "".join(f"{zone}\n" for zone in zones), 0o600)
+        else:
+            shutil.rmtree(self._kept / name, ignore_errors=True)
 
 
 @contextlib.contextmanager

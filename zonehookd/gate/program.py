@@ -27,6 +27,16 @@ _SIZE_MAX_BYTES = 16 << 20
 _NEVER = (errno.ENOEXEC, errno.EACCES, errno.ELIBBAD, errno.ENOENT)  # of an exec; others may pass (EAGAIN, ENOMEM)
 
 
+def there(path: Path) -> bool:
+    """As the hooks see it (brands.py), but for an empty one, which `provide` takes away."""
+    return os.access(path, os.X_OK)
+
+
+def without(fault: str) -> str:
+    """What follows where it is not there."""
+    return f"{fault}; boots and halts ask nobody until it is there again, and uninstalls are refused"
+
+
 class _DoesNotRun(ZonehookError):
     pass
 
@@ -41,8 +51,7 @@ class Program:
         self._one = asyncio.Lock()  # the check and an admin's enable may come together
 
     def there(self) -> bool:
-        """As the hooks see it (brands.py), but for an empty one, which `provide` takes away."""
-        return os.access(self.path, os.X_OK)
+        return there(self.path)
 
     def current(self) -> bool:
         """It is there, and the one that belongs to this zonehookd."""
