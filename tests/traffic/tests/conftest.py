@@ -48,13 +48,13 @@ class Client:
 
     @staticmethod
     def report(process: subprocess.Popen[str], status: int = 0) -> Any:
-        out, _ = process.communicate(timeout=30)
+        out, _ = process.communicate(timeout=60)
         assert process.returncode == status, out
         return json.loads(out)
 
     def until(self, process: subprocess.Popen[str], *keys: str, at_least: float) -> Any:
         """The first partial report whose number at `keys` is so large."""
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while process.poll() is None:
             assert time.monotonic() < deadline, (keys, self.partial_file.read_text())
             if self.partial_file.exists():

@@ -94,18 +94,25 @@ class Server:
         await asyncio.sleep(0)
 
     def listen(
-        self, serve: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Coroutine[Any, Any, None]], port: int = 0
+        self,
+        serve: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Coroutine[Any, Any, None]],
+        at: socket.socket | None = None,
     ) -> int:
+        """`at`: bound already; without it, on a free port. Returns the port."""
+        if at is None:
+            at = socket.socket()
+            at.bind(("127.0.0.1", 0))
+
         async def start() -> None:
-            self._servers.append(await asyncio.start_server(self._guarded(serve), "127.0.0.1", port, backlog=1024))
+            self._servers.append(await asyncio.start_server(self._guarded(serve), sock=at, backlog=1024))
 
         self._do(start())
         number: int = self._servers[-1].sockets[0].getsockname()[1]
         return number
 
-    def listen_again(self, port: int) -> None:
-        """As HTTP, on a port that was free so far."""
-        self.listen(self._http, port)
+    def listen_at(self, sock: socket.socket) -> None:
+        """As HTTP, on a socket that is bound: so far who connects there is refused."""
+        self.listen(self._http, sock)
 
     def stall(self, seconds: float) -> None:
         """Nothing at all happens for so long."""

@@ -16,22 +16,22 @@ def test_a_stall_is_in_the_latency_of_everything_that_was_due_in_it(server: Serv
     client.routes("web.ex / web1")
     process = client.load(server.at, "--rate", 200, "--seconds", 0, "--long", 0)
     client.until(process, "ok", at_least=1)
-    server.stall(0.8)
-    client.until(process, "ok", at_least=200)
+    server.stall(2)
+    client.until(process, "ok", at_least=400)
     process.send_signal(signal.SIGTERM)
     report = client.report(process)
     assert report["failed"] == 0
-    assert report["latency_ms"]["max"] >= 700
-    assert report["latency_ms"]["p95"] >= 600, "160 were due in the stall, of a few hundred; a closed loop has one"
+    assert report["latency_ms"]["max"] >= 1900
+    assert report["latency_ms"]["p95"] >= 600, "280 of so many were due in its first 1.4 s; a closed loop has one"
 
 
 def test_a_kept_alive_connection_closed_under_a_request_is_no_failure_unless_wanted(
     server: Server, client: Client
 ) -> None:
     client.routes("web.ex /once web1")
-    words = ("--rate", 100, "--seconds", 0.5, "--long", 0, "--kept-alive", 1)
+    words = ("--rate", 100, "--seconds", 2, "--long", 0, "--kept-alive", 1)
     report = client.report(client.load(server.at, *words))
-    assert (report["ok"], report["failed"]) == (50, 0)
+    assert (report["ok"], report["failed"]) == (200, 0)
     assert report["kept_alive"]["stale"] == report["kept_alive"]["retried"] >= 5
     report = client.report(client.load(server.at, *words, "--no-retry"))
     assert report["failures"]["closed"] == report["failed"] == report["kept_alive"]["stale"] >= 5
@@ -51,9 +51,9 @@ def test_kept_alive_connections_are_used_again_and_others_are_not(server: Server
     client.routes("web.ex / web1")
     client.report(client.load(server.at, "--rate", 100, "--seconds", 0.5, "--long", 0, "--kept-alive", 0))
     assert server.connections == server.requests == 50
-    client.report(client.load(server.at, "--rate", 100, "--seconds", 0.5, "--long", 0, "--kept-alive", 1))
-    assert server.requests == 100
-    assert server.connections < 100
+    client.report(client.load(server.at, "--rate", 100, "--seconds", 2, "--long", 0, "--kept-alive", 1))
+    assert server.requests == 250
+    assert server.connections < 250
 
 
 def test_routes_come_and_go(server: Server, client: Client) -> None:
@@ -101,7 +101,7 @@ def test_bad_routes_are_a_usage_error(client: Client) -> None:
 
 def test_the_usual_load_costs_less_than_two_fifths_of_a_core(server: Server, client: Client) -> None:
     client.routes("web.ex / web1", "ws.ex /ws web1 only-long")
-    report = client.report(client.load(server.at, "--seconds", 2.5, "--ping", 1))
-    assert (report["due"], report["failed"]) == (1250, 0)
+    report = client.report(client.load(server.at, "--seconds", 5, "--ping", 1))
+    assert (report["due"], report["failed"]) == (2500, 0)
     assert report["long"]["up"] == 200
     assert report["cpu_percent"] < 40

@@ -18,7 +18,7 @@ def test_those_that_are_answered_stay_up(server: Server, client: Client) -> None
         "greets.ex /ws-greets web1 only-long",
         f"tcp:{server.tcp} banner db1 only-long",
     )
-    process = client.load(server.at, *QUIET, "--long", 40, "--ping", 0.2, "--timeout", 2)
+    process = client.load(server.at, *QUIET, "--long", 40, "--ping", 0.2, "--timeout", 15)
     client.until(process, "long", "pongs", at_least=200)
     process.send_signal(signal.SIGTERM)
     long = client.report(process)["long"]
@@ -28,7 +28,7 @@ def test_those_that_are_answered_stay_up(server: Server, client: Client) -> None
 def test_a_cut_is_counted_with_its_time_and_its_kind(server: Server, client: Client) -> None:
     hows = {"/ws-cut": "closed", "/ws-reset": "reset", "/ws-silent": "silent"}
     client.routes(*(f"{path} {path} web1 only-long" for path in hows), "web.ex / web1")
-    process = client.load(server.at, *QUIET, "--long", 6, "--ping", 0.2, "--timeout", 1.5)
+    process = client.load(server.at, *QUIET, "--long", 6, "--ping", 0.2, "--timeout", 4)
     client.until(process, "long", "up", at_least=6)
     server.cut()
     client.until(process, "long", "cut", at_least=6)
