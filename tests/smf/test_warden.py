@@ -101,8 +101,8 @@ def test_a_daemon_that_is_not_there_is_a_matter_for_the_administrator(play: Play
 
 
 def test_a_daemon_that_is_not_ready_in_time_is_stopped(play: Play) -> None:
-    assert play.start("--ready", "0.5", ready_after=60) == 1
-    assert "terminated" in play.lines() and "not ready within 0.5 s; the last it said: thinking" in play.said()
+    assert play.start("--ready", "5", ready_after=60) == 1
+    assert "terminated" in play.lines() and "not ready within 5 s; the last it said: thinking" in play.said()
     assert not alive(play.pids()[0])
 
 
@@ -129,13 +129,13 @@ def test_stop_without_a_warden_is_done_at_once(play: Play) -> None:
 
 
 def test_fed_in_time_it_lives_and_hung_it_dies(play: Play) -> None:
-    assert play.start("--watchdog", "2", feeds=20) == 0
+    assert play.start("--watchdog", "4", feeds=25) == 0
     player, warden = play.pids()
-    assert "watchdog 2000000" in play.lines()
-    time.sleep(3)
+    assert "watchdog 4000000" in play.lines()
+    time.sleep(5)
     assert alive(player)
     until(lambda: not alive(warden))
-    assert "the watchdog was not fed for 2 s: killing the daemon; the last it said: thinking" in play.said()
+    assert "the watchdog was not fed for 4 s: killing the daemon; the last it said: thinking" in play.said()
     assert "Current thread" in play.said(), "the log shows where it hung"
     assert not alive(player)
 
@@ -147,7 +147,7 @@ def test_no_watchdog(play: Play) -> None:
 
 
 def test_a_stopped_daemon_is_killed(play: Play) -> None:
-    assert play.start("--watchdog", "0.5", feeds=10**6) == 0
+    assert play.start("--watchdog", "3", feeds=10**6) == 0
     player, warden = play.pids()
     os.kill(player, signal.SIGSTOP)
     until(lambda: not alive(warden))
