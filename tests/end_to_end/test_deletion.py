@@ -189,8 +189,17 @@ def test_zonecfg_alone_is_no_different(world: World) -> None:
     until(world.reaches, f"web1 gets out again: {world.daemon.ask('status').out}")
 
 
-@pytest.mark.parametrize("how", [("truncate", "-s", "60"), ("rm",)])
-def test_a_damaged_file_of_a_gateway_that_runs_is_put_back_under_it(world: World, how: tuple[str, ...]) -> None:
+@pytest.mark.parametrize(
+    ("how", "why"),
+    [
+        (("truncate", "-s", "60"), "not well-formed"),
+        (("rm",), "No such file"),
+        (("sed", "-i", 's/<zone /<zone colour="red" /'), "<zone> has an attribute 'colour', which is not declared"),
+    ],
+)
+def test_a_damaged_file_of_a_gateway_that_runs_is_put_back_under_it(
+    world: World, how: tuple[str, ...], why: str
+) -> None:
     """No tool of the system does anything to such a zone."""
     host, file = world.host, "/etc/zones/edge.xml"
     streaming = world.streams()
@@ -205,6 +214,8 @@ def test_a_damaged_file_of_a_gateway_that_runs_is_put_back_under_it(world: World
         assert host.run(*argv).status == 1, argv
     status = world.daemon.ask("status")
     assert status.status == 1 and "zonehookctl guard restore edge" in status.out, status
+    for verb in (("status",), ("guard", "status")):
+        assert why in world.daemon.ask(*verb).out, verb
     restored = world.daemon.ask("guard", "restore", "edge")
     assert restored.status == 0, restored
     assert host.read(file) == whole and world.state() == "running" and world.gateway()["text"] == ""
