@@ -55,7 +55,7 @@ def test_what_it_only_tells(rig: Rig, hook: str, words: tuple[str, ...]) -> None
     """A word of refusal would not be heard, so it is not waited for."""
     with rig.peer(lambda connection: time.sleep(3.0)) as requests:
         done = rig.hook(hook, *words, original=rig.script("original", ARGUMENTS))
-        assert done.status == 0 and done.seconds < 0.5 + rig.slack_s()
+        assert done.status == 0 and done.seconds < 1.5 + rig.slack_s()
         until = time.monotonic() + 30
         while not requests and time.monotonic() < until:
             time.sleep(0.01)
@@ -109,7 +109,7 @@ def test_an_answer_may_come_in_pieces(rig: Rig) -> None:
 
 
 def _silence(connection: socket.socket) -> None:
-    connection.settimeout(3.0)
+    connection.settimeout(8.0)
     with contextlib.suppress(TimeoutError):
         connection.recv(1)
 
@@ -124,7 +124,7 @@ def _flood(connection: socket.socket) -> None:
 
 
 def _drip(connection: socket.socket) -> None:
-    for _ in range(60):
+    for _ in range(160):
         connection.sendall(b"deny no\n")
         time.sleep(0.05)
 
@@ -132,17 +132,17 @@ def _drip(connection: socket.socket) -> None:
 @pytest.mark.parametrize(
     ("behave", "why", "longest_s"),
     [
-        (_silence, "time-out", 2.4),
-        (_half, "time-out", 2.4),  # an answer without an end may be half of one
-        (_drip, "time-out", 2.4),
-        (_flood, "flood", 1.0),
-        (lambda connection: None, "closed", 1.0),
-        (lambda connection: connection.sendall(b"perhaps\n"), "garbage", 1.0),
-        (lambda connection: connection.sendall(b"deny no"), "garbage", 1.0),
-        (lambda connection: connection.sendall(b"deny \n"), "garbage", 1.0),
-        (lambda connection: connection.sendall(b"deny a b\n"), "garbage", 1.0),
-        (lambda connection: connection.sendall(b"\0deny no\n"), "garbage", 1.0),
-        (lambda connection: connection.sendall(b"\n"), "garbage", 1.0),
+        (_silence, "time-out", 3.0),
+        (_half, "time-out", 3.0),  # an answer without an end may be half of one
+        (_drip, "time-out", 3.0),
+        (_flood, "flood", 1.5),
+        (lambda connection: None, "closed", 1.5),
+        (lambda connection: connection.sendall(b"perhaps\n"), "garbage", 1.5),
+        (lambda connection: connection.sendall(b"deny no"), "garbage", 1.5),
+        (lambda connection: connection.sendall(b"deny \n"), "garbage", 1.5),
+        (lambda connection: connection.sendall(b"deny a b\n"), "garbage", 1.5),
+        (lambda connection: connection.sendall(b"\0deny no\n"), "garbage", 1.5),
+        (lambda connection: connection.sendall(b"\n"), "garbage", 1.5),
     ],
 )
 def test_what_is_no_answer_leaves_it_alone(rig: Rig, behave: object, why: str, longest_s: float) -> None:
@@ -167,8 +167,8 @@ def test_a_daemon_that_takes_no_question_is_not_waited_for_longer(rig: Rig) -> N
                 other.connect(str(rig.socket))
         asked, noted = rig.ready(), rig.hook("poststatechange", "2", "1")
     slack_s = rig.slack_s()
-    assert asked.status == 0 and 1.8 < asked.seconds < 2.4 + slack_s
-    assert noted.status == 0 and noted.seconds < 0.3 + slack_s
+    assert asked.status == 0 and 1.8 < asked.seconds < 3.0 + slack_s
+    assert noted.status == 0 and noted.seconds < 1.5 + slack_s
     assert rig.alone() == [["ready", "web1", "allow", "time-out"]]
 
 
@@ -176,7 +176,7 @@ def test_a_socket_that_nobody_holds_costs_no_time(rig: Rig) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as dead:
         dead.bind(str(rig.socket))
     done = rig.ready()
-    assert done.status == 0 and done.seconds < 0.5 + rig.slack_s()
+    assert done.status == 0 and done.seconds < 1.5 + rig.slack_s()
     assert rig.alone() == [["ready", "web1", "allow", "refused"]]
 
 

@@ -19,6 +19,7 @@ from zonehookd.engine.dispatcher import Dispatcher
 from zonehookd.engine.look import Look
 from zonehookd.engine.timing import Timing
 from zonehookd.errors import CommandTimedOut
+from zonehookd.gate import ready as waiting
 from zonehookd.gate.ready import Ready
 from zonehookd.gate.server import Word
 from zonehookd.host.process import Finished
@@ -28,6 +29,7 @@ from zonehookd.model.record import RESTORE, Record
 from zonehookd.model.subject import Subject
 
 NETWORKS: dict[str, object] = {"dmz": {"cidr": "10.1.0.0/24"}, "back": {"cidr": "10.2.0.0/24"}}
+OWN_S, LONG_S = waiting._PATIENCE_S, 30.0  # its patience, and one that no slow machine comes to the end of
 Scene = Callable[[Dispatcher, Ready], Awaitable[None]]
 
 
@@ -60,7 +62,7 @@ class Stage:
     def look(self) -> Look:
         return Look(self.commands, self.engine.files, self.engine.store, self.engine.dialect, "paper")
 
-    def play(self, scene: Scene) -> None:
+    def play(self, scene: Scene, patience_s: float = LONG_S) -> None:
         async def run() -> None:
             ours = self.engine
             timing = Timing(full_look_s=3600, pace_s=0.001, retry_max_s=0.2, heartbeat_s=0.05)
@@ -69,7 +71,7 @@ class Stage:
             )
             dispatcher.declare(ours.declared)
             loop = asyncio.create_task(dispatcher.run())
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(60):
                 await dispatcher.settled()
                 self.commands.ran.clear()
                 await scene(dispatcher, Ready(dispatcher, self.look, lambda: self.policy))
@@ -77,7 +79,9 @@ class Stage:
                 dispatcher.stop()
                 await loop
 
-        asyncio.run(run())
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(waiting, "_PATIENCE_S", patience_s)
+            asyncio.run(run())
 
     def breaks(self, kind: str, pattern: str, **how: Any) -> None:
         self.admin.world.faults.add(Fault(kind, pattern, **how))
@@ -109,10 +113,12 @@ def test_many_that_come_together(stage: Stage) -> None:
         names = [f"z{number}" for number in range(40)]
         for number, name in enumerate(names):
             stage.admin.by_address(name, f"{name}_0", f"10.1.0.{number + 5}/24")
+        began = time.monotonic()
         words = await asyncio.gather(*(ready.before_ready(name) for name in names))
+        more = (time.monotonic() - began) / 0.25  # while some are at work, so often is looked at those that are done
         assert words == [Word(True, "made")] * len(names)
         assert {f"{name}_0" for name in names} <= set(stage.admin.links())
-        assert len([line for line in stage.commands.ran if line.startswith("zoneadm list")]) <= 4, "few looks"
+        assert len([line for line in stage.commands.ran if line.startswith("zoneadm list")]) <= 4 + more, "few looks"
 
     stage.play(scene)
 
@@ -191,7 +197,7 @@ def test_a_link_that_cannot_be_made_is_a_matter_of_policy(stage: Stage, policy: 
         word, seconds = await timed(ready.before_ready("web1"))
         assert word.allowed is (policy == "allow") and word.code == "links-missing"
         assert "web1_0 on network dmz is not there" in word.lines[0] and "permission denied" in word.lines[0]
-        assert seconds < 1.0, "nothing will come of waiting"
+        assert seconds < LONG_S / 2, "nothing will come of waiting"
         if policy == "deny":
             assert word.lines[0].startswith("zonehookd: boot of zone web1 is refused")
             assert "zonehookctl explain web1" in word.lines[1]
@@ -206,9 +212,9 @@ def test_an_uplink_that_is_not_there_is_not_waited_for(tmp_path: Path) -> None:
     async def scene(dispatcher: Dispatcher, ready: Ready) -> None:
         stage.admin.by_address("web1", "web1_0", "10.9.0.5/24")
         word, seconds = await timed(ready.before_ready("web1"))
-        assert word.code == "links-missing" and "net9" in word.lines[0] and seconds < 1.0
+        assert word.code == "links-missing" and "net9" in word.lines[0] and seconds < 4.0
 
-    stage.play(scene)
+    stage.play(scene, 5.0)  # less than until somebody looks again whether there is one by now
 
 
 def test_a_link_that_is_busy_for_a_moment_is_waited_for(stage: Stage) -> None:
@@ -223,17 +229,21 @@ def test_a_link_that_is_busy_for_a_moment_is_waited_for(stage: Stage) -> None:
 
 def test_a_host_that_hangs_costs_less_than_the_gate_waits(stage: Stage) -> None:
     async def scene(dispatcher: Dispatcher, ready: Ready) -> None:
+        goes_on = asyncio.Event()
+
         async def hang(line: str) -> None:
             if line.startswith("dladm create-vnic"):
-                await asyncio.sleep(5)
+                await goes_on.wait()
 
         stage.commands.before = hang
         stage.admin.by_address("web1", "web1_0", "10.1.0.5/24")
         word, seconds = await timed(ready.before_ready("web1"))
-        assert (word.allowed, word.code) == (True, "late") and 1.6 < seconds < 2.0
+        goes_on.set()
+        assert (word.allowed, word.code) == (True, "late") and OWN_S - 0.1 < seconds < LONG_S
         assert word.lines == ("zonehookd: zone web1 boots as it is: it was not looked after in time",)
 
-    stage.play(scene)
+    assert OWN_S < 2.0
+    stage.play(scene, OWN_S)
 
 
 def test_a_host_that_cannot_be_seen(stage: Stage) -> None:
@@ -248,7 +258,7 @@ def test_a_host_that_cannot_be_seen(stage: Stage) -> None:
 
         stage.commands.before = refuse
         word, seconds = await timed(ready.before_ready("web1"))
-        assert not word.allowed and word.code == "cannot-look" and seconds < 1.9
+        assert not word.allowed and word.code == "cannot-look" and seconds < LONG_S / 2
 
     stage.play(scene)
 
@@ -259,7 +269,7 @@ def test_a_zone_whose_configuration_cannot_be_read(stage: Stage) -> None:
     async def scene(dispatcher: Dispatcher, ready: Ready) -> None:
         stage.admin.world.path("/etc/zones/web1.xml").write_text("<zone")
         word, seconds = await timed(ready.before_ready("web1"))
-        assert word.code == "unreadable" and "not well-formed" in word.lines[0] and seconds < 1.0
+        assert word.code == "unreadable" and "not well-formed" in word.lines[0] and seconds < LONG_S / 2
 
     stage.play(scene)
 
@@ -267,9 +277,9 @@ def test_a_zone_whose_configuration_cannot_be_read(stage: Stage) -> None:
 def test_a_zone_that_nobody_knows(stage: Stage) -> None:
     async def scene(dispatcher: Dispatcher, ready: Ready) -> None:
         word, seconds = await timed(ready.before_ready("nobody"))
-        assert word.code == "late" and seconds < 1.9
+        assert word.code == "late" and seconds < LONG_S
 
-    stage.play(scene)
+    stage.play(scene, OWN_S)
 
 
 def test_what_is_refused_is_said_and_holds_up_nobody(stage: Stage) -> None:
@@ -287,12 +297,12 @@ def test_what_is_refused_is_said_and_holds_up_nobody(stage: Stage) -> None:
 
 def test_our_own_second_boot_does_not_wait_for_itself(stage: Stage) -> None:
     """Its gate asks while its step runs (zones sheet 5.5): who waited for the step would wait for the limit."""
-    answers: list[tuple[Word, float]] = []
+    answers: list[Word] = []
 
     async def scene(dispatcher: Dispatcher, ready: Ready) -> None:
         async def gate(line: str) -> None:
             if line == "zoneadm -z web1 boot":
-                answers.append(await timed(ready.before_ready("web1")))
+                answers.append(await ready.before_ready("web1"))
 
         stage.commands.before = gate
         stage.admin.by_address("web1", "web1_0", "10.1.0.5/24")
@@ -305,7 +315,7 @@ def test_our_own_second_boot_does_not_wait_for_itself(stage: Stage) -> None:
         stage.commands.before = None
 
     stage.play(scene)
-    assert len(answers) == 1 and answers[0][0].allowed and answers[0][1] < 1.5, answers
+    assert len(answers) == 1 and answers[0].allowed and answers[0].code != "late", answers
     assert "running" in stage.admin.do("zoneadm", "-z", "web1", "list", "-p")
 
 

@@ -31,6 +31,6 @@ def test_its_limit_needs_no_signal_and_the_original_starts_as_it_did_without_it(
     began = time.monotonic()
     with rig.peer(silent):
         asked = shown(str(rig.gate), str(rig.run), "prestatechange", "web1", "--", original, "2", "0")
-    assert time.monotonic() - began < 2.5 + rig.slack_s()
+    assert time.monotonic() - began < 4.0 + rig.slack_s()
     assert asked == shown(original, "2", "0")
     assert rig.alone() == [["ready", "web1", "allow", "time-out"]]
