@@ -214,7 +214,7 @@ def test_an_uplink_that_is_not_there_is_not_waited_for(tmp_path: Path) -> None:
         word, seconds = await timed(ready.before_ready("web1"))
         assert word.code == "links-missing" and "net9" in word.lines[0] and seconds < 4.0
 
-    stage.play(scene, 5.0)  # less than until somebody looks again whether there is one by now
+    stage.play(scene, 4.5)  # less than until somebody looks again whether there is one by now
 
 
 def test_a_link_that_is_busy_for_a_moment_is_waited_for(stage: Stage) -> None:
