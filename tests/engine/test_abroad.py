@@ -28,12 +28,13 @@ Plans = Callable[[AnyView], Answer]
 
 
 class Elsewhere:
-    """Plugins that answer in their own time: `pause_s` may change between calls."""
+    """Plugins that answer in their own time: `pause_s` may change between calls, and who is `held` says nothing."""
 
     def __init__(self, *plugins: ForeignPlugin) -> None:
         self.known = list(plugins)
         self.says: dict[str, Plans] = {}
         self.pause_s: dict[str, float] = {}
+        self.held: set[str] = set()
         self.calls: list[tuple[str, list[str]]] = []
 
     def plugins(self) -> Sequence[ForeignPlugin]:
@@ -42,6 +43,8 @@ class Elsewhere:
     async def plan(self, name: str, views: Sequence[AnyView], look: Look) -> Mapping[Subject, Answer]:
         self.calls.append((name, [each.subject.name for each in views]))
         await asyncio.sleep(self.pause_s.get(name, 0.0))
+        while name in self.held:
+            await asyncio.sleep(0.01)
         return {each.subject: self.says[name](each) for each in views}
 
 
@@ -109,7 +112,7 @@ def test_ours_come_first_but_not_for_ever(ours: Engine, admin: Admin, tmp_path: 
 def test_one_that_hangs_costs_a_moment_once_and_its_answer_is_taken_late(ours: Engine, tmp_path: Path) -> None:
     where = Elsewhere(ForeignPlugin("slow", "zone"), ForeignPlugin("quick", "zone"))
     where.says = {"slow": wish(tmp_path / "slow"), "quick": wish(tmp_path / "quick")}
-    where.pause_s["slow"] = 1.0
+    where.held = {"slow"}
     due: list[Subject] = []
 
     async def scene() -> None:
@@ -120,8 +123,10 @@ def test_one_that_hangs_costs_a_moment_once_and_its_answer_is_taken_late(ours: E
         again = await look(ours, foreign)
         assert len([name for name, _ in where.calls if name == "slow"]) == 1, "and is not asked twice meanwhile"
         assert codes(again["web1"]) == ["plugin-late"]
+        where.held.clear()
         while WEB1 not in due or WEB2 not in due:
             await asyncio.sleep(0.01)
+        where.held = {"slow"}
         third = await look(ours, foreign)
         assert [each.plugin for each in third["web1"].steps] == ["slow", "quick"] and codes(third["web1"]) == []
         assert len([name for name, _ in where.calls if name == "slow"]) == 1
@@ -129,7 +134,7 @@ def test_one_that_hangs_costs_a_moment_once_and_its_answer_is_taken_late(ours: E
         fourth = await look(ours, foreign)
         assert codes(fourth["web1"]) == ["plugin-late"], "whoever was slow is asked, and not waited for at all"
         assert foreign._desks["slow"].slow
-        where.pause_s["slow"] = 0.0
+        where.held.clear()
         while foreign._desks["slow"].asked:
             await asyncio.sleep(0.01)
         for _ in range(2):  # the first takes what came late
@@ -145,7 +150,7 @@ def test_one_that_hangs_costs_a_moment_once_and_its_answer_is_taken_late(ours: E
 def test_an_answer_about_what_is_no_longer_so_is_asked_anew(ours: Engine, admin: Admin, tmp_path: Path) -> None:
     where = Elsewhere(ForeignPlugin("slow", "zone"))
     where.says["slow"] = lambda view: Answer(Plan((WriteFile(tmp_path / "x", str(view), "as it was shown"),)))
-    where.pause_s["slow"] = 0.3
+    where.held = {"slow"}
     due: list[Subject] = []
 
     async def scene() -> None:
@@ -153,6 +158,7 @@ def test_an_answer_about_what_is_no_longer_so_is_asked_anew(ours: Engine, admin:
         await look(ours, foreign)
         admin.do("zoneadm", "-z", "web1", "boot")
         await look(ours, foreign)
+        where.held.clear()
         while due.count(WEB1) < 1:
             await asyncio.sleep(0.01)
         (step,) = (await look(ours, foreign))["web1"].steps

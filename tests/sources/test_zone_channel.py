@@ -41,7 +41,7 @@ def test_of_many_states_each_is_told_once_the_latest_last(
             for state in ("initialized", "ready", "ready", "shutting_down", "shutting_down", "uninitialized", "ready"):
                 library.publish("web1", state)
             began = time.monotonic()
-            while library["calls"] < 7 and time.monotonic() - began < 10:
+            while library["calls"] < 7 and time.monotonic() - began < 60:
                 time.sleep(0.01)  # the loop is busy, and the callbacks are not held up by that
             assert library["calls"] == 7
             await listening.until_heard("ready", "web1")
@@ -91,13 +91,20 @@ def test_a_silent_channel_is_asked_and_one_that_speaks_is_not(zonecfg: ForeignLi
         channel, listening = by(zonecfg, heartbeat_s=0.5)
         async with listening:
             await listening.until(lambda: channel.counts.heartbeats >= 3, "the barrier and two heartbeats")
+            late, at = 0, time.monotonic()
             for number in range(60):
                 zonecfg.publish(f"web{number}", "running")
                 await asyncio.sleep(0.04)
+                late += time.monotonic() - at > 0.3  # so slow is the machine: that may have been a silence
+                at = time.monotonic()
                 if number == 1:
                     pings = zonecfg["pings"]
-            assert zonecfg["pings"] <= pings + 1, "without events it would have been four or five"
-            assert zonecfg["thrown"] + len([1 for kind, _ in listening.words() if kind == "running"]) >= 59
+            assert zonecfg["pings"] <= pings + 1 + late, "without events it would have been four or five"
+
+            def known() -> int:
+                return zonecfg["thrown"] + len([1 for kind, _ in listening.words() if kind == "running"])
+
+            await listening.until(lambda: known() >= 59, "each, or that it was thrown away")
         assert listening.said == ["up libzonecfg"]
 
     asyncio.run(play())
@@ -184,7 +191,7 @@ def test_a_loop_that_was_held_up_does_not_make_a_channel_dead(zonecfg: ForeignLi
             for _ in range(8):
                 await asyncio.sleep(0.015)
                 time.sleep(DEADLINE_S + 0.05)
-            assert channel.counts.heartbeats > 4
+            await listening.until(lambda: channel.counts.heartbeats > 4, "heartbeats")
         assert listening.said == ["up libzonecfg"]
 
     asyncio.run(play())
@@ -208,7 +215,7 @@ async def play():
 asyncio.run(play())
 print("done")
 """
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=30)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120)
     assert (done.returncode, done.stdout, done.stderr) == (0, "done\n", "")
 
 
@@ -286,7 +293,7 @@ def test_leaving_that_never_ends_holds_up_nobody(zonecfg: ForeignLibrary, syseve
         async with listening:
             await listening.until_up(way)
             began = time.monotonic()
-        assert time.monotonic() - began < DEADLINE_S + 3.0
+        assert time.monotonic() - began < DEADLINE_S + 15.0
         again = Listening(channel)
         async with again:
             await again.until(lambda: again.said, "an answer")

@@ -131,7 +131,7 @@ def test_zones_behind_a_gateway_hear_what_is_believed_of_it_by_one_look_each(sta
         member(stage.site.admin, name, "web")
     stage.site.up(*names)
     ours, admin = stage.site.ours, stage.site.admin
-    ours.survey = Survey(ours.config.paths.zones, 1.0)
+    ours.survey = Survey(ours.config.paths.zones, 3.0)
 
     async def scene(dispatcher: Dispatcher) -> None:
         async def said(part: str) -> None:
