@@ -94,7 +94,7 @@ def some_books(draw: st.DrawFn) -> list[RouteBook]:
     return [book(each, draw(st.dictionaries(st.sampled_from(BACKENDS), state, max_size=3))) for each in matches]
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(st.lists(some_books(), min_size=1, max_size=3), st.lists(st.sampled_from(TROUBLE), max_size=3), st.data())
 def test_from_any_state_to_any_other(alone: Alone, steps: list[list[RouteBook]], trouble: list[str], data: Any) -> None:
     """Whatever was there, whatever somebody else did to it: it settles, no key is there twice, and nobody reloads."""
