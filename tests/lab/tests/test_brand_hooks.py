@@ -212,7 +212,7 @@ def test_hooks_run_without_the_worlds_lock(host: Host) -> None:
     assert host.good("zoneadm", "list", "-cp").count("\n") == 2
     host.good("zonecfg", "-z", "web1", "set bootargs=-v")
     (host.root / "sparse-prestate.log").touch()
-    boot.join(10)
+    boot.join(100)
     assert not boot.is_alive()
     assert state_of(host.world, "web1") == "ready"
 

@@ -179,12 +179,12 @@ def test_a_second_shutdown_at_the_same_time(host: Host, monkeypatch: pytest.Monk
 
     def kill(zone: KernelZone) -> None:
         entered.set()
-        assert leave.wait(10)
+        assert leave.wait(100)
 
     monkeypatch.setattr(host.world.floor, "zone_kill", kill)
     first = threading.Thread(target=host.zoneadm, args=("web1", "shutdown"))
     first.start()
-    assert entered.wait(10)
+    assert entered.wait(100)
     second = host.zoneadm("web1", "shutdown")
     leave.set()
     first.join()
