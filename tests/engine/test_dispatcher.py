@@ -98,7 +98,7 @@ class Stage:
             )
             dispatcher.declare(engine.declared)
             loop = asyncio.create_task(dispatcher.run())
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 await dispatcher.settled()
                 await scene(dispatcher)
                 dispatcher.stop()

@@ -209,9 +209,9 @@ def test_what_is_kept_of_a_huge_pool_is_passed_over_at_once() -> None:
             }
         )
     )
-    began = time.monotonic()
+    began_s = time.process_time()
     found = site(what, *(zone(f"z{number}") for number in range(4)))
-    assert time.monotonic() - began < 1.0
+    assert time.process_time() - began_s < 1.0
     got = {
         name: [str(each.ip) for a in found.of_zone(name).attachments for each in a.addresses] for name in found.zones
     }

@@ -46,7 +46,7 @@ class Listening:
     def words(self) -> list[tuple[str, str | None]]:
         return [(event.kind, event.zone) for event in self.heard]
 
-    async def until(self, check: Callable[[], object], what: str, seconds: float = 15.0) -> None:
+    async def until(self, check: Callable[[], object], what: str, seconds: float = 60.0) -> None:
         deadline = time.monotonic() + seconds
         while not check():
             assert time.monotonic() < deadline, f"not within {seconds:g} s: {what}; {self.said} {self.words()[-20:]}"

@@ -57,7 +57,7 @@ def test_a_rename_in_the_folder_is_noticed(tmp_path: Path) -> None:
         kinds = [(await anext(events)).kind]
         (tmp_path / "zonecfg.tmp").write_text("global:installed:/\nweb1:configured:/z:\n")
         (tmp_path / "zonecfg.tmp").rename(tmp_path / "index")
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             kinds.append((await anext(events)).kind)
         await events.aclose()
         return kinds

@@ -85,7 +85,7 @@ def test_others_add_entries_under_the_change_that_is_being_made() -> None:
     line.add("web1", "hook 60-mail", time.monotonic(), 0.1, "failed", "after start: exit 3")
     first, second = line.of(WEB)
     assert (first.change, second.change) == ("c7", "c7"), "else under the last one of the zone"
-    assert 1.5 < time.time() - first.at < 3.0
+    assert 1.5 < time.time() - first.at < 60.0
 
 
 def test_ids_sort_by_time_and_never_repeat() -> None:
