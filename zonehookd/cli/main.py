@@ -42,8 +42,7 @@ from zonehookd.cli.trace import check, trace
     "timeout_s",
     type=float,
     default=None,
-    show_default=f"{TIMEOUT_S:g}; of status, guard status and brand status {SHOWS_S:g}",
-    help="Seconds to wait for an answer.",
+    help=f"Seconds to wait for an answer: {TIMEOUT_S:g}, of status, guard status and brand status {SHOWS_S:g}.",
 )
 @click.version_option(__version__)
 @click.pass_context
