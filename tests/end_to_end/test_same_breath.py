@@ -1,4 +1,4 @@
-"""Zones booted in the same second as they were configured come up: at once when there was a tenth of a second to make
+"""Zones booted in the same second as they were configured come up: at once when there was time to make
 their link, and else by a second boot. How often each happens is printed."""
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ def running(machine: Machine) -> set[str]:
     return {line.split(":")[1] for line in listed if line.split(":")[2] == "running"}
 
 
-@pytest.mark.parametrize("pause_s", [0.0, 0.05, 0.3])
+@pytest.mark.parametrize("pause_s", [0.0, 0.05, 1.0])
 def test_configured_and_booted_at_once(machine: Machine, daemon: Daemon, pause_s: float) -> None:
     daemon.start()
     names = {f"z{number}" for number in range(ZONES)}
@@ -32,7 +32,7 @@ def test_configured_and_booted_at_once(machine: Machine, daemon: Daemon, pause_s
     until(lambda: names <= running(machine), f"all up, {running(machine)} are")
     print(f"pause {pause_s} s: {first} of {ZONES} booted at once, {ZONES - first} by a second boot")
     assert first >= there, "whose link was there booted at once"
-    if pause_s >= 0.3:
+    if pause_s >= 1.0:
         assert there > 0, "the best of ten, for others work on this machine, too"
     booted_by_us = [entry for entry in daemon.audit() if entry["argv"][0] == "zoneadm" and "boot" in entry["argv"]]
     assert len(booted_by_us) <= ZONES - first
