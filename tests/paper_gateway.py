@@ -25,7 +25,7 @@ WEB = {"cidr": "10.99.0.0/24", "via": "edge"}
 DB = {"cidr": "10.98.0.0/24", "via": "edge"}
 EDGE = {"outside": "wan", "address": "192.0.2.10", "dhcp": "none", "dns": "none"}
 Tables = dict[str, Any]
-_IDLE_S, _SETTLE_S, _ERRORS_MAX = 0.4, 60.0, 30
+_IDLE_S, _IDLE_LOOKS, _SETTLE_S, _ERRORS_MAX = 0.4, 3, 60.0, 30
 
 
 def wish(number: int, text: str) -> str:
@@ -48,18 +48,21 @@ def settle(ours: Engine) -> None:
     """Looks until one has nothing to do and nobody waits for something that is under way, such as a service."""
     deadline = time.monotonic() + _SETTLE_S
     idle_since: float | None = None
+    idle_looks = 0  # a machine that stood still has given nobody his time
     errors: list[str] = []
     while time.monotonic() < deadline:
         applied = ours.look()
         if any(each.result is not Result.NOOP for each in applied.values()):
-            idle_since = None
+            idle_since, idle_looks = None, 0
             errors += [each.error for each in applied.values() if each.error]
             if len(errors) > _ERRORS_MAX:
                 break
             continue
         now = time.monotonic()
         idle_since = now if idle_since is None else idle_since
-        if now - idle_since > _IDLE_S or not [n for n in ours.notes("waiting") if n.again_after_s is not None]:
+        idle_looks += 1
+        long = now - idle_since > _IDLE_S and idle_looks > _IDLE_LOOKS
+        if long or not [n for n in ours.notes("waiting") if n.again_after_s is not None]:
             return
         time.sleep(0.02)
     raise AssertionError(f"not settled: {ours.steps()} {ours.notes('waiting')} {dict.fromkeys(errors[-3:])}")
