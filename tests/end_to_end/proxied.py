@@ -177,7 +177,7 @@ class Proxied:
 
     def first_answer(self, host: str, zone: str, since: float | None = None, path: str = "/") -> dict[str, Any]:
         """How the first right answer came: `first_ms` since `since` (unix seconds; None: now), and how often not."""
-        words = ["--since", str(since)] if since is not None else []
+        words = ["--timeout", "10", *(["--since", str(since)] if since is not None else [])]
         done = self.host.run("zonelab", "outside", "run", "--", "env", f"PYTHONPATH={ROOT}/tests", sys.executable, "-m",
                              "traffic", "first-answer", "--at", f"{self.at}:80", *words, host, path, zone)  # fmt: skip
         assert done.status == 0, done

@@ -37,8 +37,12 @@ def test_enabled_means_ready_and_nothing_is_left_of_it(each: Service) -> None:
     assert status["ready"] and not status["config_error"]
     assert "web1_0" in machine.links(), "ready means: what was to be done is done"
     assert service.ask("status").status == 0
-    warden, daemon = service.pids()
-    assert {line.split()[1] for line in machine.do("svcs", "-p", FMRI).splitlines()[2:]} == {str(warden), str(daemon)}
+    both = {str(each) for each in service.pids()}
+
+    def contract() -> set[str]:
+        return {line.split()[1] for line in machine.do("svcs", "-p", FMRI).splitlines()[2:]}
+
+    until(lambda: contract() == both, "while no command runs, those two are all of it")
     assert service.disable().status == 0
     assert service.pids() == (0, 0) and service.state() == "disabled -"
     service.script("uninstall")
@@ -118,14 +122,14 @@ def test_plugins_and_hooks_of_others_work_in_what_is_installed(service: Service)
 
 
 def test_a_daemon_that_hangs_is_noticed(service: Service) -> None:
-    service.set(watchdog_s=3)
+    service.set(watchdog_s=6)
     assert service.enable().status == 0
     before = service.pids()
-    time.sleep(4)
+    time.sleep(7)
     assert service.pids() == before, "one that works is left alone"
     service.kill(before[1], signal.SIGSTOP)
     service.until_restarted(before)
-    assert "the watchdog was not fed for 3 s" in service.log() and service.status()["ready"]
+    assert "the watchdog was not fed for 6 s" in service.log() and service.status()["ready"]
 
 
 @pytest.mark.parametrize("text", ['[network.dmz]\ncidr = "10.1.0.0/33"\n', "[network.dmz\n"])
@@ -198,7 +202,7 @@ def test_a_stop_ends_although_a_command_hangs(service: Service) -> None:
     until(lambda: machine.run("pgrep", "-f", "dladm create-vnic").status == 0, "the slow step")
     began = time.monotonic()
     assert service.disable().status == 0
-    assert time.monotonic() - began < 25
+    assert time.monotonic() - began < 45, "not as long as the command hangs"
     assert service.state() == "disabled -", "not maintenance"
     assert "the daemon does not stop: killing it" in service.log()
     assert "killing what the daemon has left behind" in service.log()
@@ -206,7 +210,7 @@ def test_a_stop_ends_although_a_command_hangs(service: Service) -> None:
 
 def test_a_daemon_that_dies_while_it_stops_leaves_nobody_more_time(service: Service) -> None:
     machine = service.machine
-    service.set(grace_s=16)
+    service.set(grace_s=20)
     assert service.enable().status == 0
     machine.fault("add", "slow", "dladm create-vnic *", "--seconds", "50")
     machine.zone("web1", "web1_0", "10.1.0.5/24")
@@ -214,10 +218,10 @@ def test_a_daemon_that_dies_while_it_stops_leaves_nobody_more_time(service: Serv
     _, daemon = service.pids()
     began = time.monotonic()
     machine.do("svcadm", "disable", FMRI)
-    time.sleep(8)
+    time.sleep(12)
     service.kill(daemon)
     service.until("disabled -")
-    assert 15 < time.monotonic() - began < 23, "not eight seconds and sixteen more"
+    assert 19 < time.monotonic() - began < 31, "not twelve seconds and twenty more"
     assert "killing what the daemon has left behind" in service.log()
 
 
