@@ -22,7 +22,7 @@ from zonehookd.bus.client import ask
 
 RUN = Path("/var/run/zonehookd")
 PATIENCE_S = 120.0
-EITHER_S = 0.3  # after which tests/traffic has read its file again, and what it had asked before has its answer
+EITHER_S = 0.3  # after tests/traffic has read its file again: what it had asked before has its answer
 # Outside: until each host has been answered by its zone.
 ASK = """
 import http.client, sys, time
@@ -48,15 +48,16 @@ for zone in sys.argv[3:]:
 class Plan:
     """`zones` come in this order, `at_once` together, round after round, until they have come `times` times.
 
-    `at`: the proxy's address. `stay`: lines of the file at all times. `routes`: of each zone that comes, with ``@`` for
-    its name; it is routed when it is ``in`` on all of them, and `host` is answered by it. `drain`: it is drained by
-    hand before its halt, however long that takes; else by the gate, as far as that waits. `turns`: commands, one after
-    each wave, over and over.
+    `at`: the proxy's address. `file`: what tests/traffic is to expect; `report`: what it says so far. `stay`: lines of
+    the file at all times. `routes`: of each zone that comes, with ``@`` for its name; it is routed when it is ``in`` on
+    all of them, and `host` is answered by it. `drain`: it is drained by hand before its halt, however long that takes;
+    else by the gate, as far as that waits. `turns`: commands, one after each wave, over and over.
     """
 
     program: str
     at: str
     file: str
+    report: str
     zones: list[str]
     times: int
     at_once: int
@@ -116,7 +117,7 @@ class Churn:
                 before = wave
 
     def tell(self, *, must: Iterable[str] = (), may: Iterable[str] = (), gone: Iterable[str] = ()) -> None:
-        """What tests/traffic is to expect."""
+        """What tests/traffic is to expect, and does when this returns."""
         with self._lock:
             self._must = (self._must | set(must)) - set(may) - set(gone)
             self._may = (self._may | set(may)) - set(must) - set(gone)
@@ -125,7 +126,13 @@ class Churn:
                 lines += [f"{self.plan.host.replace('@', zone)} / {zone}{mark}" for zone in sorted(zones)]
             fresh = Path(f"{self.plan.file}.new")
             fresh.write_text("".join(f"{line}\n" for line in lines))
+            stamp = fresh.stat().st_mtime_ns
             fresh.replace(self.plan.file)
+        deadline = time.monotonic() + PATIENCE_S
+        while json.loads(Path(self.plan.report).read_text())["routes"]["mtime_ns"] < stamp:
+            if time.monotonic() > deadline:
+                sys.exit(f"{self.plan.file} is not read by tests/traffic")
+            time.sleep(0.01)
 
     def come(self, zones: list[str]) -> None:
         if not zones:

@@ -73,7 +73,8 @@ def test_no_request_is_lost(case: Case, capsys: pytest.CaptureFixture[str]) -> N
         traffic.until_up(LONG)
         before = here.told()
         plan = {
-            "program": case.program, "file": Traffic.ROUTES, "zones": names, "times": TIMES, "at_once": AT_ONCE,
+            "program": case.program, "file": Traffic.ROUTES, "report": Traffic.REPORT, "zones": names, "times": TIMES,
+            "at_once": AT_ONCE,
             "stay": stay, "routes": ["@.example.org/", f"{POOL}/", f"tcp/{POOL_PORT}"], "host": "@.example.org",
             "at": here.at, "drain": DRAIN,
             "turns": turns(),
@@ -90,7 +91,7 @@ def test_no_request_is_lost(case: Case, capsys: pytest.CaptureFixture[str]) -> N
         assert report["long"]["cut"] == 0 and report["long"]["up"] == LONG, report["long"]["cuts"][:9]
         assert happened["processes"]["worst"] <= WORST_MAX, "old processes do not pile up"
         here.until(here.quiet, "all is well")
-        assert stays(here), "and nobody else"
+        here.until(lambda: stays(here), "and nobody else")
         assert here.daemon.stop() == 0
     finally:
         host.close()
