@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from typing import Any
 
 import pytest
 from machine import NETWORKS, Daemon, Machine, until
@@ -32,7 +33,7 @@ def keep_alive_until(machine: Machine, daemon: Daemon, check: object) -> None:
         assert callable(check)
         return bool(check())
 
-    until(step, f"the end state: {daemon.tail()}", 60.0)
+    until(step, f"the end state: {daemon.tail()}", 120.0)
 
 
 @pytest.mark.parametrize("moment", ["caller-before", "caller-after"])
@@ -86,11 +87,11 @@ def test_a_command_that_misbehaves_for_a_while(machine: Machine, fault: tuple[st
 def test_one_zone_that_hangs_does_not_hold_up_the_others(machine: Machine) -> None:
     daemon = Daemon(machine, extra=POLL)
     daemon.start()
-    machine.fault("add", "slow", "dladm create-vnic * slow_0", "--seconds", "25")
+    machine.fault("add", "slow", "dladm create-vnic * slow_0", "--seconds", "55")
     machine.zone("slow", "slow_0", "10.1.0.5/24")
     until(lambda: daemon.ctl("status")["working"] == 1, "the slow one is at work")
     machine.zone("quick", "quick_0", "10.1.0.6/24")
-    until(lambda: "quick_0" in machine.links(), "the quick one", 20.0)
+    until(lambda: "quick_0" in machine.links(), "the quick one")
     assert "slow_0" not in machine.links()
 
 
@@ -112,8 +113,11 @@ def test_each_source_may_die(machine: Machine) -> None:
     machine.do("sh", "-c", "mv /usr/lib/libzonecfg.so.1 /usr/lib/libzonecfg.so.away")
     daemon = Daemon(machine, extra=POLL)
     daemon.start()
-    (channel,) = [row for row in daemon.ctl("status")["sources"] if row["name"] == "zone-channel"]
-    assert channel["up"] is False and "libzonecfg.so.1" in channel["text"]
+
+    def channel() -> dict[str, Any]:
+        return next((row for row in daemon.ctl("status")["sources"] if row["name"] == "zone-channel"), {})
+
+    until(lambda: channel().get("up") is False and "libzonecfg.so.1" in channel()["text"], "it is said")
     machine.zone("web1", "web1_0", "10.1.0.5/24")
     until(lambda: "web1_0" in machine.links(), "wired without the channel")
 
