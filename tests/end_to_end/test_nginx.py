@@ -171,11 +171,12 @@ def test_haproxy_takes_over_and_gives_it_back(omnios: Proxied) -> None:
     until(lambda: "online" in here.host.do("svcs", "-z", "edge", "-H", "-o", "state", other), "haproxy runs")
     until(lambda: here.state() == "disabled", f"nginx does not: {here.trouble()}")
     here.until_answers(SHOP, "200 web1")
-    assert here.seats(f"{SHOP}/") == seats
+    here.until(lambda: here.seats(f"{SHOP}/") == seats, "the same seats")
     here.reconfigure(text)
     until(lambda: here.state() == "online", f"nginx runs again: {here.trouble()}")
     here.until_answers(SHOP, "200 web1")
-    assert here.host.do("svcs", "-z", "edge", "-H", "-o", "state", other).strip() == "disabled"
+    stopped = ("svcs", "-z", "edge", "-H", "-o", "state", other)
+    here.until(lambda: here.host.do(*stopped).strip() == "disabled", "haproxy does not")
     well(here)
     assert here.seats(f"{SHOP}/") == seats
 
