@@ -13,6 +13,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
+import pytest
 from fixtures import Admin
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
@@ -32,6 +33,8 @@ ZONES = ("web1", "web2", "db1")
 CHANGES = ("dladm create-etherstub *", "dladm create-vnic *", "dladm delete-vnic *", "dladm delete-etherstub *",
            "dladm set-linkprop *")  # fmt: skip
 FOREIGN = ("dmz00x0", "web1_00", "web1_1", "znic0")  # names like ours, and one that a zone may come to want
+
+pytestmark = pytest.mark.timeout(900)  # on a slow machine
 
 zones = st.sampled_from(ZONES)
 subnets = st.sampled_from(SUBNETS)

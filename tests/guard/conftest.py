@@ -11,6 +11,12 @@ DEEP = {"cidr": "10.97.0.0/24", "via": "inner"}
 INNER = {"outside": "web", "address": "10.99.0.9", "dhcp": "none", "dns": "none"}
 
 
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No slow machine is told that the host did not answer in time."""
+    monkeypatch.setattr("zonehookd.guard.guard._ANSWER_MAX_S", 60.0)
+
+
 @pytest.fixture
 def guarded(admin: Admin, engine: Build) -> Guarded:
     """Gateway edge with networks web and db, and network deep behind inner, which is not there; halts are guarded."""

@@ -236,13 +236,17 @@ def test_there_is_no_other_operation(guarded: Guarded) -> None:
 # -- before and between
 
 
-def test_until_the_declaration_is_known_the_last_record_answers(guarded: Guarded, admin: Admin) -> None:
+def test_until_the_declaration_is_known_the_last_record_answers(
+    guarded: Guarded, admin: Admin, monkeypatch: pytest.MonkeyPatch
+) -> None:
     member(admin, "web1", "web")
     guarded.converge()
     begins = Guard(guarded.tools)
 
     async def story() -> None:
-        verdict = await begins.check("edge", "uninstall")
+        with monkeypatch.context() as patch:
+            patch.setattr("zonehookd.guard.guard._ANSWER_MAX_S", 0.5)
+            verdict = await begins.check("edge", "uninstall")
         assert (verdict.allowed, verdict.code) == (False, "no-daemon") and "left no record" in verdict.text
         asking = asyncio.create_task(begins.check("edge", "uninstall"))
         await asyncio.sleep(0.05)
