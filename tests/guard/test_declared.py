@@ -125,6 +125,32 @@ def test_each_network_is_named_with_its_zones_and_the_way_out(ours: Engine) -> N
     assert "zonehookctl guard permit --network web" in text
 
 
+def test_an_address_that_is_in_the_range_and_no_host_s_any_more_is_lost(ours: Engine, admin: Admin) -> None:
+    """Stated or out of the pool: the first and the last of a range are nobody's, and a pool may have holes."""
+    member(admin, "web2", "web 10.99.0.3", "db")
+    ours.converge(10)
+    stated = refused(ours, web={**WEB, "cidr": "10.99.0.0/24"}) + refused(ours, web={**WEB, "cidr": "10.99.0.0/23"})
+    assert stated == "", "as it is, and wider"
+    admin.delete("web1")
+    ours.look()
+    ours.look()
+    text = refused(ours, web={**WEB, "cidr": "10.99.0.0/30"})
+    assert (
+        "10.99.0.3 is the network or broadcast address of 10.99.0.0/30: zone web2 (10.99.0.3) would be cut off" in text
+    )
+    site = ours.survey.site
+    assert site is not None
+    (given,) = {str(each.addresses[0].ip) for each in site.on_network["db"] if each.zone == "web2"}
+    lost = f"web2_1 has {given} out of its pool, which has it no more: zone web2 ({given}) would be cut off"
+    for table in ({"pool": ["10.98.0.100-10.98.0.120"]}, {"exclude": [given]}, {"gateway": given}):
+        assert refused(ours, db={**DB, **table}) != "", table
+    assert lost in refused(ours, db={**DB, "pool": ["10.98.0.100-10.98.0.120"]})
+    first = int(given.rpartition(".")[2])
+    assert first == 3, "so it is the last of these four"
+    assert lost in refused(ours, db={**DB, "cidr": "10.98.0.0/30"})
+    assert refused(ours, db={**DB, "pool": [f"{given}-10.98.0.120"]}) == "", "who keeps his address loses nothing"
+
+
 def test_the_file_is_named_that_declares_it(ours: Engine, tmp_path: Path) -> None:
     main, drop_in = tmp_path / "z.toml", tmp_path / "z.d" / "web.toml"
     drop_in.parent.mkdir()

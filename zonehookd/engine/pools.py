@@ -140,16 +140,7 @@ class Pools:
         return [address for _, _, address in sorted(found)]
 
     def _free(self, network: Network, address: Ip) -> bool:
-        cidr = network.cidr(address.version)
-        if cidr is None or address not in cidr or not any(address in each for each in network.pool):
-            return False
-        ends = (cidr.network_address, cidr.broadcast_address) if cidr.version == 4 else (cidr.network_address,)
-        dynamic = network.dhcp.dynamic if network.dhcp else ()
-        if address in ends or address in network.gateways or any(address in each for each in network.excluded):
-            return False
-        if any(address in each for each in dynamic):
-            return False
-        return (network.link, str(address)) not in self._claims
+        return gives(network, address) and (network.link, str(address)) not in self._claims
 
     def _exhausted(self, zone: str, attachment: Attachment, version: int) -> Refusal:
         network = attachment.network
@@ -182,6 +173,16 @@ def without(whole: Range, parts: Iterable[Range]) -> Iterator[Range]:
         first = max(first, int(part.last) + 1)
     if first <= int(whole.last):
         yield Range(make(first), whole.last)
+
+
+def gives(network: Network, address: Ip) -> bool:
+    """Whether its pool has this address for NICs that bring none; whoever has it now."""
+    cidr = network.cidr(address.version)
+    if cidr is None or address not in cidr or not any(address in each for each in network.pool):
+        return False
+    ends = (cidr.network_address, cidr.broadcast_address) if cidr.version == 4 else (cidr.network_address,)
+    kept_from_us = (*network.excluded, *(network.dhcp.dynamic if network.dhcp else ()))
+    return not (address in ends or address in network.gateways or any(address in each for each in kept_from_us))
 
 
 def _interface(address: Ip, network: Network) -> Address:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from zonehookd.engine.attach import attach_zone
 from zonehookd.engine.dependents import members
+from zonehookd.engine.pools import gives
 from zonehookd.engine.site import Site
 from zonehookd.model.attachment import Attachment
 from zonehookd.model.few import few
@@ -73,12 +74,15 @@ def _cut(network: Network, before: Declaration, after: Declaration, seen: _Seen)
         return _lost(network, attached, what, seen, linked)
     if network.internal and now.link != network.link:
         left = _left_behind(network, attached, site)
-        if (lost := _lost(network, left, f"its etherstub cannot become {now.link}", seen, linked)) is not None:
+        lost = _lost(network, left, f"its etherstub cannot become {now.link}", seen, linked)
+        if lost is not None:
             return lost
     what = f"its range cannot become {', '.join(map(str, now.cidrs))}"
     outside = [each for each in attached if any(not now.holds(address.ip) for address in each.addresses)]
-    if outside or not all(now.holds(cidr[0]) and now.holds(cidr[-1]) for cidr in network.cidrs):
-        return _lost(network, outside, what, seen, linked, "its addresses are its own")
+    shrunk = not all(now.holds(cidr[0]) and now.holds(cidr[-1]) for cidr in network.cidrs)
+    lost = _lost(network, outside, what, seen, linked, "its addresses are its own") if outside or shrunk else None
+    if lost is not None:
+        return lost
     reasons = {each.zone: why for each in attached if (why := _refused(each, site.zones[each.zone], after))}
     if reasons:
         refused = [each for each in attached if each.zone in reasons]
@@ -112,8 +116,11 @@ def _refused(before: Attachment, zone: Zone, after: Declaration) -> str:
     if before.found_by == "gateway":
         return ""
     placed = attach_zone(zone, after)
-    if any(each.link == before.link and each.network.name == before.network.name for each in placed.attachments):
-        return ""
+    for each in placed.attachments:
+        if each.link == before.link and each.network.name == before.network.name:
+            pooled = {address.ip for address in before.addresses} - {address.ip for address in each.addresses}
+            lost = [ip for ip in pooled if not gives(each.network, ip) and ip not in each.network.gateways]
+            return f"{before.link} has {min(lost, key=int)} out of its pool, which has it no more" if lost else ""
     refusals = (refusal.text for refusal in placed.refusals if refusal.object == before.link)
     return next(refusals, f"{before.link} would be somewhere else")
 
