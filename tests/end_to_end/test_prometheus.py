@@ -135,7 +135,8 @@ def watched() -> Iterator[Watched]:
 
 
 def test_what_is_scraped_is_the_table(watched: Watched) -> None:
-    until(lambda: watched.asked("zonehookd_link_receive_bytes_total"), "traffic is read")
+    mine = 'zonehookd_link_receive_bytes_total{zone="web1"}'
+    until(lambda: watched.asked(mine), "traffic is read")
     text = watched.machine.do("python3", "-c", FETCH, "9631/metrics")
     found = {family.name: family for family in text_string_to_metric_families(text)}
     families = {row.family: row for row in TABLE.values()}
@@ -149,7 +150,7 @@ def test_what_is_scraped_is_the_table(watched: Watched) -> None:
             assert set(sample.labels) - {"le"} == set(row.label_names), sample
             for label in row.labels:
                 assert not label.values or sample.labels[label.name] in label.values, sample
-    (web1,) = watched.asked('zonehookd_link_receive_bytes_total{zone="web1"}')
+    (web1,) = watched.asked(mine)
     assert web1["metric"].items() >= {"link": "web1_0", "network": "web"}.items()
 
 
@@ -165,8 +166,12 @@ def test_packets_of_a_zone_are_counted(watched: Watched) -> None:
 
 def test_no_alert_fires_while_all_is_well(watched: Watched) -> None:
     watched.until_clear()
-    rules = watched._get("rules")["groups"]
-    assert {rule["health"] for group in rules for rule in group["rules"]} == {"ok"}, "each can be computed"
+
+    def health() -> set[str]:
+        return {rule["health"] for group in watched._get("rules")["groups"] for rule in group["rules"]}
+
+    until(lambda: health() == {"ok"}, "each can be computed", PATIENCE_S)
+    watched.until_clear()
 
 
 def test_a_refused_configuration(watched: Watched) -> None:
