@@ -159,7 +159,7 @@ def test_strangers_are_served_where_they_may_be_and_nowhere_else(world: World) -
         host.run("ipadm", "create-addr", "-t", "-T", "dhcp", "-w", "40" if served else "4", "stranger0/v4")
         given = host.run("zonelab", "lease", "global", "stranger0")
         assert (given.status == 0) is served, (stub, given)
-        assert not served or json.loads(given.out)["address"].startswith("10.98.0.20")
+        assert not served or json.loads(given.out)["address"] in {f"10.98.0.{last}/24" for last in range(200, 211)}
         host.do("ipadm", "delete-if", "stranger0")
         host.do("dladm", "delete-vnic", "stranger0")
 
@@ -173,6 +173,7 @@ def test_nobody_is_served_on_the_outer_side(world: World) -> None:
 
 def test_a_look_asks_each_question_once(world: World) -> None:
     _, daemon = world
+    daemon.settle()  # else a part of the look that is under way is counted
     before = len(daemon.audit())
     daemon.settle()
     asked = [" ".join(each["argv"]) for each in daemon.audit()[before:]]
@@ -331,7 +332,7 @@ def test_killed_on_the_way_to_a_restart(world: World, moment: str, command: str)
     daemon.configure(CONFIG)
     host.signal(daemon.pid, signal.SIGHUP)
     soon(daemon, lambda: quiet(daemon) and "10.97.0.9" in text(host, OURS), "as it was")
-    assert not host.do("find", "/etc/dhcpd.d", "-name", "*candidate*")
+    soon(daemon, lambda: not host.do("find", "/etc/dhcpd.d", "-name", "*candidate*"), "nothing to be tested is left")
 
 
 def test_from_omapi_to_the_file_and_back(world: World) -> None:
@@ -391,8 +392,8 @@ def test_nothing_is_left_when_nothing_is_declared(world: World) -> None:
     soon(daemon, lambda: state(host) == "disabled" and state(host, "edge") == "disabled", "as before us")
     soon(daemon, lambda: text(host, "/etc/dhcpd.conf") == FOREIGN, "the admin's file is as he wrote it")
     soon(daemon, lambda: not host.do("find", "/etc/dhcpd.d", "-type", "f"), "no file of ours is there")
-    assert host.run("zlogin", "edge", "cat /etc/dhcpd.conf").status != 0
-    assert host.do("zlogin", "edge", "find", "/etc/dhcpd.d", "-type", "f") == ""
+    soon(daemon, lambda: host.run("zlogin", "edge", "cat /etc/dhcpd.conf").status != 0, "nor in the gateway zone")
+    soon(daemon, lambda: host.do("zlogin", "edge", "find", "/etc/dhcpd.d", "-type", "f") == "", "no file at all")
     assert reserved(host) == set()
     for name in ("app1", "web1", "edge"):
         host.delete(name)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import signal
 
 import pytest
-from machine import SET_UP_S, Daemon, Machine, until
-from test_gateway import FAR, boot, calls, links_there, member, ping, private_sources, quiet
+from machine import Daemon, Machine, until
+from test_gateway import FAR, boot, calls, links_there, member, ping, private_sources, well
 
 pytestmark = pytest.mark.namespaces
 
@@ -26,10 +26,6 @@ def begun(host: Machine, config: str) -> Daemon:
     daemon = Daemon(host, config)
     daemon.start()
     return daemon
-
-
-def well(daemon: Daemon) -> None:
-    until(lambda: quiet(daemon), f"everybody is well: {daemon.ask('status').out}", SET_UP_S)
 
 
 CHAIN = (

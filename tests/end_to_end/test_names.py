@@ -127,6 +127,7 @@ def here(either: Machine, request: pytest.FixtureRequest) -> Iterator[Here]:
     until(lambda: "edge_web0" in host.do("zonecfg", "-z", "edge", "export"), "the gateway's NICs are configured")
     here.boot("edge", "web1", "lan1")
     host.do("zlogin", "web1", "ipadm create-addr -T static -a 10.99.0.11/24 web1_0/v4")
+    here.daemon.settle()  # whom no look has seen yet is in no trouble
     until(here.quiet, f"everybody is well: {here.trouble()}", SET_UP_S)
     until(lambda: here.service()[0] == "online", "dnsmasq runs")
     yield here
@@ -182,9 +183,11 @@ def seconds_until(here: Here, code: str, verb: str) -> float:
 def test_a_name_comes_and_goes_within_a_second_and_nothing_restarts(here: Here) -> None:
     contract = here.service()
     came, went = [], []
-    for _ in range(3):  # the best of three: others work on this machine, too
+    for _ in range(10):  # until it was once: others work on this machine, too
         came.append(seconds_until(here, "NOERROR", "boot"))
         went.append(seconds_until(here, "NXDOMAIN", "halt"))
+        if min(came) < 1.0 and min(went) < 1.0:
+            break
     assert min(came) < 1.0 and min(went) < 1.0, (came, went)
     until(here.quiet, "at rest")
     assert here.service() == contract, "it read its files again, and was not started anew"
@@ -196,8 +199,11 @@ def test_many_zones_are_one_reading(here: Here) -> None:
         here.member(name, "web")
     until(here.quiet, "wired")
     until(lambda: {f"{name}_0" for name in names} <= set(here.host.links()), "their links are there")
+    here.daemon.settle()
     before = len([each for each in here.daemon.audit() if "pkill" in str(each["argv"])])
+    here.host.signal(here.daemon.pid, signal.SIGSTOP)  # so that they come at once, however slowly a machine boots them
     here.host.do("sh", "-c", "for zone do zoneadm -z $zone boot & done; wait", "sh", *names)
+    here.host.signal(here.daemon.pid, signal.SIGCONT)
     until(lambda: here.ask("web1", "10.99.0.1", *(f"A {name}" for name in names)).count("NXDOMAIN") == 0, "all known")
     after = len([each for each in here.daemon.audit() if "pkill" in str(each["argv"])])
     assert 1 <= after - before < len(names)
@@ -251,7 +257,7 @@ def test_a_main_file_that_an_admin_broke_costs_no_service(here: Here) -> None:
     host.run("zlogin", "edge", f"sh -c 'cat > {here.main}'", stdin=good)
     here.daemon.settle()
     until(lambda: here.ask("web1", "10.99.0.1", "TXT note") == ["NOERROR changed"], f"taken: {here.trouble()}")
-    assert "candidate" not in host.do("zlogin", "edge", "ls /var/zonehookd/dnsmasq")
+    until(lambda: "candidate" not in host.do("zlogin", "edge", "ls /var/zonehookd/dnsmasq"), "nothing is left of tests")
 
 
 def test_what_it_does_not_come_up_with_is_taken_back(here: Here) -> None:
@@ -364,7 +370,7 @@ def test_a_lease_gives_nobody_a_name(leased: Here) -> None:
     until(lambda: leased.ask("edge", "10.98.0.1", "A web3") == ["NOERROR 10.99.0.2"], "by its own name")
     assert leased.ask("edge", "10.98.0.1", "A impostor", "A impostor.web") == ["NXDOMAIN", "NXDOMAIN"]
     leased.host.do("zoneadm", "-z", "web3", "halt")
-    until(lambda: leased.ask("edge", "10.98.0.1", "A web3") == ["NXDOMAIN"], "gone at once, not with the lease", 20.0)
+    until(lambda: leased.ask("edge", "10.98.0.1", "A web3") == ["NXDOMAIN"], "gone at once, not with the lease")
     assert leased.ask("edge", "10.98.0.1", "A web3.web", "PTR 2.0.99.10.in-addr.arpa") == ["NXDOMAIN", "NXDOMAIN"]
 
 
