@@ -60,7 +60,7 @@ def test_a_stream_survives_three_hundred_changes(machine: Machine) -> None:
     assert host.wait(stream) == 0, host.read(log)
     came_back, longest_s = host.read(log).split()
     print(f"{came_back} lines came back, each at once or within {longest_s} s, while {changes} rules changed")
-    assert int(came_back) > 1000 and float(longest_s) < 2.0
+    assert int(came_back) > 1000 and float(longest_s) < 5.0
     assert changes >= 300, changes
     until(lambda: quiet(daemon) or "waits for zone" in daemon.ask("status").out, "everybody is well")
     asked = [entry["argv"] for entry in host.journal()]

@@ -15,7 +15,7 @@ import sys
 import time
 
 WAIT_S = 10.0
-STREAM_S = 3.0
+STREAM_S = 10.0
 
 
 def family(host: str) -> socket.AddressFamily:
