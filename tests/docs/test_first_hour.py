@@ -10,7 +10,7 @@ from first_hour import Block, Command, blocks
 from machine import Done, Machine
 from service import Service
 
-pytestmark = pytest.mark.namespaces
+pytestmark = [pytest.mark.namespaces, pytest.mark.timeout(600)]
 
 PATIENCE_S = 90.0  # servers start in zones, on a slow machine
 HOST, FAR = "192.0.2.5/24", "198.51.100.1"

@@ -8,7 +8,7 @@ import pytest
 from machine import Daemon, Machine, until
 from test_gateway import CONFIG, FAR, boot, links_there, member, private_sources, quiet
 
-pytestmark = pytest.mark.namespaces
+pytestmark = [pytest.mark.namespaces, pytest.mark.timeout(600)]
 
 ROUNDS, WAYS = 30, 10  # rounds of as many forwards that come, move and go: 300 rules changed
 
