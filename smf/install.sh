@@ -50,6 +50,37 @@ compile() { # INTO: as `brand enable` does where nothing is installed compiled (
     return 1
 }
 
+paths() { # OURS DEPENDENCIES: what is imported from beside Python's own
+    echo "$1"
+    if [ "$DEPS" = yes ]; then echo "$2"; else sed 1,2d "$work/python"; fi
+}
+
+restarter() { # PROPERTY
+    svcprop -p "restarter/$1" "$FMRI" 2>/dev/null || true
+}
+
+# One that runs would start plugins of the new version. svcadm returns at once; over is it with a new contract.
+restart() {
+    was=$(restarter contract)
+    [ "$(restarter state)" = online ] || was=
+    svcadm restart "$FMRI" 2>/dev/null || true # nothing where it does not run
+    if [ -z "$was" ]; then
+        echo "installed; then: edit /etc/zonehookd/zonehookd.toml, svcadm enable -s $FMRI"
+        return
+    fi
+    looks=
+    while [ "${#looks}" -lt 120 ]; do
+        now=$(restarter contract) # before the states: else they may be those of before the restart
+        case "$(restarter state) $(restarter next_state)" in
+        "online none") [ "$now" = "$was" ] || { echo "installed, and started again"; return; } ;;
+        "maintenance none") echo "installed, but it does not start: svcs -x $FMRI" >&2; exit 1 ;;
+        esac
+        sleep 1
+        looks=$looks.
+    done
+    echo "installed; it is being started again, which is not over yet: svcs -x $FMRI"
+}
+
 # A virtual environment: $PREFIX/bin/python imports what we import, so a process of ours that runs another (a plugin's, a
 # file's writer) needs to know nothing of this; and what $PREFIX/bin/pip installs beside us, a plugin, is found.
 environment() {
@@ -59,10 +90,7 @@ environment() {
     mv -f "$root/bin/python.new" "$root/bin/python"
     printf '%s\n' "home = $(dirname "$base")" "include-system-site-packages = false" >"$work/pyvenv.cfg"
     put "$work/pyvenv.cfg" "$PREFIX/pyvenv.cfg" 644
-    {
-        echo "$PREFIX/lib/python"
-        if [ "$DEPS" = yes ]; then echo "$PREFIX/lib/deps"; else sed 1,2d "$work/python"; fi
-    } >"$work/zonehookd.pth"
+    paths "$PREFIX/lib/python" "$PREFIX/lib/deps" >"$work/zonehookd.pth"
     put "$work/zonehookd.pth" "$packages/zonehookd.pth" 644
     printf '%s\n' "#!/bin/sh" "exec $python -m pip --python $PREFIX/bin/python \"\$@\"" >"$work/pip"
     put "$work/pip" "$PREFIX/bin/pip" 755
@@ -96,6 +124,17 @@ print(*(each for each in sys.path if each.endswith("-packages")), sep="\n")' >"$
         }
         rm -rf "$work/deps/bin"
     fi
+    paths "$PWD" "$work/deps" >"$work/paths"
+    "$base" -I -S -B -c 'import sys
+sys.path += open(sys.argv[1]).read().splitlines()
+try:
+    import zonehookd.__main__, zonehookd.cli.main, zonehookd.illumos.omapi, zonehookd.warden.__main__
+except ImportError as problem:
+    sys.exit(f"{problem}")' "$work/paths" || {
+        echo "install: what zonehookd imports is not all there, so nothing was installed; DEPS=yes takes it from the" \
+            "network, and with DEPS=no PYTHON= is one that has it; this was DEPS=$DEPS PYTHON=$python" >&2
+        exit 1
+    }
     compile "$work/gate" || {
         echo "install: the gate program does not compile, so nothing was installed; another compiler: CC=" >&2
         exit 1
@@ -137,8 +176,7 @@ print(*(each for each in sys.path if each.endswith("-packages")), sep="\n")' >"$
     for each in rbac logadm-upgrade; do # merge what lies in /etc/security/*.d and /etc/logadm.d
         svcadm restart "svc:/system/$each:default" 2>/dev/null || echo "install: no svc:/system/$each here" >&2
     done
-    svcadm restart "$FMRI" 2>/dev/null || true # one that runs would start plugins of the new version; else it is nothing
-    echo "installed; then: edit /etc/zonehookd/zonehookd.toml, svcadm enable -s $FMRI"
+    restart
 }
 
 uninstall() {
@@ -147,14 +185,17 @@ uninstall() {
         # Whose it is nobody can tell: with [paths] of before it is ours, and left behind it would refuse uninstalls. One of
         # another zonehookd, with [paths] of its own, is put in again by that one within 10 s, or as it starts.
         gated=$(grep -l '/gate [^ ]* prestatechange %z -' /usr/lib/brand/*/config.xml 2>/dev/null) || true
-        for each in /var/lib/zonehookd/brand/*/ $(echo "$gated" | sed 's|config.xml$||'); do
-            [ -d "$each" ] || continue
-            "$PREFIX/bin/zonehookctl" brand disable "$(basename "$each")" || failed=yes
-        done
+        brands=$(for each in /var/lib/zonehookd/brand/*/ $(echo "$gated" | sed 's|config.xml$||'); do
+            if [ -d "$each" ]; then basename "$each"; fi
+        done | sort -u)
+        for each in $brands; do "$PREFIX/bin/zonehookctl" brand disable "$each" || failed=yes; done
         [ -z "${failed:-}" ] || { echo "uninstall: not before that is mended: zonehookctl brand status" >&2; exit 1; }
         if svcs -H "$FMRI" >/dev/null 2>&1; then
             svcadm disable -s "$FMRI"
         fi
+        for each in /var/zap/zones/zconfig.zonehookd-*; do # or zap would refuse for ever (zonehookd/illumos/zap.py)
+            if head -n 1 "$each" 2>/dev/null | grep '^# zonehookd: ' >/dev/null; then rm -f "$each"; fi
+        done
         [ -e "$list" ] && MANIFESTDIR=$(cat "$list")
     fi
     rm -f "$DESTDIR$MANIFESTDIR/zonehookd.xml" "$DESTDIR/etc/logadm.d/zonehookd"

@@ -11,6 +11,8 @@ import pytest
 from machine import NETWORKS, ROOT, Machine, until
 from service import CONFIG, FMRI, OF_ALL_INSTANCES, Service
 
+from zonehookd.illumos import zap
+
 pytestmark = pytest.mark.namespaces
 
 
@@ -115,8 +117,10 @@ def test_plugins_and_hooks_of_others_work_in_what_is_installed(service: Service)
     assert not set(of_the_dead) & set(workers())
     until(at_work, f"both work again: {service.log()}")
     before = service.pids()
-    assert "installed" in service.script("install")
-    service.until_restarted(before)  # or it would go on with workers of another version
+    # or it would go on with workers of another version
+    assert service.script("install") == "installed, and started again\n"
+    assert service.state() == "online -" and 0 not in service.pids() and not set(before) & set(service.pids())
+    assert service.ask("status").status == 0, "who installs may ask it at once"
     assert service.disable().status == 0
     assert service.pids() == (0, 0) and workers() == []
 
@@ -158,6 +162,7 @@ def test_a_refused_configuration_at_a_start_is_maintenance(service: Service) -> 
     assert done.status == 3 and "is in maintenance state" in done.err
     assert service.reason() == "Start method exited with $SMF_EXIT_ERR_CONFIG."
     assert "network.dmz.cidr" in service.log() and service.log().count("Executing start method") == 1
+    assert "left behind" not in service.log(), "the start method is in the contract too, and ends by itself"
     service.configure(NETWORKS)
     service.machine.do("svcadm", "clear", FMRI)
     service.until("online -")
@@ -268,6 +273,20 @@ def test_properties_choose_the_configuration(service: Service) -> None:
     assert machine.run("ls", "/oops").status != 0, "a value is a value, whatever is in it"
 
 
+def test_a_property_that_cannot_be_is_refused(service: Service) -> None:
+    assert service.enable().status == 0
+    before = service.pids()
+    service.set(watchdog_s="integer: -3")
+    until(lambda: "config/watchdog_s is refused" in service.log(), "it is said")
+    assert service.pids() == before and service.state() == "online -"
+    service.machine.do("svcadm", "restart", FMRI)
+    service.until("maintenance -")
+    assert service.reason() == "Start method exited with $SMF_EXIT_ERR_CONFIG."
+    service.set(watchdog_s="count: 0")
+    service.machine.do("svcadm", "clear", FMRI)
+    service.until("online -")
+
+
 def test_the_audit_log_is_rotated(service: Service) -> None:
     machine = service.machine
     assert service.enable().status == 0
@@ -364,8 +383,12 @@ def test_zones_are_not_touched_by_a_restart_of_ours(service: Service) -> None:
 
 
 def test_uninstalled_it_leaves_brands_as_their_packages_made_them(service: Service) -> None:
-    """Both ways: the package's, and ours; also where its books are not in the usual place."""
+    """Both ways: the package's, and ours; also where its books are not in the usual place. zap is told nothing any
+    more."""
     machine = service.machine
+    told, of_a_zone = (f"{zap.RECORDS}/{name}" for name in (zap.children_file("gw1"), "zconfig.zonehookd-1"))
+    machine.do("mkdir", "-p", str(zap.RECORDS))
+    machine.write(of_a_zone, "zone: zonehookd-1\n")
     brand = "/usr/lib/brand/sparse/config.xml"
     packaged = machine.read(brand)
 
@@ -373,19 +396,21 @@ def test_uninstalled_it_leaves_brands_as_their_packages_made_them(service: Servi
         assert service.enable().status == 0
         done = service.ask("brand", "enable", "sparse")
         assert done.status == 0 and machine.read(brand) != packaged, done
+        machine.write(told, zap.children("gw1", ["web1"]))
+
+    def gone(said: str) -> None:
+        assert machine.read(brand) == packaged and service.pids() == (0, 0) and said.count("brand sparse: ") == 1
+        assert machine.do("ls", str(zap.RECORDS)).split() == ["zconfig.zonehookd-1"], "zap's own is zap's"
 
     gated()
-    machine.do("sh", f"{ROOT}/smf/packaging/preremove")
-    assert machine.read(brand) == packaged and service.pids() == (0, 0)
+    gone(machine.do("sh", f"{ROOT}/smf/packaging/preremove"))
     machine.write(CONFIG, machine.read(CONFIG) + '[paths]\nstate = "/var/lib/elsewhere"\n')
     gated()
-    machine.do("sh", f"{ROOT}/smf/packaging/preremove")
-    assert machine.read(brand) == packaged
+    gone(machine.do("sh", f"{ROOT}/smf/packaging/preremove"))
     gated()
     compiled = machine.do("sha256sum", "/opt/zonehookd/lib/python/zonehookd/gate/gate", "/var/lib/elsewhere/gate")
     assert len({line.split()[0] for line in compiled.splitlines()}) == 1, "the program that was installed is used"
-    service.script("uninstall")
-    assert machine.read(brand) == packaged
+    gone(service.script("uninstall"))
     with_link = "create -b; set zonepath=/zones/web1; set brand=sparse; set ip-type=exclusive"
     machine.do("zonecfg", "-z", "web1", with_link)
     machine.do("zoneadm", "-z", "web1", "install")

@@ -310,6 +310,22 @@ def test_it_tells_the_start_method_that_is_no_more(play: Play) -> None:
     assert "the start method is gone" in play.said() and "terminated" in play.lines()
 
 
+@pytest.mark.parametrize(
+    "word", ["watchdog=-3", "ready=0", "grace=0", "grace=nan", "ready=inf", "ready=soon", "grace="]
+)
+def test_a_limit_that_cannot_be_is_refused_like_a_configuration(play: Play, word: str) -> None:
+    """Who runs by then goes on with those it was started with, and is stopped by them."""
+    name, _, value = word.partition("=")
+    refused = f"warden: config/{name}_s is refused: it is to be a number of seconds"
+    assert play.start(f"--{word}") == 96
+    assert not play.lines() and refused in play.said() and f"and is {value!r}" in play.said()
+    assert play.start() == 0
+    assert play.warden("reload", f"--{word}", *play.command()) == 0
+    until(lambda: "hangup" in play.lines())
+    assert play.stop(f"--{word}") == 0 and play.lines()[-1] == "finished"
+    assert play.said().count(refused) == 3
+
+
 @pytest.mark.parametrize("mode", [0o755, 0o770])
 def test_a_run_folder_that_others_may_enter_is_refused(play: Play, mode: int) -> None:
     play.run.mkdir(mode=0o700)

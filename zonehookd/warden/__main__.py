@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from zonehookd.warden.folder import RELOAD, REOPEN, STOP, Folder
@@ -93,6 +94,22 @@ def _gone(folder: Folder, anew_s: float = 0.0) -> bool:
     return True
 
 
+def _limits(said: Mapping[str, str]) -> Limits | None:
+    """None for what cannot be, and then it is said. SMF takes any number for a property, or any text."""
+    good: dict[str, float] = {}
+    for name, text in said.items():
+        try:
+            seconds = float(text)
+        except ValueError:
+            seconds = math.nan
+        if 0 < seconds < math.inf or (name == "watchdog" and seconds == 0):
+            good[name] = seconds
+        else:
+            least = "0, for none, or more" if name == "watchdog" else "more than 0"
+            say(f"config/{name}_s is refused: it is to be a number of seconds, {least}, and is {text!r}")
+    return Limits(**good) if good.keys() == said.keys() else None
+
+
 def main(argv: Sequence[str]) -> int:
     """`VERB [OPTION ...] -- DAEMON [ARGUMENT ...]`; stop and reopen need no daemon."""
     at = argv.index("--") if "--" in argv else len(argv)
@@ -103,9 +120,12 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("verb", choices=("start", "stop", "reload", "reopen"))
     parser.add_argument("--run", type=Path, default=RUN, help="the run folder")
     for name, default in vars(Limits()).items():
-        parser.add_argument(f"--{name}", type=float, default=default, metavar="SECONDS")
+        parser.add_argument(f"--{name}", default=str(default), metavar="SECONDS")
     said = parser.parse_args(words)
-    folder, limits = Folder(said.run), Limits(said.ready, said.watchdog, said.grace)
+    folder, limits = Folder(said.run), _limits({name: getattr(said, name) for name in vars(Limits())})
+    if limits is None and said.verb == "start":
+        return EXIT_CONFIG
+    limits = limits or Limits()  # a stop has to go on, and a reload is for the limits of the last start
     if said.verb == "stop":
         return stop(folder, limits)
     if said.verb == "reopen":

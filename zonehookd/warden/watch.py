@@ -50,6 +50,7 @@ class Warden:
         self._asked = False  # somebody wants us to stop
         self._waited = False  # asked to stop, the daemon has had all its time, and so has what it had started
         self._status = ""
+        self._method: set[int] = set()  # the processes of the start method that is there when the daemon ends
         self._until = time.monotonic() + limits.ready
         self._look_at, self._cannot = 0.0, ""  # our seat, and what was the matter with it
 
@@ -87,6 +88,8 @@ class Warden:
         os.close(theirs)
         try:
             status = self._watch(daemon, seat, woken)
+            if self._report >= 0:  # the start method waits for our word, and ends by itself
+                self._method = _above()
             if self._phase == "starting" and status == DAEMON_CONFIG:
                 self._tell(b"C")
             self._leftovers(seat, woken)
@@ -241,10 +244,8 @@ class Warden:
 
     def _others(self) -> list[int]:
         """In our contract, beside us; and beside the start method, which is in it too (illumos-gate
-        usr/src/cmd/svc/startd/method.c, method_store_contract) and waits for our word."""
-        others = _others_in_contract()
-        waiting = _above() if others and self._report >= 0 else set()
-        return [each for each in others if each not in waiting]
+        usr/src/cmd/svc/startd/method.c, method_store_contract), and may take a moment to end when it has our word."""
+        return [each for each in _others_in_contract() if each not in self._method]
 
 
 def _above() -> set[int]:
