@@ -23,7 +23,8 @@ class Lines:
 
     def lost(self, gateways: Collection[str]) -> None:
         for name in sorted(gateways):
-            hint = f"zonehookctl guard restore {name}"
+            zone = self._site.zones.get(name) if self._site is not None else None
+            hint = zone.trouble.rpartition(" (hint: ")[2].removesuffix(")") if zone is not None else ""
             self._log.error("gateway lost: its configuration was deleted", gateway=name, hint=hint)
 
     def used_up(self, gateway: str) -> None:

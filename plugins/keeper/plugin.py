@@ -97,7 +97,7 @@ class Keeper(GatewayPlugin[Seen]):
             return replace(seen, xml=xml)
         path, uuid = seen.kept.facts["zonepath"], seen.kept.facts["uuid"]
         others = [
-            each.name
+            (each.name, each.state)
             for each in (await host.ask(zoneadm.zones())).values()
             if each.name != zone.name and (each.zonepath == path or (uuid and each.uuid == uuid))
         ]

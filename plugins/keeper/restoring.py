@@ -13,6 +13,7 @@ from pathlib import Path
 from zonehookd.illumos import zoneadm, zonecfg, zoneexport
 from zonehookd.model.few import few
 from zonehookd.model.record import LET_GO
+from zonehookd.model.renamed import named_back
 from zonehookd.plugin import Change, Forget, GatewayView, Note, Plan, Record, Remember, WriteFile, Zone, ZoneState
 
 MADE = "made"  # of a record RESTORE: its configuration is of our making
@@ -28,8 +29,8 @@ Step = Change | Remember | Forget
 class Seen:
     """`kept`, `restore`, `let_go`: our records. `xml`: the zone's file as it is; `export`: what zonecfg prints of it,
     asked for when the file has changed. `added`: links that plugin gateway_nic put into its configuration. `files`: its
-    zonepath is there. `others`: zones that have its files now. `blind`: why we could not look. `now_s`: on the wall
-    clock. `linked`: zones behind it by a link alone.
+    zonepath is there. `others`: zones that have its files now, and their states. `blind`: why we could not look.
+    `now_s`: on the wall clock. `linked`: zones behind it by a link alone.
     """
 
     kept: Record | None
@@ -39,7 +40,7 @@ class Seen:
     export: str | None = None
     added: tuple[str, ...] = ()
     files: bool = False
-    others: tuple[str, ...] = ()
+    others: tuple[tuple[str, ZoneState], ...] = ()
     blind: str = ""
     let_go: Record | None = None
     linked: tuple[str, ...] = ()
@@ -84,9 +85,9 @@ def vanished(gateway: GatewayView, seen: Seen) -> Plan:
         note = Note("waiting", f"what is left of zone {name}: {seen.blind}", "not-seen", name, again_after_s=5.0)
         return Plan(notes=(*_refused(name, _said(gateway), let_go).notes, note))
     if seen.others:
-        other = seen.others[0]
+        other, state = seen.others[0]
         text = f"{_said(gateway)}; its files are zone {other}'s now"
-        return _refused(name, text, f"if it was renamed: zonecfg -z {other} set zonename={name}; or {let_go}")
+        return _refused(name, text, f"if it was renamed: {named_back(name, other, state)}; or {let_go}")
     whole = seen.kept.facts["state"] == "installed" and seen.files
     left = "" if whole else ", and then zoneadm install, for what was installed is gone"
     notes = _refused(name, _said(gateway), f"zonehookctl guard restore {name}{left}; or {let_go}").notes
@@ -130,7 +131,7 @@ def _attached_and_booted(gateway: GatewayView, zone: Zone, restore: Record, seen
     steps: list[Step] = []
     if zone.state is ZoneState.CONFIGURED:
         if seen.others:
-            text = f"zone {name} is restored, but its files are zone {seen.others[0]}'s now"
+            text = f"zone {name} is restored, but its files are zone {seen.others[0][0]}'s now"
             hint = f"give one of the two another zonepath, then zoneadm -z {name} install"
             return Plan(notes=(Note("refused", text, "restore-taken", name, hint),))
         if kept["state"] != "installed" or not seen.files:

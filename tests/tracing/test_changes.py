@@ -160,6 +160,31 @@ def test_zones_behind_a_gateway_hear_what_is_believed_of_it_by_one_look_each(sta
     stage.play(scene)
 
 
+def test_how_a_gateway_comes_back_is_said_alike_by_it_and_behind_it(stage: Stage) -> None:
+    """Renamed, up by its new name, and deleted by that: whoever is asked names what can be done then."""
+    stage.site.up("web1")
+    ours, admin = stage.site.ours, stage.site.admin
+    ours.survey = Survey(ours.config.paths.zones, 0.0)
+
+    async def scene(dispatcher: Dispatcher) -> None:
+        async def said(part: str) -> None:
+            dispatcher.hint(Event("zone-files", "changed"))
+            for each in (WEB1, subject.gateway("edge")):
+                while not any(part in f"{n.text} (hint: {n.hint}" for n in dispatcher.latest[each].notes):
+                    await asyncio.sleep(0.01)
+
+        admin.do("zoneadm", "-z", "edge", "halt")
+        admin.do("zonecfg", "-z", "edge", "set zonename=old")
+        await said("(hint: if it was renamed: zonecfg -z old set zonename=edge; or")
+        admin.do("zoneadm", "-z", "old", "boot")
+        await said("(hint: if it was renamed: zoneadm -z old halt, then zonecfg -z old set zonename=edge; or")
+        admin.do("zoneadm", "-z", "old", "halt")
+        admin.do("zonecfg", "-z", "old", "delete", "-F")
+        await said("(hint: zonehookctl guard restore edge; or")
+
+    stage.play(scene)
+
+
 def test_what_a_change_sets_off_has_its_id_as_cause(stage: Stage) -> None:
     async def scene(dispatcher: Dispatcher) -> None:
         stage.site.admin.do("zoneadm", "-z", "web1", "boot")

@@ -253,9 +253,11 @@ def _gateway_trouble(view: GatewayView, plan: SubjectPlan, beside: Collection[st
 
 
 def stage(trouble: str) -> str:
-    """What of a gateway's trouble is news to zones behind it: open or shut, and whether it is believed to be gone. Its
-    words change oftener, and each change of these costs a look at all of them."""
-    return next((each for each in (UNDECIDED, DELETED) if each in trouble), "shut" if trouble else "")
+    """What of a gateway's trouble is news to zones behind it: open or shut, and whether it is believed to be gone and
+    how it comes back. Its words change oftener, and each change of these costs a look at all of them."""
+    if DELETED in trouble:
+        return DELETED + trouble.rpartition(" (hint: ")[2]
+    return UNDECIDED if UNDECIDED in trouble else "shut" if trouble else ""
 
 
 def _shut_off(zone: Zone, attachments: Sequence[Attachment], shut: Mapping[str, str]) -> Iterator[Note]:

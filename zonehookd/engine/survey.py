@@ -29,6 +29,7 @@ from zonehookd.illumos import ipadm, zoneadm, zonedtd, zonefiles
 from zonehookd.model.few import few
 from zonehookd.model.gateway import GLOBAL, Declaration, Gateway
 from zonehookd.model.record import ADDRESS, KEPT, LET_GO, LINKED, PERMIT, permitted
+from zonehookd.model.renamed import named_back, with_files
 from zonehookd.model.route import ROUTE
 from zonehookd.model.zone import Zone, ZoneConfig, ZoneState
 from zonehookd.plugin.routing.book import routed
@@ -178,7 +179,8 @@ class Survey:
                 others = sorted(other for other in linked if other in zones and zones[other].depends)
             unread = () if others else [each for each in zones.values() if each.unread]
             if others or unread:
-                lost[name] = _vanished(name, others, unread)
+                there = (zone for other, zone in zones.items() if other not in missing)
+                lost[name] = _vanished(name, others, unread, with_files(look.store.one(KEPT, name), there))
         return lost
 
     def indexed(self, look: Look) -> Mapping[str, zonefiles.Indexed]:
@@ -272,14 +274,18 @@ def is_kept(look: Look, name: str) -> bool:
     return look.store.one(KEPT, name) is not None and not permitted(look.store.one(PERMIT, name), time.time())
 
 
-def _vanished(name: str, others: list[str], unread: Sequence[Zone]) -> Zone:
-    """What is in trouble keeps its links, records and addresses, so all is there when it comes back."""
+def _vanished(name: str, others: list[str], unread: Sequence[Zone], renamed: Zone | None) -> Zone:
+    """What is in trouble keeps its links, records and addresses, so all is there when it comes back. `renamed`: who has
+    its files now."""
     who = f"zone {others[0]} depends" if len(others) == 1 else f"zones {few(others, 5)} depend"
     text = f"{DELETED} while {who} on it"
     if not others:
         text = f"{DELETED}; whether zone {unread[0].name} depends on it is not known: "
         text += unread[0].trouble
-    hint = f"zonehookctl guard restore {name}; or, to let it go, zonehookctl guard permit {name} --for 10m --reason WHY"
+    back = f"zonehookctl guard restore {name}"
+    if renamed is not None:
+        back = f"if it was renamed: {named_back(name, renamed.name, renamed.state)}"
+    hint = f"{back}; or, to let it go, zonehookctl guard permit {name} --for 10m --reason WHY"
     return Zone(name, ZoneState.UNKNOWN, trouble=f"{text} (hint: {hint})", vanished=True)
 
 

@@ -17,6 +17,7 @@ from zonehookd.model.few import few
 from zonehookd.model.gateway import GLOBAL
 from zonehookd.model.guard import Dependent
 from zonehookd.model.record import KEPT, LET_GO, PERMIT, PERMIT_MAX_S, RESTORE, Record, permitted
+from zonehookd.model.renamed import named_back
 from zonehookd.model.zone import Zone
 
 _SEEN_MAX_S = 3.0  # who is cut off is looked up for so long; leave is given all the same
@@ -122,7 +123,7 @@ class GuardAnswers:
         zone = request.zone or ""
         deadline_s = time.monotonic() + _RESTORE_MAX_S
         await self._tools.dispatcher.settled()
-        while zone in self._tools.dispatcher.survey.undecided and time.monotonic() < deadline_s:
+        while self._undecided(zone) and time.monotonic() < deadline_s:
             await asyncio.sleep(_ASK_AGAIN_S)  # it was deleted a moment ago
             await self._tools.dispatcher.settled()
         if self._tools.store.one(RESTORE, zone) is None:
@@ -136,6 +137,12 @@ class GuardAnswers:
         if self._tools.store.one(RESTORE, zone) is not None:
             raise ZonehookError(f"zone {zone} is not restored yet", hint=f"zonehookctl guard status; explain {zone}")
         return (await self._rows(zone)).gateways[0]
+
+    def _undecided(self, zone: str) -> bool:
+        """Whether it is there, or who has its files, is not known yet."""
+        survey = self._tools.dispatcher.survey
+        renamed = self._guard.with_files_of(zone, survey.site) if survey.site is not None else ()
+        return not survey.undecided.isdisjoint((zone, *renamed))
 
     def _may_restore(self, zone: str) -> None:
         site = self._tools.dispatcher.survey.site
@@ -152,7 +159,8 @@ class GuardAnswers:
             text = f"no configuration of a zone {zone!r} is kept"
             raise ZonehookError(text, hint=hint) if there_is else NotFound(text, hint=hint)
         if site is not None and (others := self._guard.with_files_of(zone, site)):
-            hint = f"zonecfg -z {others[0]} set zonename={zone}"
+            other = site.zones[others[0]]
+            hint = named_back(zone, other.name, other.state)
             raise ZonehookError(f"zone {zone} was renamed: its files are zone {others[0]}'s now", hint=hint)
 
     def _kept(self, zone: str) -> Record | None:

@@ -13,12 +13,14 @@ from ipaddress import ip_network
 
 from zonehookd.engine.look import Look
 from zonehookd.engine.site import Site
+from zonehookd.engine.survey import UNDECIDED
 from zonehookd.errors import CannotObserve
 from zonehookd.illumos import dladm, ipadm, ipnat, linkname, route
 from zonehookd.model.attachment import Attachment
 from zonehookd.model.gateway import GLOBAL
 from zonehookd.model.network import Cidr, Ip
 from zonehookd.model.record import KEPT, LET_GO
+from zonehookd.model.renamed import with_files
 from zonehookd.model.zone import ZoneState
 from zonehookd.tracing import cures
 
@@ -121,7 +123,9 @@ class Facts:
         zone = self.site.zones.get(name)
         kept = self.look.store.one(KEPT, name) or self.look.store.one(LET_GO, name)
         moved = kept is not None and zone is not None and zone.damaged and kept.facts.get("zonepath") != zone.zonepath
-        return cures.of_zone(name, zone, kept is not None and not moved)
+        gone = zone is None or zone.absent or zone.vanished
+        there = (each for each in self.site.zones.values() if each.trouble != UNDECIDED)
+        return cures.of_zone(name, zone, kept is not None and not moved, with_files(kept, there) if gone else None)
 
     async def stack(self, where: str) -> Stack:
         if where not in self._stacks:
