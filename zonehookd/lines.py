@@ -10,6 +10,7 @@ from zonehookd.host.audit import Audit
 from zonehookd.model import subject
 from zonehookd.model.event import Event
 from zonehookd.model.outcome import Outcome, Result
+from zonehookd.model.subject import Subject
 from zonehookd.model.zone import Zone
 
 
@@ -20,6 +21,7 @@ class Lines:
         self._log = logger
         self._site: Site | None = None
         self._unread: Mapping[str, str] = {}
+        self._uninstalled: set[Subject] = set()
 
     def lost(self, gateways: Collection[str]) -> None:
         for name in sorted(gateways):
@@ -57,7 +59,16 @@ class Lines:
     def queued(self, waiting: int, oldest_s: float, working: int) -> None:
         pass
 
+    def _installed_or_not(self, outcome: Outcome) -> None:
+        """Once when a gateway has been uninstalled."""
+        notes = [note for note in outcome.notes if note.code == "needs-install"]
+        if notes and outcome.subject not in self._uninstalled:
+            name, text, hint = outcome.subject.name, notes[0].text, notes[0].hint
+            self._log.error("gateway lost: what was installed in it is gone", gateway=name, error=text, hint=hint)
+        (self._uninstalled.add if notes else self._uninstalled.discard)(outcome.subject)
+
     def ended(self, outcome: Outcome) -> None:
+        self._installed_or_not(outcome)
         if outcome.result is Result.NOOP:
             return
         say = self._log.info if outcome.result is Result.CHANGED else self._log.warning

@@ -21,7 +21,7 @@ from pydantic import Field
 
 from zonehookd.illumos import zoneadm, zonecfg, zoneexport
 from zonehookd.model import subject
-from zonehookd.model.record import KEPT, LET_GO, LINKED, RESTORE
+from zonehookd.model.record import KEPT, LET_GO, LINKED, PERMIT, RESTORE
 from zonehookd.plugin import (
     GLOBAL,
     CannotObserve,
@@ -39,9 +39,10 @@ from zonehookd.plugin import (
     nothing,
 )
 
-from .restoring import FILES_ARE_GONE, Seen, let_go, mended, restored, vanished
+from .restoring import FILES_ARE_GONE, UNINSTALLED, Seen, let_go, mended, restored, uninstalled, vanished
 
 _AGAIN_S = 30.0  # what could not be read is tried again
+_NOT_INSTALLED = (ZoneState.CONFIGURED, ZoneState.INCOMPLETE)
 _AT_REST = (ZoneState.CONFIGURED, ZoneState.INCOMPLETE, ZoneState.INSTALLED)
 
 
@@ -72,6 +73,7 @@ class Keeper(GatewayPlugin[Seen]):
         linked = host.recall_one(LINKED, gateway.name)
         by_link = tuple(linked.facts["zones"].split()) if linked is not None else ()
         seen = Seen(records.get(KEPT), records.get(RESTORE), time.time(), let_go=records.get(LET_GO), linked=by_link)
+        seen = replace(seen, leave=host.recall_one(PERMIT, gateway.name) is not None)
         zone = gateway.zone
         if gateway.gateway is None or (zone is None and seen.restore is None):
             return seen
@@ -84,6 +86,8 @@ class Keeper(GatewayPlugin[Seen]):
             if zone.trouble:
                 return seen
             xml = host.read_file(self._file(zone))
+            if zone.state is ZoneState.CONFIGURED and zone.zonepath:
+                seen = replace(seen, files=host.stamp(Path(zone.zonepath)) is not None)
             if xml is None or (seen.kept is not None and seen.kept.facts["xml"] == xml):
                 return replace(seen, xml=xml, added=added)
             return replace(seen, xml=xml, added=added, export=await host.ask(zonecfg.export(zone.name)))
@@ -130,7 +134,7 @@ class Keeper(GatewayPlugin[Seen]):
             return _not_kept(zone, f"{self._file(zone)}: {problem}")
         if facts is None:
             return _not_kept(zone, seen.blind or f"{self._file(zone)} is not there")
-        notes = [*_lost(zone, facts), *_without_files(zone, facts)]
+        notes = [*_lost(zone, facts), *uninstalled(gateway, zone, seen, facts)]
         if "left" in facts:
             wait_s = max(1.0, float(facts["left"]) + self.options.halted_s - seen.now_s)
             notes.append(Note("nothing", "it has only just been halted", again_after_s=wait_s))
@@ -150,11 +154,14 @@ class Keeper(GatewayPlugin[Seen]):
         elif seen.blind or seen.xml is None:
             return None
         facts |= {"zonepath": zone.zonepath, "uuid": zone.uuid, "added": " ".join(seen.added)}
+        gone = before.get(FILES_ARE_GONE, "")
+        if zone.state in _NOT_INSTALLED and before.get("state") == "installed":
+            gone = gone or UNINSTALLED
+        if gone and zone.state in (*_NOT_INSTALLED, ZoneState.UNKNOWN):
+            facts[FILES_ARE_GONE] = gone
         if zone.state is ZoneState.UNKNOWN:
             return {**facts, "state": before.get("state", "installed"), "active": before.get("active", "no")}
         facts["state"] = (zone.state if zone.state in _AT_REST else ZoneState.INSTALLED).value
-        if FILES_ARE_GONE in before and zone.state is ZoneState.CONFIGURED:
-            facts[FILES_ARE_GONE] = before[FILES_ARE_GONE]
         return facts | self._active(zone, before, seen.now_s)
 
     def _active(self, zone: Zone, before: Mapping[str, str], now_s: float) -> dict[str, str]:
@@ -183,11 +190,3 @@ def _lost(zone: Zone, facts: Mapping[str, str]) -> list[Note]:
     text = f"zonecfg export does not say all of zone {zone.name}: {', '.join(facts['lost'].splitlines())}"
     hint = "should the zone be deleted and restored, this is to be set again by hand"
     return [Note("refused", text, "not-exported", zone.name, hint)]
-
-
-def _without_files(zone: Zone, facts: Mapping[str, str]) -> list[Note]:
-    if FILES_ARE_GONE not in facts:
-        return []
-    text = f"zone {zone.name} is restored as it was configured; what was installed in it is gone"
-    hint = f"zoneadm -z {zone.name} install; or mount {zone.zonepath}, then zoneadm -z {zone.name} attach -F"
-    return [Note("refused", text, "needs-install", zone.name, hint)]

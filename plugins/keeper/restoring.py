@@ -6,7 +6,7 @@ is read back before anything rests on it: it commits also what came before an er
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -18,7 +18,8 @@ from zonehookd.plugin import Change, Forget, GatewayView, Note, Plan, Record, Re
 
 MADE = "made"  # of a record RESTORE: its configuration is of our making
 TRIES = "tries"  # of a record RESTORE: how often it was booted
-FILES_ARE_GONE = "files_gone"  # of a record KEPT: restored without what was installed in it
+FILES_ARE_GONE = "files_gone"  # of a record KEPT: what was installed is not any more; "yes": as it was restored
+UNINSTALLED = "uninstalled"  # the other value: by somebody
 _TRIES_MAX = 3
 _SHOWN_MAX = 5
 _NAMES_MAX = 8
@@ -30,7 +31,8 @@ class Seen:
     """`kept`, `restore`, `let_go`: our records. `xml`: the zone's file as it is; `export`: what zonecfg prints of it,
     asked for when the file has changed. `added`: links that plugin gateway_nic put into its configuration. `files`: its
     zonepath is there. `others`: zones that have its files now, and their states. `blind`: why we could not look.
-    `now_s`: on the wall clock. `linked`: zones behind it by a link alone.
+    `now_s`: on the wall clock. `linked`: zones behind it by a link alone. `leave`: somebody has or
+    had a permit to take it away.
     """
 
     kept: Record | None
@@ -44,6 +46,7 @@ class Seen:
     blind: str = ""
     let_go: Record | None = None
     linked: tuple[str, ...] = ()
+    leave: bool = False
 
 
 def let_go(gateway: GatewayView, seen: Seen) -> Plan:
@@ -52,8 +55,7 @@ def let_go(gateway: GatewayView, seen: Seen) -> Plan:
     steps: list[Step] = [Forget(each.kind, name, why) for each in (seen.kept, seen.restore) if each is not None]
     if seen.kept is not None:
         steps = [Remember(replace(seen.kept, kind=LET_GO), why), *steps]
-    by_link = f"by a link: {few(seen.linked, _NAMES_MAX)}" if seen.linked else ""
-    cut_off = "; ".join(filter(None, (_members(gateway), by_link)))
+    cut_off = _cut_off(gateway, seen)
     if not cut_off or (seen.kept or seen.let_go) is None:
         return Plan(tuple(steps), (Note("nothing", why),))
     text = f"gateway zone {name} was deleted and let go, and zones are cut off ({cut_off})"
@@ -135,7 +137,7 @@ def _attached_and_booted(gateway: GatewayView, zone: Zone, restore: Record, seen
             hint = f"give one of the two another zonepath, then zoneadm -z {name} install"
             return Plan(notes=(Note("refused", text, "restore-taken", name, hint),))
         if kept["state"] != "installed" or not seen.files:
-            if kept["state"] != "configured":
+            if kept["state"] != "configured" or FILES_ARE_GONE in kept:
                 gone = replace(seen.kept, facts={**kept, FILES_ARE_GONE: "yes"})
                 steps.append(Remember(gone, f"what was installed in zone {name} is gone"))
             return Plan((*steps, end))
@@ -149,6 +151,20 @@ def _attached_and_booted(gateway: GatewayView, zone: Zone, restore: Record, seen
         steps.append(Remember(again, f"zone {name} is booted, try {tries} of {_TRIES_MAX}"))
         steps.append(zoneadm.boot(name, why=f"gateway zone {name} ran when it was deleted"))
     return Plan((*steps, end))
+
+
+def uninstalled(gateway: GatewayView, zone: Zone, seen: Seen, facts: Mapping[str, str]) -> list[Note]:
+    """It was installed, and is only configured now. No hook is asked while a brand's files are being replaced, nor
+    before a `zoneadm mark` (zones sheet 5.4), so it is said afterwards. `facts`: what is kept of it from now on."""
+    how, cut_off = facts.get(FILES_ARE_GONE), _cut_off(gateway, seen)
+    if how is None or zone.state is not ZoneState.CONFIGURED or (how == UNINSTALLED and (seen.leave or not cut_off)):
+        return []
+    text = f"gateway zone {zone.name} was {'detached' if seen.files else 'uninstalled'}"
+    hint = f"zoneadm -z {zone.name} install; or mount {zone.zonepath}, then zoneadm -z {zone.name} attach -F"
+    if seen.files:
+        hint = f"zoneadm -z {zone.name} attach; or, with nothing in {zone.zonepath}, zoneadm -z {zone.name} install"
+    text += f", and zones depend on it: {cut_off}" if cut_off else ""
+    return [Note("refused", text, "needs-install", zone.name, hint)]
 
 
 def _lacks(kept: Record, xml: str) -> Iterator[str]:
@@ -175,6 +191,11 @@ def _said(gateway: GatewayView) -> str:
         return f"gateway zone {gateway.name} was deleted while zones depend on it ({named})"
     why = gateway.zone.trouble.partition(" (hint: ")[0] if gateway.zone is not None else "it was deleted"
     return f"gateway zone {gateway.name}: {why}"
+
+
+def _cut_off(gateway: GatewayView, seen: Seen) -> str:
+    by_link = f"by a link: {few(seen.linked, _NAMES_MAX)}" if seen.linked else ""
+    return "; ".join(filter(None, (_members(gateway), by_link)))
 
 
 def _members(gateway: GatewayView) -> str:

@@ -10,11 +10,13 @@ from fixtures import Admin
 from lab.faults import Fault
 from paper_gateway import member
 from paper_guard import FREE, Guarded, asked, shown, written
+from structlog.testing import CapturingLogger
 
 from zonehookd.bus.messages import GuardReply, GuardStatusReply, PermitRow, Request
 from zonehookd.engine.survey import Survey
 from zonehookd.errors import ZonehookError
 from zonehookd.guard.standing import NAME, Standing, alone
+from zonehookd.lines import Lines
 from zonehookd.model import subject
 from zonehookd.model.guard import Dependent
 from zonehookd.model.outcome import Outcome, Result
@@ -352,6 +354,47 @@ def test_a_renamed_gateway_is_still_one(guarded: Guarded, admin: Admin) -> None:
     guarded.converge()
     assert guarded.lost[-1] == set()
     assert asked(guarded) == (False, "dependents", ["web/web1"])
+
+
+def test_one_that_was_uninstalled_is_said_by_guard_status_and_once_by_the_log(guarded: Guarded, admin: Admin) -> None:
+    """The gate was not asked: its brand's files were just being replaced."""
+    member(admin, "web1", "web")
+    guarded.converge()
+    told = CapturingLogger()
+    lines = Lines(told)
+
+    def looked() -> str:
+        guarded.converge()
+        (plan,) = [each for each in guarded.ours.plan() if each.subject == subject.gateway("edge")]
+        guarded.latest[plan.subject] = Outcome(plan.subject, Result.NOOP, (), tuple(plan.notes))
+        lines.ended(guarded.latest[plan.subject])
+        return shown(guarded).text
+
+    for _ in range(2):
+        admin.do("zoneadm", "-z", "edge", "uninstall", "-F")
+        for _ in range(2):
+            text = looked()
+            assert text.startswith(
+                "gateway zone edge was uninstalled, and zones depend on it: network web: web1 (hint: "
+            )
+            assert "(hint: zoneadm -z edge install; or " in text
+        admin.do("zoneadm", "-z", "edge", "install")
+        assert looked() == ""
+    said = [(each.method_name, *each.args, each.kwargs["gateway"]) for each in told.calls]
+    assert said == [("error", "gateway lost: what was installed in it is gone", "edge")] * 2
+
+
+def test_the_log_says_how_a_gateway_that_was_renamed_comes_back(guarded: Guarded, admin: Admin) -> None:
+    member(admin, "web1", "web")
+    guarded.converge()
+    admin.do("zonecfg", "-z", "edge", "set zonename=old")
+    guarded.converge()
+    told = CapturingLogger()
+    lines = Lines(told)
+    assert guarded.ours.survey.site is not None
+    lines.looked(guarded.ours.survey.site, 0.0, True, 0, 0)
+    lines.lost(["edge"])
+    assert told.calls[-1].kwargs["hint"].startswith("if it was renamed: zonecfg -z old set zonename=edge; or, ")
 
 
 def test_one_that_is_missed_causes_no_looks(guarded: Guarded, admin: Admin) -> None:

@@ -25,6 +25,7 @@ _REASON_MAX = 500
 _NAMES_MAX = 50  # in a hint
 _RESTORE_MAX_S = 90.0
 _ASK_AGAIN_S = 0.3
+_MISSED = ("gateway-lost", "needs-install")  # codes of plugin keeper's notes
 _USED_UP = 'restored by itself too often within an hour, so [guard] restore = "auto" waits'
 Said = Callable[[str, str, str, Collection[str]], None]  # permit | restore, of what, why, who is cut off
 
@@ -213,10 +214,10 @@ class GuardAnswers:
             return f"deleted and let go; zonehookctl guard restore {name} has it back" if let_go else ""
         if zone.damaged and self._kept(name) is not None:
             return f"{zone.trouble}; zonehookctl guard restore {name} puts it back as it was"
-        if not zone.vanished:
-            return zone.trouble
         latest = self._tools.dispatcher.latest.get(subject.gateway(zone.name))
-        notes = [note for note in latest.notes if note.code == "gateway-lost" and note.hint] if latest else []
+        notes = [note for note in latest.notes if note.code in _MISSED and note.hint] if latest else []
+        if not zone.vanished and not notes:
+            return zone.trouble
         text = f"{notes[0].text} (hint: {notes[0].hint})" if notes else zone.trouble
         return f"{text}; {_USED_UP}" if self._guard.used_up(zone.name) else text
 

@@ -11,7 +11,7 @@ from lab.faults import Fault
 from paper_gateway import EDGE, WAN, WEB, Site, edge_site, member, rules, said, settle
 
 from zonehookd.model import subject
-from zonehookd.model.record import KEPT, LET_GO, LINKED, PERMIT, Record
+from zonehookd.model.record import KEPT, LET_GO, LINKED, PERMIT, RESTORE, Record
 
 SOON = {"plugins": {"options": {"keeper": {"halted_s": 0}}}}
 EXPORT = ("zonecfg", "-z", "edge", "export")
@@ -218,3 +218,60 @@ def test_a_gateway_that_nobody_can_see_into_is_kept_all_the_same(admin: Admin, e
     admin.do("zonecfg", "-z", "edge", 'set bootargs="-m verbose"')
     found.ours.look()
     assert 'set bootargs="-m verbose"\n' in kept(found)["export"]
+
+
+MISSED = "gateway zone edge was uninstalled, and zones depend on it: network web: web1"
+
+
+def said_of(found: Site) -> list[tuple[str, str]]:
+    return [(note.text, note.hint.partition(";")[0]) for note in said(found.ours, "needs-install")]
+
+
+@pytest.mark.parametrize("seen_on_its_way", [False, True])
+def test_an_uninstall_that_nobody_was_asked_about_is_said(admin: Admin, engine: Build, seen_on_its_way: bool) -> None:
+    found = edge_site(admin, engine, "web1 web")
+    admin.do("zoneadm", "-z", "edge", "halt")
+    if seen_on_its_way:
+        admin.do("zoneadm", "-z", "edge", "mark", "-F", "incomplete")
+        found.ours.look()
+    admin.do("zoneadm", "-z", "edge", "uninstall", "-F")
+    settle(found.ours)
+    assert said_of(found) == [(MISSED, "zoneadm -z edge install")]
+    settle(found.ours)
+    assert said_of(found) == [(MISSED, "zoneadm -z edge install")], "as long as it is so"
+    admin.do("zonecfg", "-z", "edge", "delete", "-F")
+    found.ours.look()
+    found.ours.look()
+    found.ours.store.remember(Record(RESTORE, "edge", subject.gateway("edge"), "keeper", {"why": "the test"}))
+    settle(found.ours)
+    assert said_of(found) == [(MISSED, "zoneadm -z edge install")], "also once it is restored"
+    admin.do("zoneadm", "-z", "edge", "install")
+    settle(found.ours)
+    assert said_of(found) == [] and kept(found)["state"] == "installed"
+
+
+@pytest.mark.parametrize("why", ["with leave", "nobody behind it", "never installed"])
+def test_an_uninstall_that_is_nobodys_loss_is_not_said(admin: Admin, engine: Build, why: str) -> None:
+    member(admin, "edge", state="configured" if why == "never installed" else "installed")
+    if why != "nobody behind it":
+        member(admin, "web1", "web")
+    found = Site(admin, engine)
+    settle(found.ours)
+    if why == "with leave":
+        until = {"until": f"{time.time() + 600:.0f}"}
+        found.ours.store.remember(Record(PERMIT, "edge", subject.gateway("edge"), "guard", until))
+    if why != "never installed":
+        admin.do("zoneadm", "-z", "edge", "uninstall", "-F")
+    settle(found.ours)
+    assert kept(found)["state"] == "configured" and said_of(found) == []
+
+
+def test_a_gateway_that_was_detached_is_attached_again(admin: Admin, engine: Build) -> None:
+    found = edge_site(admin, engine, "web1 web")
+    admin.do("zoneadm", "-z", "edge", "halt")
+    admin.do("zoneadm", "-z", "edge", "detach")
+    settle(found.ours)
+    assert said_of(found) == [(MISSED.replace("uninstalled", "detached"), "zoneadm -z edge attach")]
+    admin.do("zoneadm", "-z", "edge", "attach")
+    settle(found.ours)
+    assert said_of(found) == []
