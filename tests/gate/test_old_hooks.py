@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from brand_host import Host
+from brand_host import LATER_NS, Host, document
 
 from zonehookd.gate import offline
 from zonehookd.gate.keeper import BrandKeeper
@@ -42,3 +42,19 @@ def test_a_disabling_that_was_cut_off_says_who_asks(host: Host) -> None:
     keeper = host.keeper()
     keeper.check({"sparse": {"old", "web1"}})
     assert keeper.enabled() == [] and keeper.known("sparse")[2] == ["web1"]
+
+
+def test_who_was_up_at_the_last_good_check_asks_when_the_gate_is_made_anew(host: Host) -> None:
+    keeper = host.keeper()
+    keeper.enable("sparse", ["old"])
+    keeper.check({"sparse": {"old", "web1", "web2"}}, {"old": 1, "web1": 2, "web2": 3})
+    host.package("sparse", b"<brand", LATER_NS)
+    keeper.check({"sparse": {"old", "web1", "web2"}}, {"old": 1, "web1": 2, "web2": 3})
+    host.package("sparse", document("sparse", "2"), LATER_NS)
+    up = {"old", "web1", "web2", "web3", "odd"}
+    (happened,) = keeper.check({"sparse": up}, {"old": 1, "web1": 2, "web2": 4, "web3": 5})
+    assert "the gate is in it again" in happened.text
+    assert keeper.known("sparse")[2] == ["odd", "old", "web2", "web3"], "web2 was booted since, and odd may have been"
+    host.package("sparse", document("sparse", "3"), LATER_NS)
+    (happened,) = host.keeper().check({"sparse": up}, {"old": 1, "web1": 2, "web2": 4, "web3": 5})
+    assert host.keeper().known("sparse")[2] == sorted(up), "another daemon has seen no good one"

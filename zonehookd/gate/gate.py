@@ -24,7 +24,8 @@ from zonehookd.host.doors import Commands
 from zonehookd.model.event import Event
 from zonehookd.model.guard import Operation, Verdict
 
-_CHECK_S = 10.0  # a few stats; without its program the gate asks nobody
+_CHECK_S = 2.0  # a few stats; what a package has put there again asks nobody
+_LOOK_AFTER = 5  # so many of these until the rest is looked after, too; without its program the gate asks nobody
 _DRAIN_MAX_S = 1.5  # of the two seconds that the gate has, the guard's answer included
 _FIRST_LOOK_S, _FIRST_LOOK_TRIES = 0.1, 50
 _HOOKS_MAX_S = 1.6  # of the same two seconds, for the admin's hooks
@@ -86,7 +87,9 @@ class Gate:
                 await asyncio.sleep(_FIRST_LOOK_S)
             while True:
                 await self._look_after()
-                await asyncio.sleep(_CHECK_S)
+                for _ in range(_LOOK_AFTER):
+                    await asyncio.sleep(_CHECK_S)
+                    self._check()
 
     def close(self) -> None:
         self._server.close()
@@ -180,7 +183,10 @@ class Gate:
             self._program_fault = str(problem)
 
     def _check(self) -> None:
-        for each in self._keeper.check(self._running()):
+        site = self._tools.dispatcher.survey.site
+        zones = site.zones.values() if site is not None else ()
+        ids = {zone.name: zone.zoneid for zone in zones if zone.zoneid is not None}
+        for each in self._keeper.check(self._running(), ids):
             (self._log.warning if each.good else self._log.error)("brand", brand=each.brand, what=each.text)
 
     def _running(self) -> Mapping[str, set[str]] | None:

@@ -24,11 +24,13 @@ import time
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 
 from zonehookd.gate.brands import SIZE_MAX_BYTES, BrandRefused, Damaged, asked_at, gated, name_of, ungated
 from zonehookd.host.files import Stamp, put_like, read_bounded, stamp, write_atomically
 
 BRANDS = Path("/usr/lib/brand")
+_NO_IDS: Mapping[str, int] = MappingProxyType({})
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}", re.ASCII)
 
 
@@ -74,6 +76,7 @@ class BrandKeeper:
         self._gate, self._run = str(state.resolve() / "gate"), str(run.resolve())  # the gate follows no link
         self._folder = folder
         self._known: dict[str, _Known] = {}
+        self._asking: dict[str, set[tuple[str, int]]] = {}  # brand -> zones with ids that were up at a good check
         for name in {*self.enabled(), *(each.parent.name for each in self._kept.glob("*/old-hooks"))}:
             self._known[name] = _Known("none", old_hooks=self._old_hooks(name))
 
@@ -154,15 +157,20 @@ class BrandKeeper:
                     self._leaving(name).unlink(missing_ok=True)
                 raise
 
-    def check(self, running: Mapping[str, Collection[str]] | None) -> list[Happening]:
-        """Cheap when nothing changed: a `stat` or two per brand. `running`: brand -> zones that are up, if known."""
+    def check(self, running: Mapping[str, Collection[str]] | None, ids: Mapping[str, int] = _NO_IDS) -> list[Happening]:
+        """Cheap when nothing changed: a `stat` or two per brand. `running`: brand -> zones that are up, if known;
+        `ids`: theirs in the kernel. Who had the same at the last good check has the hooks that it had then."""
         happened: list[Happening] = []
         for name in self.names():
             if running is not None:
                 self._forget_old_hooks(name, self._known_old(name) - set(running.get(name, ())))
             try:
                 with _refused(self._file(name)):
-                    text = self._check(name, (running or {}).get(name, ()))
+                    up = set((running or {}).get(name, ()))
+                    asking = {zone for zone, number in self._asking.get(name, ()) if ids.get(zone) == number}
+                    text = self._check(name, up, asking)
+                    if self._known.get(name, _Known("none")).how in ("in place", "remade", "edited"):
+                        self._asking[name] = {(zone, ids[zone]) for zone in up & ids.keys()}
             except BrandRefused as problem:
                 known = self._known.setdefault(name, _Known("none"))
                 if self._kept_file(name).exists() and known.text != str(problem):
@@ -183,8 +191,8 @@ class BrandKeeper:
 
     # -- one brand
 
-    def _check(self, name: str, running: Collection[str]) -> str:
-        """What was put right, if anything was."""
+    def _check(self, name: str, running: set[str], asking: set[str]) -> str:
+        """What was put right, if anything was. `asking`: zones that had the gate's hooks, if not those of before."""
         if self._leaving(name).exists():
             return self._take_out(name, running)
         kept_stamp, seen = stamp(self._kept_file(name)), stamp(self._file(name))
@@ -207,7 +215,7 @@ class BrandKeeper:
         self._keep(name, found.bare, found.like)
         if found.disk != found.wanted:
             self._put(name, found.wanted, found.like)
-            self._note_old_hooks(name, running)
+            self._note_old_hooks(name, running - asking)
         if found.kept is None:
             self._settle(name, "in place")
             return "what was there before the gate was not kept any more, and is known from the edit itself"
