@@ -21,7 +21,7 @@ from pydantic import Field
 
 from zonehookd.illumos import zoneadm, zonecfg, zoneexport
 from zonehookd.model import subject
-from zonehookd.model.record import KEPT, LET_GO, LINKED, PERMIT, RESTORE
+from zonehookd.model.record import BY_ITSELF, KEPT, LET_GO, LINKED, PERMIT, RESTORE, often
 from zonehookd.plugin import (
     GLOBAL,
     CannotObserve,
@@ -73,7 +73,8 @@ class Keeper(GatewayPlugin[Seen]):
         linked = host.recall_one(LINKED, gateway.name)
         by_link = tuple(linked.facts["zones"].split()) if linked is not None else ()
         seen = Seen(records.get(KEPT), records.get(RESTORE), time.time(), let_go=records.get(LET_GO), linked=by_link)
-        seen = replace(seen, leave=host.recall_one(PERMIT, gateway.name) is not None)
+        waits = often(host.recall_one(BY_ITSELF, gateway.name), seen.now_s)
+        seen = replace(seen, leave=host.recall_one(PERMIT, gateway.name) is not None, waits=waits)
         zone = gateway.zone
         if gateway.gateway is None or (zone is None and seen.restore is None):
             return seen

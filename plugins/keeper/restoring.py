@@ -21,6 +21,7 @@ TRIES = "tries"  # of a record RESTORE: how often it was booted
 FILES_ARE_GONE = "files_gone"  # of a record KEPT: what was installed is not any more; "yes": as it was restored
 UNINSTALLED = "uninstalled"  # the other value: by somebody
 _TRIES_MAX = 3
+_WAITS = 'restored by itself too often within an hour, so [guard] restore = "auto" waits'
 _SHOWN_MAX = 5
 _NAMES_MAX = 8
 Step = Change | Remember | Forget
@@ -32,7 +33,7 @@ class Seen:
     asked for when the file has changed. `added`: links that plugin gateway_nic put into its configuration. `files`: its
     zonepath is there. `others`: zones that have its files now, and their states. `blind`: why we could not look.
     `now_s`: on the wall clock. `linked`: zones behind it by a link alone. `leave`: somebody has or
-    had a permit to take it away.
+    had a permit to take it away. `waits`: it was restored by itself so often that it is not any more for now.
     """
 
     kept: Record | None
@@ -47,6 +48,7 @@ class Seen:
     let_go: Record | None = None
     linked: tuple[str, ...] = ()
     leave: bool = False
+    waits: bool = False
 
 
 def let_go(gateway: GatewayView, seen: Seen) -> Plan:
@@ -92,7 +94,8 @@ def vanished(gateway: GatewayView, seen: Seen) -> Plan:
         return _refused(name, text, f"if it was renamed: {named_back(name, other, state)}; or {let_go}")
     whole = seen.kept.facts["state"] == "installed" and seen.files
     left = "" if whole else ", and then zoneadm install, for what was installed is gone"
-    notes = _refused(name, _said(gateway), f"zonehookctl guard restore {name}{left}; or {let_go}").notes
+    text = f"{_said(gateway)}; {_WAITS}" if seen.waits and seen.restore is None else _said(gateway)
+    notes = _refused(name, text, f"zonehookctl guard restore {name}{left}; or {let_go}").notes
     if seen.restore is None:
         return Plan(notes=notes)
     why = f"zone {name} was deleted, and is wanted back"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import replace
 
 import pytest
 from fixtures import Admin
@@ -15,12 +16,13 @@ from structlog.testing import CapturingLogger
 from zonehookd.bus.messages import GuardReply, GuardStatusReply, PermitRow, Request
 from zonehookd.engine.survey import Survey
 from zonehookd.errors import ZonehookError
+from zonehookd.guard.guard import Guard
 from zonehookd.guard.standing import NAME, Standing, alone
 from zonehookd.lines import Lines
 from zonehookd.model import subject
 from zonehookd.model.guard import Dependent
 from zonehookd.model.outcome import Outcome, Result
-from zonehookd.model.record import KEPT, PERMIT, RESTORE
+from zonehookd.model.record import BY_ITSELF, KEPT, PERMIT, RESTORE
 
 
 def held(admin: Admin) -> list[str]:
@@ -182,10 +184,27 @@ def test_it_does_not_come_back_by_itself_for_ever(guarded: Guarded, admin: Admin
     assert came_back == 3 and guarded.lost[-1] == {"edge"}
     guarded.look()
     assert guarded.used_up == ["edge"], "said once"
-    row = shown(guarded)
-    assert row.text.endswith('; restored by itself too often within an hour, so [guard] restore = "auto" waits')
+    (plan,) = [each for each in guarded.ours.plan() if each.subject == subject.gateway("edge")]
+    guarded.latest[plan.subject] = Outcome(plan.subject, Result.NOOP, (), tuple(plan.notes))  # what `status` shows
+    why = '; restored by itself too often within an hour, so [guard] restore = "auto" waits (hint: zonehookctl guard '
+    assert why in shown(guarded).text
+    guarded.guard = Guard(guarded.tools)  # of a daemon that has just started
+    guarded.look()
+    assert guarded.ours.store.one(RESTORE, "edge") is None and guarded.used_up == ["edge", "edge"]
     reply = asyncio.run(guarded.answers.restore(Request(verb="guard-restore", zone="edge")))
     assert reply.model_dump()["state"] == "installed"
+    admin.do("zonecfg", "-z", "edge", "delete", "-F")
+    guarded.converge()
+    assert guarded.ours.store.one(RESTORE, "edge") is None, "who asks once has not asked for ever"
+    (record,) = guarded.ours.store.of_kind(BY_ITSELF)
+    first, *more = record.facts["at"].split()
+    hour_ago = {"at": " ".join([f"{float(first) - 3601:.0f}", *more])}
+    guarded.ours.store.remember(replace(record, facts=hour_ago))
+    guarded.look()
+    assert guarded.ours.store.one(RESTORE, "edge") is not None, "the first is long ago"
+    guarded.policy = guarded.policy.model_copy(update={"restore": "ask"})
+    guarded.converge()
+    assert not list(guarded.ours.store.of_kind(BY_ITSELF))
 
 
 @pytest.mark.parametrize("text", ["<zone", None])

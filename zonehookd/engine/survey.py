@@ -28,13 +28,13 @@ from zonehookd.host.files import Stamp
 from zonehookd.illumos import ipadm, zoneadm, zonedtd, zonefiles
 from zonehookd.model.few import few
 from zonehookd.model.gateway import GLOBAL, Declaration, Gateway
-from zonehookd.model.record import ADDRESS, KEPT, LET_GO, LINKED, PERMIT, permitted
+from zonehookd.model.record import ADDRESS, BY_ITSELF, KEPT, LET_GO, LINKED, PERMIT, permitted
 from zonehookd.model.renamed import named_back, with_files
 from zonehookd.model.route import ROUTE
 from zonehookd.model.zone import Zone, ZoneConfig, ZoneState
 from zonehookd.plugin.routing.book import routed
 
-_NOTED = (LET_GO, LINKED)  # records of a gateway that are nothing of its own
+_NOTED = (BY_ITSELF, LET_GO, LINKED)  # records of a gateway that are nothing of its own
 UNDECIDED = "missing from the zone index; looking again before believing it"  # a trouble of a zone
 DELETED = "its configuration was deleted"  # how that of a gateway which is missed begins
 _STATES = {state.value: state for state in ZoneState}

@@ -26,7 +26,6 @@ _NAMES_MAX = 50  # in a hint
 _RESTORE_MAX_S = 90.0
 _ASK_AGAIN_S = 0.3
 _MISSED = ("gateway-lost", "needs-install")  # codes of plugin keeper's notes
-_USED_UP = 'restored by itself too often within an hour, so [guard] restore = "auto" waits'
 Said = Callable[[str, str, str, Collection[str]], None]  # permit | restore, of what, why, who is cut off
 
 
@@ -218,8 +217,7 @@ class GuardAnswers:
         notes = [note for note in latest.notes if note.code in _MISSED and note.hint] if latest else []
         if not zone.vanished and not notes:
             return zone.trouble
-        text = f"{notes[0].text} (hint: {notes[0].hint})" if notes else zone.trouble
-        return f"{text}; {_USED_UP}" if self._guard.used_up(zone.name) else text
+        return f"{notes[0].text} (hint: {notes[0].hint})" if notes else zone.trouble
 
     def _permits_of_networks(self) -> Iterator[PermitRow]:
         now = time.time()

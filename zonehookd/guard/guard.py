@@ -7,7 +7,6 @@ import contextlib
 import math
 import sqlite3
 import time
-from collections import deque
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -30,7 +29,7 @@ from zonehookd.model.event import Event
 from zonehookd.model.gateway import GLOBAL, Declaration
 from zonehookd.model.guard import OPERATIONS, Dependent, Verdict
 from zonehookd.model.outcome import Outcome
-from zonehookd.model.record import KEPT, LET_GO, PERMIT, RESTORE, Record, permitted
+from zonehookd.model.record import BY_ITSELF, KEPT, LET_GO, PERMIT, RESTORE, Record, lately, often, permitted
 from zonehookd.model.subject import Subject
 from zonehookd.model.zone import ZoneState
 from zonehookd.store.store import Store
@@ -39,7 +38,6 @@ ZONES_SERVICE = "svc:/system/zones:default"  # its stop method halts every zone 
 KEEPER = "keeper"  # the plugin that keeps configurations and restores them
 _RUNNING = ("running", "ready", "shutting_down", "mounted")
 _APART = (ZoneState.CONFIGURED, ZoneState.INCOMPLETE, ZoneState.UNKNOWN)  # of a gateway on its way out
-_RESTORED_MAX, _RESTORED_WITHIN_S = 3, 3600.0  # so often within so long by itself; then somebody must ask
 _ANSWER_MAX_S = 1.7  # the gate waits for two seconds
 
 
@@ -94,7 +92,6 @@ class Guard:
         index = tools.dispatcher.survey.index
         self._recorder = Recorder(tools.store, tools.files, path, index, tools.policy, self._see_links)
         self._begun = asyncio.Event()  # what is declared is known
-        self._restored_s: dict[str, deque[float]] = {}  # gateway -> when it was restored because [guard] says so
         self._said_used_up: set[str] = set()
         self._lost: frozenset[str] = frozenset()
 
@@ -332,7 +329,11 @@ class Guard:
         if lost != self._lost:
             self._lost = lost
             self._tools.lost(lost)
-        if self._tools.policy().restore == "auto":
+        auto = self._tools.policy().restore == "auto"
+        for record in self._tools.store.of_kind(BY_ITSELF):
+            if not (auto and lately(record, time.time())):
+                self._tools.store.forget(BY_ITSELF, record.name)
+        if auto:
             self._restore_lost()
 
     def _restore_lost(self) -> None:
@@ -347,14 +348,15 @@ class Guard:
                     self._tools.used_up(name)
                 continue
             self._said_used_up.discard(name)
-            self._restored_s.setdefault(name, deque(maxlen=_RESTORED_MAX)).append(time.monotonic())
+            now = time.time()
+            at = [*lately(self._tools.store.one(BY_ITSELF, name), now), now]
+            facts = {"at": " ".join(f"{each:.0f}" for each in at)}
+            self._tools.store.remember(Record(BY_ITSELF, name, subject.gateway(name), "guard", facts))
             self.restore(name, "[guard] restore = auto")
 
     def used_up(self, name: str) -> bool:
         """It was restored by itself so often lately that somebody must ask now."""
-        before = [*self._restored_s.get(name, ())]
-        full = len(before) == _RESTORED_MAX and time.monotonic() - before[0] < _RESTORED_WITHIN_S
-        return full and self._tools.policy().restore == "auto"
+        return self._tools.policy().restore == "auto" and often(self._tools.store.one(BY_ITSELF, name), time.time())
 
     def blind(self, error: str) -> None:
         pass
