@@ -37,7 +37,7 @@ _PLACES: dict[str, frozenset[Place]] = {
 _DOES = {"looks": frozenset({"look"}), "changes": frozenset({"change"}), "looks, also as a step": {"look", "change"}}
 # Of a form: the end of a word, a bracket, one that repeats, a quote, anything's name, a piece to be taken as it is.
 _TOKEN = re.compile(r"(\s+)|(\[)|(\]…?)|(')|([A-Z]{2,}(?:_[A-Z]+)*)(…)?|([^\s\[\]'A-Z]+|[A-Z])")
-_WORD = re.compile(r"[-_]\S*")  # an option, or the name of a script: no placeholder, though there be capitals in it
+_WORD = re.compile(r"[-_][^\s=]*")  # an option, or the name of a script: no placeholder, though there be capitals in it
 _MARK = "\0"
 
 

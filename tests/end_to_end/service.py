@@ -23,8 +23,12 @@ class Service:
         self.script("install")
         self.configure(NETWORKS)
 
-    def script(self, verb: str) -> str:
-        return self.machine.do("env", "DEPS=no", f"PYTHON={sys.executable}", "sh", f"{ROOT}/smf/install.sh", verb)
+    def script(self, verb: str, status: int = 0) -> str:
+        """What it says, on stderr too when it is to fail."""
+        argv = ("env", "DEPS=no", f"PYTHON={sys.executable}", "sh", f"{ROOT}/smf/install.sh", verb)
+        done = self.machine.run(*argv, timeout_s=240)
+        assert done.status == status, done
+        return done.out + (done.err if status else "")
 
     def configure(self, text: str, file: str = CONFIG) -> None:
         self.machine.write(file, text)
