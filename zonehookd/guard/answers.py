@@ -215,8 +215,6 @@ class GuardAnswers:
             return f"{zone.trouble}; zonehookctl guard restore {name} puts it back as it was"
         latest = self._tools.dispatcher.latest.get(subject.gateway(zone.name))
         notes = [note for note in latest.notes if note.code in _MISSED and note.hint] if latest else []
-        if not zone.vanished and not notes:
-            return zone.trouble
         return f"{notes[0].text} (hint: {notes[0].hint})" if notes else zone.trouble
 
     def _permits_of_networks(self) -> Iterator[PermitRow]:
