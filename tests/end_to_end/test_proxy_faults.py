@@ -167,6 +167,7 @@ def test_the_runtime_socket_or_the_pid_file_is_gone(here: Proxied) -> None:
         well_again(here, host)
 
 
+@pytest.mark.timeout(1000)
 def test_the_daemon_is_killed_at_every_command_boundary(here: Proxied) -> None:
     """A route comes and goes however often it dies on the way; then nothing is doubled and nothing is left."""
     files = here.in_zone("sh", "-c", f"ls /var/zonehookd/{here.case.program}; ls $(dirname {here.main})")
@@ -193,5 +194,5 @@ def keep_alive_until(here: Proxied, check: Callable[[], object]) -> int:
             here.daemon.start(wait=False)
         return bool(check())
 
-    here.until(step, "the end state")
+    here.until(step, "the end state", 240.0)  # a dozen starts, of some ten seconds each on a busy machine
     return deaths
