@@ -26,15 +26,15 @@ import http.client, sys, time
 host, path = sys.argv[1:3]
 connection = http.client.HTTPConnection(host, 80, timeout=1 if "--vain" in sys.argv else 30)
 begun = time.monotonic()
-for _ in range(500):
-    try:
-        connection.connect()
-        break
-    except ConnectionRefusedError:
-        if "--once" in sys.argv:
-            break
-        time.sleep(0.02)
 try:
+    for _ in range(500):
+        try:
+            connection.connect()  # a reset may come as soon as it is made
+            break
+        except ConnectionRefusedError:
+            if "--once" in sys.argv:
+                break
+            time.sleep(0.02)
     connection.request("GET", path)
     answer = connection.getresponse()
     print(answer.status, answer.getheader("X-Zone"), answer.read().decode().split("\n")[0][:20])
