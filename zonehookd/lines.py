@@ -61,7 +61,7 @@ class Lines:
 
     def _installed_or_not(self, outcome: Outcome) -> None:
         """Once when a gateway has been uninstalled."""
-        notes = [note for note in outcome.notes if note.code == "needs-install"]
+        notes = [note for note in outcome.notes if note.code == "gateway-uninstalled"]
         if notes and outcome.subject not in self._uninstalled:
             name, text, hint = outcome.subject.name, notes[0].text, notes[0].hint
             self._log.error("gateway lost: what was installed in it is gone", gateway=name, error=text, hint=hint)

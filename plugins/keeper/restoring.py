@@ -167,7 +167,7 @@ def uninstalled(gateway: GatewayView, zone: Zone, seen: Seen, facts: Mapping[str
     if seen.files:
         hint = f"zoneadm -z {zone.name} attach; or, with nothing in {zone.zonepath}, zoneadm -z {zone.name} install"
     text += f", and zones depend on it: {cut_off}" if cut_off else ""
-    return [Note("refused", text, "needs-install", zone.name, hint)]
+    return [Note("refused", text, "gateway-uninstalled" if how == UNINSTALLED else "needs-install", zone.name, hint)]
 
 
 def _lacks(kept: Record, xml: str) -> Iterator[str]:

@@ -25,7 +25,7 @@ _REASON_MAX = 500
 _NAMES_MAX = 50  # in a hint
 _RESTORE_MAX_S = 90.0
 _ASK_AGAIN_S = 0.3
-_MISSED = ("gateway-lost", "needs-install")  # codes of plugin keeper's notes
+_MISSED = ("gateway-lost", "gateway-uninstalled", "needs-install")  # codes of plugin keeper's notes
 Said = Callable[[str, str, str, Collection[str]], None]  # permit | restore, of what, why, who is cut off
 
 
